@@ -1,0 +1,102 @@
+-- app.lua - the app object: its routes, and loading it from its directory.
+--
+-- An app only records what it is told; the route table is built in C from app.routes once the app
+-- has loaded (src/roles/route_table.c), and paths are checked there.
+
+local check = require "perilune.check"
+local native = require "perilune.native.app"
+
+local app = {}
+
+local App = { __name = "app" }
+App.__index = App
+
+local app_options = { "name", "pools" }
+local route_options = { "name" }
+local methods = { "GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS" }
+local is_method = {}
+for _, name in ipairs(methods) do is_method[name] = true end
+
+--- A new app.
+---@param options table|nil { name=, pools= }
+---@return table app
+---@usage local app = perilune.app { name = "hello" }
+function app.new(options)
+  options = options == nil and {} or options
+  check.type("perilune.app", 1, options, "table", "a table of options")
+  check.options(options, app_options)
+  check.field(options, "name", "string")
+  check.field(options, "pools", "table")
+  local dir = native.directory()
+  return setmetatable({ name = options.name, pools = options.pools, dir = dir, routes = {} }, App)
+end
+
+local function check_methods(list)
+  if type(list) == "string" then list = { list } end
+  check.type("app:route", 1, list, "table", "a method or a list of methods")
+  local result = {}
+  for i, name in ipairs(list) do
+    local upper = type(name) == "string" and name:upper() or name
+    if not is_method[upper] then
+      check.fail("%s is no method for a route: use %s", tostring(name), table.concat(methods, ", "))
+    end
+    result[i] = upper
+  end
+  if #result == 0 then check.fail("app:route needs at least one method") end
+  return result
+end
+
+local function check_handler(path, handler)
+  if type(handler) == "function" then return end
+  local call = getmetatable(handler) and getmetatable(handler).__call
+  if call then return end
+  check.fail("the handler of %s is a %s, not a function", path, type(handler))
+end
+
+--- Records a route for each of the methods.
+---@param list string|string[] methods
+---@param path string pattern, as "/users/{id:int}"
+---@param options table|function { name= }, may be left out
+---@param handler function|nil
+function App:route(list, path, options, handler)
+  check.self(self, App, "route")
+  if handler == nil and type(options) ~= "table" then options, handler = {}, options end
+  if type(path) ~= "string" then check.fail("a path is a string, not a %s", type(path)) end
+  check.options(options, route_options)
+  check.field(options, "name", "string")
+  check_handler(path, handler)
+  local marked, pool = native.marked(handler)
+  local source = check.where()
+  for _, method in ipairs(check_methods(list)) do
+    self.routes[#self.routes + 1] = {
+      method = method, pattern = path, handler = handler, source = source, name = options.name,
+      blocking = marked ~= nil, pool = pool,
+    }
+  end
+end
+
+for _, method in ipairs(methods) do
+  App[method:lower()] = function(self, ...)
+    check.self(self, App, method:lower())
+    return App.route(self, method, ...)
+  end
+end
+
+--- A route for every method.
+function App:any(...)
+  check.self(self, App, "any")
+  return App.route(self, methods, ...)
+end
+
+--- Loads app.lua of the directory that this state serves.
+---@return table app
+function app.load_directory()
+  local _, shown = native.directory()
+  local result = native.load_file("app.lua")()
+  if getmetatable(result) == App then return result end
+  local what = result == nil and "nothing: end it with `return app`"
+    or ("a %s, not an app made by perilune.app"):format(type(result))
+  error(("%s/app.lua returns %s"):format(shown, what), 0)
+end
+
+return app

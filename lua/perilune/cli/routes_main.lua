@@ -1,0 +1,38 @@
+-- routes_main.lua - loads an app and prints its routes, in a fiber of a worker.
+--
+-- The columns are as wide as their longest cell; routes stand in the order the app lists them.
+-- Errors of loading are raised: native.run prints them.
+
+local app_module = require "perilune.app"
+
+local head = { "METHOD", "PATH", "WHERE", "SOURCE" }
+
+local function cells(route)
+  local where = route.blocking and ("blocking(%s)"):format(route.pool or "default") or "loop"
+  return { route.method, route.pattern, where, route.source }
+end
+
+local function print_aligned(rows)
+  local widths = {}
+  for _, row in ipairs(rows) do
+    for i, cell in ipairs(row) do widths[i] = math.max(widths[i] or 0, #cell) end
+  end
+  for _, row in ipairs(rows) do
+    local line = {}
+    for i, cell in ipairs(row) do line[i] = cell .. (" "):rep(widths[i] - #cell) end
+    io.write((table.concat(line, "  "):gsub(" +$", "")), "\n")
+  end
+end
+
+---@param arguments table dir, absolute
+---@return integer exit_code
+local function main(arguments)
+  local rows = { head }
+  for _, route in ipairs(app_module.load_directory(arguments.dir).routes) do
+    rows[#rows + 1] = cells(route)
+  end
+  print_aligned(rows)
+  return 0
+end
+
+return main

@@ -1,0 +1,75 @@
+-- test_main.lua - runs busted inside a fiber, so specs may wait.
+--
+-- Arguments: dir (absolute) and the words for busted. The last line of the output is
+-- `N passed, N failed`, with `, N skipped` where there are any.
+
+local lfs = require "lfs"
+local runner = require "perilune.runner"
+
+local function spec_root(dir)
+  return lfs.attributes(dir .. "/app.lua", "mode") == "file" and dir .. "/spec" or dir
+end
+
+--- Whether the words name a spec file or directory of their own.
+local function has_root(words)
+  for _, word in ipairs(words) do
+    if word:sub(1, 1) ~= "-" and lfs.attributes(word, "mode") then return true end
+  end
+  return false
+end
+
+--- Counts the results of the instance of busted that its runner makes.
+local function count_results()
+  local counts = { success = 0, failure = 0, error = 0, pending = 0 }
+  local core = require "busted.core"
+  package.loaded["busted.core"] = function(...)
+    local busted = core(...)
+    busted.subscribe({ "test", "end" }, function(_, _, status)
+      counts[status] = (counts[status] or 0) + 1
+      return nil, true
+    end)
+    busted.subscribe({ "error" }, function(element)
+      if element.descriptor ~= "it" then counts.error = counts.error + 1 end
+      return nil, true
+    end)
+    return busted
+  end
+  return counts
+end
+
+local function print_counts(counts)
+  local failed = counts.failure + counts.error
+  local line = ("%d passed, %d failed"):format(counts.success, failed)
+  if counts.pending > 0 then line = ("%s, %d skipped"):format(line, counts.pending) end
+  io.write(line, "\n")
+  io.stdout:flush()
+  return failed == 0 and counts.success > 0
+end
+
+--- busted ends by os.exit: here that ends the run instead.
+local function run_busted(words)
+  local exit_code
+  local ending = {}
+  require "busted.compatibility".exit = function(code)
+    exit_code = code
+    error(ending, 0)
+  end
+  _G.arg = words
+  local counts = count_results()
+  local ok, err = pcall(require "busted.runner", { standalone = false })
+  if not ok and err ~= ending then error(err, 0) end
+  return exit_code == nil or exit_code == 0 or exit_code == true, counts
+end
+
+---@param arguments table dir, arguments
+---@return integer exit_code
+local function main(arguments)
+  runner.dir = arguments.dir
+  local words = { [0] = "perilune test", table.unpack(arguments.arguments) }
+  if not has_root(words) then words[#words + 1] = spec_root(arguments.dir) end
+  package.path = ("%s/?.lua;%s/?/init.lua;%s"):format(arguments.dir, arguments.dir, package.path)
+  local ok, counts = run_busted(words)
+  return print_counts(counts) and ok and 0 or 1
+end
+
+return main

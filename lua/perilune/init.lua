@@ -1,0 +1,38 @@
+-- init.lua - `require "perilune"`: what apps are written with.
+--
+-- Apps, responses, marks and aborts. The libraries are modules of their own (perilune.async,
+-- perilune.json, perilune.log, ...).
+
+local app = require "perilune.app"
+local check = require "perilune.check"
+local native = require "perilune.native.app"
+local response = require "perilune.response"
+
+local perilune = {
+  app = app.new,
+  response = response.new,
+  html = response.html,
+  redirect = response.redirect,
+  abort = response.abort,
+  null = native.null,
+}
+
+local blocking_options = { "pool", "name" }
+
+--- Marks a function as blocking: wherever it is called from, it runs on the thread pool, in a Lua
+--- state of its own. Marks are made while the app loads.
+---@param options table|function { pool=, name= }, may be left out
+---@param fn function|nil
+---@return function marked a plain function
+---@usage local thumbnail = perilune.blocking(function(path, width) ... return out end)
+function perilune.blocking(options, fn)
+  if fn == nil and type(options) == "function" then options, fn = {}, options end
+  check.type("perilune.blocking", 1, options, "table", "options")
+  check.type("perilune.blocking", 2, fn, "function", "a function")
+  check.options(options, blocking_options)
+  check.field(options, "pool", "string")
+  check.field(options, "name", "string")
+  return check.call(native.mark, fn, options.pool, options.name)
+end
+
+return perilune

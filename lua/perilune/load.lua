@@ -1,0 +1,10 @@
+-- load.lua - what each state of a server runs first: loads the app.
+--
+-- Called from C (src/server.c, src/roles/pool.c) in the state's first fiber, so loading may wait.
+
+local app = require "perilune.app"
+
+---@return table app
+return function()
+  return app.load_directory()
+end

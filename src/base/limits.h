@@ -1,0 +1,124 @@
+/* limits.h - every fixed limit: its number, its unit, and what happens when it is hit.
+ *
+ * Limits a user may set are settings (settings.h) with their defaults there; the numbers here are
+ * part of the design. */
+#ifndef BASE_LIMITS_H
+#define BASE_LIMITS_H
+
+/* Resumes of fibers in one turn of a worker; the rest wait for the next turn, after I/O. */
+#define TURN_RESUMES_MAX 1024
+
+/* Idle coroutines kept for reuse in one Lua state; more are left to the garbage collector. */
+#define IDLE_COROUTINES_MAX 1024
+
+/* How long `<close>` handlers may run after an interruption, and a cancelled scope may swallow its
+ * cancellation, before Lua code is interrupted (again). */
+#define INTERRUPT_GRACE_MS 1000
+
+/* How often the watchdog looks while some worker runs Lua, and repeats an unanswered signal. */
+#define WATCHDOG_TICK_MS 5
+
+/* How often it looks while none does. */
+#define WATCHDOG_IDLE_TICK_MS 50
+
+/* Fields of one log line written from Lua; more raise an error. */
+#define LOG_FIELDS_MAX 64
+
+/* What an app may ask for one pool: more is an error at load. */
+#define POOL_THREADS_MAX 1024
+#define POOL_CALLS_MAX   10000000
+
+/* How long a pool thread may be idle before it ends. */
+#define POOL_IDLE_MS 30000
+
+/* Priority of pool threads, as nice counts: computing threads do not keep the event loops from
+ * running (with 16 of them on 2 cores a loop wakes up after 0.4 ms instead of 11 ms). */
+#define POOL_NICE 19
+
+/* Part of its memory limit, in percent, that a Lua state may fill right after a full collection;
+ * above it, it counts as at its limit: "not enough memory" is raised. */
+#define MEMORY_FULL_PERCENT 95
+
+/* Nesting of tables that may cross between Lua states; deeper raises kind "transfer". */
+#define TRANSFER_DEPTH_MAX 200
+
+/* Bytes of one message between Lua states; larger raises kind "transfer". */
+#define TRANSFER_BYTES_MAX (2048ull * 1024 * 1024)
+
+/* Bytes of a route's pattern; longer is an error at load. Bounds the depth of the route tree too.
+ */
+#define PATTERN_BYTES_MAX 1024
+
+/* Parameters of one pattern; more are an error at load. */
+#define PATTERN_PARAMS_MAX 16
+
+/* Raw bytes of a segment that may convert to an int, float or uuid; a longer one does not match. */
+#define CONVERTED_BYTES_MAX 128
+
+/* Bytes of one value or message in a log line; a longer one is cut, and "...[+N bytes]" says so. */
+#define LOG_VALUE_BYTES_MAX 16384
+
+/* How long a log line waits for a full pipe that does not block; then what is left of it is lost.
+ */
+#define LOG_WAIT_MS 1000
+
+/* Bytes read from a socket at once, into one buffer that all connections of a worker share. */
+#define INPUT_BYTES (64 * 1024)
+
+/* Unwritten bytes of one connection's output past which no further request of it is read. */
+#define OUTPUT_PAUSE_BYTES (1024 * 1024)
+
+/* After its last response a connection reads and drops what still comes, so that the response is
+ * not lost to a reset: for so long, and so many bytes; then it is closed. */
+#define LINGER_MS        2000
+#define LINGER_BYTES_MAX (16 * 1024 * 1024)
+
+/* Bytes of all trailers and chunk extensions of one request; more: 431. */
+#define CHUNK_EXTRA_BYTES_MAX (16 * 1024)
+
+/* Memory of a connection's body that is reserved when Content-Length announces it; more is
+ * allocated as it comes. */
+#define BODY_RESERVE_BYTES_MAX (64 * 1024)
+
+/* Memory that a worker keeps for later instead of freeing it: connections, exchanges with their
+ * head, body and response buffers up to a size, and output buffers up to a size. */
+#define SPARE_CONNECTIONS_MAX   256
+#define SPARE_EXCHANGES_MAX     512
+#define SPARE_REQUEST_BYTES_MAX (8 * 1024)
+#define SPARE_OUTPUTS_MAX       128
+#define SPARE_OUTPUT_BYTES_MAX  (64 * 1024)
+
+/* Connections the kernel queues for one listening socket; more are refused by it. */
+#define LISTEN_BACKLOG 4096
+
+/* Nesting of arrays and objects in JSON, read or written, an empty one inside not counted; deeper
+ * raises kind "json". */
+#define JSON_DEPTH_MAX 1000
+
+/* Bytes of one JSON text, read or written; longer raises kind "json". */
+#define JSON_TEXT_BYTES_MAX (512ull * 1024 * 1024)
+
+/* Bytes of text for which a Lua state keeps its JSON memory from call to call; what a longer text
+ * needed is freed after it. */
+#define JSON_KEEP_BYTES_MAX (256 * 1024)
+
+/* Bytes of one response that perilune.http takes, decoded body and header lines; more: kind "http".
+ */
+#define HTTP_RESPONSE_BYTES_MAX      (64 * 1024 * 1024)
+#define HTTP_RESPONSE_HEAD_BYTES_MAX (256 * 1024)
+
+/* Redirects that perilune.http follows for one request; one more raises kind "http". */
+#define HTTP_REDIRECTS_MAX 20
+
+/* Idle connections that perilune.http keeps in one Lua state; past it the oldest is closed. */
+#define HTTP_CONNECTIONS_KEPT_MAX 256
+
+/* How long perilune.http waits for a whole response, and for its connection, unless told; then kind
+ * "timeout" is raised. */
+#define HTTP_TIMEOUT_MS         30000
+#define HTTP_CONNECT_TIMEOUT_MS 10000
+
+/* Bytes of a method that perilune.http sends; a longer one is an error of the caller. */
+#define HTTP_METHOD_BYTES_MAX 32
+
+#endif

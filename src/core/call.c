@@ -1,0 +1,182 @@
+/* call.c - the caller's side of a blocking call.
+ *
+ * The box is a userdata that owns the call from the first byte of its arguments on, so an error
+ * anywhere (what cannot be sent, a cancelled wait, memory) gives it back through __gc. */
+#include "core/call.h"
+
+#include "core/error.h"
+#include "core/transfer.h"
+#include "core/worker.h"
+
+#include <lauxlib.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define BOX_CLASS "perilune.call"
+
+struct box {
+  struct call *call;
+  bool submitted;
+};
+
+void call_free(struct call *call) {
+  if (call->host) call->host->release(call->host);
+  buffer_finish(&call->payload);
+  buffer_finish(&call->result);
+  free(call);
+}
+
+static int release_box(lua_State *L) {
+  struct box *box = lua_touserdata(L, 1);
+  struct call *call = box->call;
+  box->call = NULL;
+  if (!call) return 0;
+  if (!box->submitted || call->done)
+    call_free(call);
+  else
+    call->host->abandon(call->host, call);
+  return 0;
+}
+
+void call_open(lua_State *L) {
+  luaL_newmetatable(L, BOX_CLASS);
+  lua_pushcfunction(L, release_box);
+  lua_setfield(L, -2, "__gc");
+  lua_pop(L, 1);
+}
+
+static struct box *push_box(lua_State *L) {
+  struct box *box = lua_newuserdatauv(L, sizeof *box, 0);
+  *box = (struct box){0};
+  luaL_setmetatable(L, BOX_CLASS);
+  box->call = memory_alloc_zero(sizeof *box->call);
+  list_init(&box->call->link);
+  return box;
+}
+
+static void write_payload(lua_State *L, const struct place *place, int first, int nargs,
+                          struct buffer *payload) {
+  uint32_t len = (uint32_t)place->identity_len;
+  buffer_add(payload, &len, sizeof len);
+  buffer_add(payload, place->identity, len);
+  transfer_encode(L, first, nargs, "argument", payload);
+}
+
+static NO_RETURN void raise_refused(lua_State *L, const struct call *call, uv_err error) {
+  if (error == UV_ENOBUFS) error_raise(L, "full", "the queue of pool '%s' is full", call->pool);
+  if (error == UV_ENOENT) luaL_error(L, "there is no pool '%s' in this app", call->pool);
+  luaL_error(L, "pool '%s' cannot start a thread: %s", call->pool, uv_strerror(error));
+  abort();
+}
+
+void call_prepare(lua_State *L, struct place *place, int nargs, const char *pool) {
+  struct worker *worker = worker_of(L);
+  const struct fiber *fiber = worker->running;
+  int first = lua_gettop(L) - nargs + 1;
+  struct call *call = push_box(L)->call;
+  call->host = place->host;
+  call->host->retain(call->host);
+  call->pool = place->pool ? place->pool : pool;
+  call->caller = worker;
+  call->request = fiber ? fiber->request : 0;
+  write_payload(L, place, first, nargs, &call->payload);
+  if (nargs > 0) lua_replace(L, first);
+  lua_settop(L, first);
+}
+
+void call_submit(lua_State *L, int index) {
+  struct box *box = luaL_checkudata(L, index, BOX_CLASS);
+  if (box->submitted) return;
+  uv_err error = box->call->host->submit(box->call->host, box->call);
+  if (error) raise_refused(L, box->call, error);
+  box->submitted = true;
+}
+
+static void deliver_result(struct message *message, void *owner) {
+  (void)owner;
+  struct call *call = container_of(message, struct call, message);
+  if (call->abandoned) {
+    call_free(call);
+    return;
+  }
+  call->done = true;
+  if (call->ticket.fiber) fiber_wake(call->ticket);
+}
+
+void call_return(struct call *call) {
+  call->message.deliver = deliver_result;
+  inbox_post(&call->caller->inbox, &call->message);
+}
+
+/* Pushes the results, or raises the error, of a call that is done. */
+static lua_nret take_result(lua_State *L, struct call *call) {
+  if (call->kind == CALL_RETURNED) return transfer_decode(L, call->result.data, call->result.len);
+  if (call->result.len == 0)
+    error_raise(L, "cancelled", "the call was not run: pool '%s' stopped or had no memory for it",
+                call->pool);
+  transfer_decode_error(L, call->result.data, call->result.len); /* error, traceback */
+  const char *traceback = lua_tostring(L, -1);
+  fiber_set_trail(L, -2, traceback);
+  lua_pop(L, 1);
+  return lua_error(L);
+}
+
+static lua_nret finish_await(lua_State *L, struct box *box) {
+  int results = take_result(L, box->call);
+  call_free(box->call);
+  box->call = NULL;
+  return results;
+}
+
+static int await_woken(lua_State *L, int status, lua_KContext context) {
+  (void)status;
+  struct box *box = (struct box *)context;
+  if (fiber_was_cancelled(L)) {
+    struct call *call = box->call;
+    box->call = NULL;
+    if (call->done)
+      call_free(call);
+    else
+      call->host->abandon(call->host, call);
+    fiber_check_cancelled(L);
+  }
+  return finish_await(L, box);
+}
+
+lua_nret call_await(lua_State *L, int index) {
+  struct box *box = luaL_checkudata(L, index, BOX_CLASS);
+  if (box->call->done) return finish_await(L, box);
+  struct fiber *fiber = fiber_begin_wait(L, "a blocking function");
+  box->call->ticket = fiber_ticket(fiber);
+  return fiber_park(L, fiber, "a blocking function", (lua_KContext)box, await_woken);
+}
+
+static int inline_ended(lua_State *L, int status, lua_KContext context) {
+  (void)status;
+  (void)context;
+  return lua_gettop(L);
+}
+
+int call_marked(lua_State *L) {
+  int nargs = lua_gettop(L);
+  if (!worker_of(L)->role->runs_blocking) {
+    fiber_begin_wait(L, "a blocking function");
+    call_prepare(L, lua_touserdata(L, lua_upvalueindex(2)), nargs, "default");
+    call_submit(L, -1);
+    return call_await(L, -1);
+  }
+  lua_pushvalue(L, lua_upvalueindex(1));
+  lua_insert(L, 1);
+  lua_callk(L, nargs, LUA_MULTRET, 0, inline_ended);
+  return inline_ended(L, LUA_OK, 0);
+}
+
+int call_push_function(lua_State *L, const struct call *call) {
+  const struct buffer *payload = &call->payload;
+  uint32_t len;
+  memcpy(&len, payload->data, sizeof len);
+  const char *identity = payload->data + sizeof len;
+  place_push_found(L, identity, len);
+  const char *arguments = identity + len;
+  return transfer_decode(L, arguments, payload->len - (size_t)(arguments - payload->data));
+}

@@ -1,0 +1,90 @@
+/* call.h - a call of a blocking function that another worker runs.
+ *
+ * The caller's side: arguments become bytes, a host (the pools) takes the call, the fiber waits,
+ * results or error come back as bytes through the inbox. A caller that is cancelled, or collected,
+ * abandons the call; whoever runs it is told and frees it. */
+#ifndef CORE_CALL_H
+#define CORE_CALL_H
+
+#include "base/base.h"
+#include "base/buffer.h"
+#include "base/list.h"
+#include "core/fiber.h"
+#include "core/inbox.h"
+#include "core/place.h"
+
+#include <lua.h>
+#include <stdbool.h>
+
+struct call_host;
+
+enum call_state { CALL_QUEUED, CALL_RUNNING, CALL_DONE };
+enum call_result { CALL_RETURNED, CALL_RAISED };
+
+struct call {
+  struct message message; /* to the worker that runs it, and back */
+  struct list link;       /* the queue of its host */
+  struct call_host *host;
+  const char *pool;      /* name, owned by the host or the place */
+  uint64_t id;           /* of this call, not 0 */
+  uint64_t request;      /* the request it is made for */
+  struct buffer payload; /* identity length, identity, arguments */
+  struct buffer result;  /* results, or the error */
+  enum call_result kind;
+
+  struct worker *caller; /* whose inbox gets the result */
+
+  /* guarded by the host's lock */
+  enum call_state state;
+  bool abandoned;
+  void *runner;
+
+  /* the caller's thread alone */
+  bool done;
+  struct ticket ticket;
+};
+
+/* What runs calls; implemented by roles/pool.c. */
+struct call_host {
+  /* [any thread] Takes the call: 0, or UV_ENOBUFS when the queue is full, UV_ENOENT when there is
+   * no such pool, or why no thread could be started. */
+  uv_err (*submit)(struct call_host *host, struct call *call);
+  /* [any thread] The caller is gone: stops the call where it is; the host frees it. */
+  void (*abandon)(struct call_host *host, struct call *call);
+  /* [any thread] Calls and marks refer to a host and keep its memory; a stopped host refuses
+   * calls. */
+  void (*retain)(struct call_host *host);
+  void (*release)(struct call_host *host);
+};
+
+/* [owner] Makes a call of the function of `place` with the `nargs` values on top of the stack
+ * (popped); pushes a box that owns the caller's side. `pool` is used when the place names none.
+ * Raises kind "transfer". */
+void call_prepare(lua_State *L, struct place *place, int nargs, const char *pool);
+
+/* [owner] Hands the call in the box at `index` to its host; handed over already, it is left alone.
+ * Raises kind "full". */
+void call_submit(lua_State *L, int index);
+
+/* [owner] Waits for the call in the box at `index` and gives its results, or raises its error. To
+ * be returned from a C function. */
+lua_nret call_await(lua_State *L, int index);
+
+/* The C function behind every marked function (upvalues: the function, its place): runs it inline
+ * in a worker that runs blocking functions, else through its host, and waits. */
+int call_marked(lua_State *L);
+
+/* [owner] For the runner: reads the payload; pushes the function and its arguments and gives their
+ * number. Raises. */
+int call_push_function(lua_State *L, const struct call *call);
+
+/* [any thread] For the host: frees a call. */
+void call_free(struct call *call);
+
+/* [any thread] For the host: sends a call that is done back to its caller. */
+void call_return(struct call *call);
+
+/* [owner] Registers the box in a new state. */
+void call_open(lua_State *L);
+
+#endif

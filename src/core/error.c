@@ -1,0 +1,76 @@
+/* error.c - making and telling Perilune's error tables.
+ *
+ * A table is one of them when it has the metatable of the class "perilune.error", whatever else
+ * was put into it: libraries add fields of their own (`status`, `path`). */
+#include "core/error.h"
+
+#include "core/class.h"
+
+#include <lauxlib.h>
+#include <stdarg.h>
+
+static int error_tostring(lua_State *L) {
+  luaL_checktype(L, 1, LUA_TTABLE);
+  lua_getfield(L, 1, "message");
+  luaL_tolstring(L, -1, NULL);
+  return 1;
+}
+
+/* Pushes the metatable; `__tostring` is what shows that it is complete. */
+static void push_metatable(lua_State *L) {
+  class_push(L, CLASS_ERROR);
+  lua_pushliteral(L, "__tostring");
+  if (lua_rawget(L, -2) == LUA_TNIL) {
+    lua_pushcfunction(L, error_tostring);
+    lua_setfield(L, -3, "__tostring");
+  }
+  lua_pop(L, 1);
+}
+
+void error_open(lua_State *L) {
+  push_metatable(L);
+  lua_pop(L, 1);
+}
+
+static void push_error(lua_State *L, const char *kind, const char *format, va_list args) {
+  luaL_checkstack(L, 6, "error");
+  lua_createtable(L, 0, 2);
+  lua_pushstring(L, kind);
+  lua_setfield(L, -2, "kind");
+  lua_pushvfstring(L, format, args);
+  lua_setfield(L, -2, "message");
+  push_metatable(L);
+  lua_setmetatable(L, -2);
+}
+
+void error_push(lua_State *L, const char *kind, const char *format, ...) {
+  va_list args;
+  va_start(args, format);
+  push_error(L, kind, format, args);
+  va_end(args);
+}
+
+void error_raise(lua_State *L, const char *kind, const char *format, ...) {
+  va_list args;
+  va_start(args, format);
+  push_error(L, kind, format, args);
+  va_end(args);
+  lua_error(L);
+  __builtin_unreachable();
+}
+
+const char *error_kind(lua_State *L, int index) {
+  if (!lua_istable(L, index)) return NULL;
+  luaL_checkstack(L, 3, "error");
+  int error = lua_absindex(L, index);
+  if (!lua_getmetatable(L, error)) return NULL;
+  class_push(L, CLASS_ERROR);
+  const char *kind = NULL;
+  if (lua_rawequal(L, -1, -2)) {
+    lua_pushliteral(L, "kind");
+    if (lua_rawget(L, error) == LUA_TSTRING) kind = lua_tostring(L, -1);
+    lua_pop(L, 1);
+  }
+  lua_pop(L, 2);
+  return kind;
+}

@@ -1,0 +1,30 @@
+/* error.h - the errors Perilune raises: tables with `kind` and `message`.
+ *
+ * Their class is "perilune.error", so `tostring(err)` is the message and they keep their class on
+ * the way to another state. They are what the world does wrong ("timeout", "json", "http"); misuse
+ * of an API raises a plain string with the caller's line instead (luaL_error, luaL_argerror). */
+#ifndef CORE_ERROR_H
+#define CORE_ERROR_H
+
+#include "base/base.h"
+
+#include <lua.h>
+
+#define CLASS_ERROR "perilune.error"
+
+/* [owner] Makes the class known in a new state, before an error from another state arrives in it.
+ * Raises when there is no memory. */
+void error_open(lua_State *L);
+
+/* [owner] Pushes an error of that kind; `format` and its arguments are those of lua_pushfstring
+ * (%s %d %I %f %p %c %U %%). Raises when there is no memory. */
+void error_push(lua_State *L, const char *kind, const char *format, ...);
+
+/* [owner] Raises an error of that kind; does not return. The message gets no position. */
+NO_RETURN void error_raise(lua_State *L, const char *kind, const char *format, ...);
+
+/* [owner] The kind of the error at `index`, NULL when it is not one of Perilune's. Borrowed: it
+ * lives as long as that table. Raises when the stack cannot grow. */
+const char *error_kind(lua_State *L, int index);
+
+#endif

@@ -1,0 +1,385 @@
+/* fiber.c - the scheduler: creating, parking, waking and resuming fibers.
+ *
+ * The only lua_resume is in enter(). A coroutine runs trampoline() for ever: body under lua_pcallk,
+ * the failed function when it ended by an error, then idle until the next fiber starts on it. */
+#include "core/fiber.h"
+
+#include "base/limits.h"
+#include "core/error.h"
+#include "core/interrupt.h"
+#include "core/state.h"
+#include "core/worker.h"
+
+#include <assert.h>
+#include <lauxlib.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static int trampoline(lua_State *L);
+
+struct fiber *fiber_running(lua_State *L) {
+  return worker_of(L)->running;
+}
+
+/* ---- create and start ---- */
+
+static int new_coroutine(lua_State *L) {
+  struct fiber *fiber = lua_touserdata(L, 1);
+  lua_State *co = lua_newthread(L);
+  fiber->co_ref = luaL_ref(L, LUA_REGISTRYINDEX);
+  fiber->co = co;
+  lua_pushcfunction(co, trampoline);
+  return 0;
+}
+
+/* Allocating is the one step that may raise; it does so inside this protected call. */
+static bool give_coroutine(struct worker *worker, struct fiber *fiber) {
+  lua_State *L = worker->L;
+  lua_pushcfunction(L, new_coroutine);
+  lua_pushlightuserdata(L, fiber);
+  if (lua_pcall(L, 1, 0, 0) == LUA_OK) return true;
+  lua_pop(L, 1);
+  return false;
+}
+
+static struct fiber *take_idle(struct worker *worker) {
+  if (list_is_empty(&worker->idle_fibers)) {
+    struct fiber *fiber = memory_alloc_zero(sizeof *fiber);
+    fiber->worker = worker;
+    list_init(&fiber->link);
+    list_init(&fiber->live);
+    list_init(&fiber->wait_link);
+    return fiber;
+  }
+  /* last idle first: its stack is warm */
+  struct fiber *fiber = container_of(worker->idle_fibers.prev, struct fiber, link);
+  list_remove(&fiber->link);
+  if (fiber->co) worker->idle_coroutines--;
+  return fiber;
+}
+
+struct fiber *fiber_create(struct worker *worker, lua_CFunction entry) {
+  struct fiber *fiber = take_idle(worker);
+  if (!fiber->co && !give_coroutine(worker, fiber)) {
+    list_push_front(&worker->idle_fibers, &fiber->link);
+    return NULL;
+  }
+  struct fiber *parent = worker->running;
+  fiber->state = FIBER_NEW;
+  fiber->entry = entry;
+  fiber->failed = NULL;
+  fiber->ended = NULL;
+  fiber->data = NULL;
+  fiber->kept = 0;
+  fiber->name = parent ? parent->name : NULL;
+  fiber->request = parent ? parent->request : 0;
+  fiber->timers = parent ? parent->timers : &worker->timers;
+  fiber->interrupt_ns = HEARTBEAT_NEVER;
+  fiber->base = (struct scope){0};
+  scope_push(fiber, &fiber->base, 0, false);
+  list_push(&worker->fibers, &fiber->live);
+  return fiber;
+}
+
+static void make_ready(struct fiber *fiber) {
+  fiber->state = FIBER_READY;
+  list_push(&fiber->worker->ready, &fiber->link);
+}
+
+void fiber_start(struct fiber *fiber, int nargs) {
+  assert(fiber->state == FIBER_NEW);
+  fiber->nargs = fiber->kept + nargs;
+  fiber->parked_co = fiber->co;
+  make_ready(fiber);
+}
+
+/* ---- park and wake ---- */
+
+/* Raises the error that says which C function is in the way of a wait. */
+static NO_RETURN void raise_cannot_wait(lua_State *L, const char *what) {
+  lua_Debug debug;
+  for (int level = 1; lua_getstack(L, level, &debug); level++) {
+    lua_getinfo(L, "S", &debug);
+    if (*debug.what != 'C') continue;
+    const char *name = state_push_function_name(L, &debug);
+    luaL_error(L, "%s cannot wait inside %s: collect first, then wait outside of it", what, name);
+  }
+  luaL_error(L,
+             "%s cannot wait here: a closer run by coroutine.close, a finalizer or a C function "
+             "is in between",
+             what);
+  abort();
+}
+
+struct fiber *fiber_begin_wait(lua_State *L, const char *what) {
+  struct fiber *fiber = fiber_running(L);
+  if (!fiber) luaL_error(L, "%s cannot wait outside of a task", what);
+  if (!lua_isyieldable(L) || fiber->unyieldable > 0) raise_cannot_wait(L, what);
+  return fiber;
+}
+
+struct ticket fiber_ticket(struct fiber *fiber) {
+  return (struct ticket){.fiber = fiber, .wait = fiber->wait};
+}
+
+lua_nret fiber_park(lua_State *L, struct fiber *fiber, const char *waits_for, lua_KContext context,
+                    lua_KFunction k) {
+  assert(fiber == fiber_running(L));
+  fiber->parked_co = L;
+  fiber->waits_for = waits_for;
+  fiber->woken_cancelled = fiber->cancelled;
+  fiber->state = FIBER_PARKED;
+  if (fiber->cancelled) fiber_wake_cancelled(fiber);
+  return lua_yieldk(L, 0, context, k);
+}
+
+void fiber_wake_by_timer(struct timer *timer) {
+  struct fiber *fiber = container_of(timer, struct fiber, timer);
+  fiber_wake(fiber_ticket(fiber));
+}
+
+lua_nret fiber_park_until(lua_State *L, struct fiber *fiber, const char *waits_for, uint64_t due_ns,
+                          lua_KContext context, lua_KFunction k) {
+  timer_start(fiber->timers, &fiber->timer, due_ns, fiber_wake_by_timer);
+  return fiber_park(L, fiber, waits_for, context, k);
+}
+
+lua_nret fiber_park_in(lua_State *L, struct fiber *fiber, struct list *waiting,
+                       const char *waits_for, lua_KContext context, lua_KFunction k) {
+  list_push(waiting, &fiber->wait_link);
+  return fiber_park(L, fiber, waits_for, context, k);
+}
+
+static void wake(struct fiber *fiber, bool cancelled) {
+  fiber->wait++;
+  fiber->woken_cancelled = cancelled;
+  list_remove(&fiber->wait_link);
+  timer_stop(fiber->timers, &fiber->timer);
+  make_ready(fiber);
+}
+
+bool fiber_wake(struct ticket ticket) {
+  struct fiber *fiber = ticket.fiber;
+  if (fiber->wait != ticket.wait || fiber->state != FIBER_PARKED) return false;
+  wake(fiber, false);
+  return true;
+}
+
+void fiber_wake_all(struct list *waiting) {
+  struct list *link;
+  while ((link = list_pop(waiting)))
+    fiber_wake(fiber_ticket(container_of(link, struct fiber, wait_link)));
+}
+
+void fiber_wake_cancelled(struct fiber *fiber) {
+  if (fiber->state == FIBER_PARKED) wake(fiber, true);
+}
+
+bool fiber_was_cancelled(lua_State *L) {
+  return fiber_running(L)->woken_cancelled;
+}
+
+void fiber_check_cancelled(lua_State *L) {
+  struct fiber *fiber = fiber_running(L);
+  if (fiber->woken_cancelled) fiber_raise_cancelled(L, scope_find_cancelled(fiber));
+}
+
+void fiber_raise_cancelled(lua_State *L, const struct scope *scope) {
+  const char *reason = scope ? scope->reason : NULL;
+  if (scope && scope->cause == SCOPE_TIMEOUT) reason = "its time is over";
+  if (reason) error_raise(L, "cancelled", "cancelled: %s", reason);
+  error_raise(L, "cancelled", "cancelled");
+}
+
+void fiber_cancel(struct fiber *fiber, const char *reason) {
+  if (fiber->state == FIBER_IDLE || fiber->state == FIBER_ENDED) return;
+  scope_cancel(&fiber->base, reason);
+}
+
+/* ---- resume ---- */
+
+void fiber_publish(struct fiber *fiber) {
+  struct worker *worker = fiber->worker;
+  if (worker->running != fiber) return;
+  atomic_store_explicit(&worker->heartbeat.interrupt_ns, fiber->interrupt_ns, memory_order_relaxed);
+}
+
+/* The only lua_resume: says which coroutine executes, for the signal handler of this thread. */
+static int enter(struct worker *worker, lua_State *co, lua_State *from, int nargs, int *nresults) {
+  lua_State *before = worker->heartbeat.executing;
+  worker->heartbeat.executing = co;
+  int status = lua_resume(co, from, nargs, nresults);
+  worker->heartbeat.executing = before;
+  return status;
+}
+
+/* Parts with a coroutine that cannot be used again. */
+static void drop_coroutine(struct fiber *fiber) {
+  luaL_unref(fiber->worker->L, LUA_REGISTRYINDEX, fiber->co_ref);
+  fiber->co = NULL;
+  fiber->co_given_out = false;
+}
+
+static void retire(struct fiber *fiber, int status) {
+  struct worker *worker = fiber->worker;
+  while (fiber->scope) {
+    struct scope *scope = fiber->scope;
+    scope_pop(scope);
+  }
+  fiber->state = FIBER_IDLE;
+  fiber->wait++;
+  timer_stop(fiber->timers, &fiber->timer);
+  fiber->waits_for = NULL;
+  fiber->insist = false;
+  free(fiber->traceback);
+  free(fiber->trail);
+  fiber->traceback = fiber->trail = NULL;
+  list_remove(&fiber->live);
+  if (status != LUA_YIELD)
+    drop_coroutine(fiber);
+  else
+    worker->idle_coroutines++;
+  if (fiber->co)
+    list_push(&worker->idle_fibers, &fiber->link);
+  else
+    list_push_front(&worker->idle_fibers, &fiber->link);
+}
+
+void fiber_resume(struct fiber *fiber) {
+  struct worker *worker = fiber->worker;
+  struct heartbeat *heartbeat = &worker->heartbeat;
+  assert(fiber->state == FIBER_READY && !worker->running);
+  fiber->state = FIBER_RUNNING;
+  fiber->waits_for = NULL;
+  worker->running = fiber;
+  uint64_t number = atomic_load_explicit(&heartbeat->resume, memory_order_relaxed);
+  atomic_store_explicit(&heartbeat->interrupt_ns, fiber->interrupt_ns, memory_order_relaxed);
+  atomic_store_explicit(&heartbeat->resume, number + 1, memory_order_release);
+  if (UNLIKELY(fiber->interrupt_ns <= worker->now_ns)) interrupt_set_hook(worker, fiber->parked_co);
+
+  int nargs = fiber->nargs, nresults;
+  fiber->nargs = 0;
+  int status = enter(worker, fiber->co, worker->L, nargs, &nresults);
+
+  atomic_store_explicit(&heartbeat->resume, number + 2, memory_order_release);
+  worker->running = NULL;
+  if (fiber->state == FIBER_PARKED || fiber->state == FIBER_READY) return;
+  if (status > LUA_YIELD && fiber->ended && fiber->state != FIBER_ENDED) fiber->ended(fiber);
+  retire(fiber, status);
+}
+
+int fiber_resume_nested(lua_State *L, lua_State *co, int nargs, int *nresults) {
+  struct worker *worker = worker_of(L);
+  struct fiber *fiber = worker->running;
+  if (!fiber) return enter(worker, co, L, nargs, nresults);
+  bool blocked = !lua_isyieldable(L);
+  if (blocked) fiber->unyieldable++;
+  int status = enter(worker, co, L, nargs, nresults);
+  if (blocked) fiber->unyieldable--;
+  if (UNLIKELY(fiber->insist)) interrupt_set_hook(worker, L);
+  return status;
+}
+
+/* ---- the body of every fiber ---- */
+
+static int run_body(lua_State *L);
+
+static int next_body(lua_State *L, int status, lua_KContext context) {
+  (void)status;
+  (void)context;
+  return run_body(L);
+}
+
+static int rest(lua_State *L) {
+  struct fiber *fiber = fiber_running(L);
+  fiber->state = FIBER_ENDED;
+  if (fiber->ended) fiber->ended(fiber);
+  if (fiber->co_given_out || fiber->worker->idle_coroutines >= IDLE_COROUTINES_MAX) return 0;
+  lua_settop(L, 0);
+  return lua_yieldk(L, 0, 0, next_body);
+}
+
+static int failed_ended(lua_State *L, int status, lua_KContext context) {
+  (void)status;
+  (void)context;
+  return rest(L);
+}
+
+/* Unwinds what an interrupted or failed body left: the failed function starts on a clean fiber. */
+static void leave_scopes(struct fiber *fiber) {
+  while (fiber->scope != &fiber->base) scope_pop(fiber->scope);
+  scope_pop(&fiber->base);
+  fiber->base = (struct scope){0};
+  fiber->insist = false;
+  scope_push(fiber, &fiber->base, 0, false);
+}
+
+static int body_ended(lua_State *L, int status, lua_KContext context) {
+  struct fiber *fiber = fiber_running(L);
+  (void)context;
+  if (LIKELY(status == LUA_OK || status == LUA_YIELD) || !fiber->failed) return rest(L);
+  leave_scopes(fiber);
+  lua_pushcfunction(L, fiber->failed);
+  for (int i = 1; i <= fiber->kept; i++) lua_pushvalue(L, i);
+  lua_rotate(L, -(fiber->kept + 2), -1); /* function, kept values, error */
+  return failed_ended(L, lua_pcallk(L, fiber->kept + 1, 0, 0, 0, failed_ended), 0);
+}
+
+static int save_traceback(lua_State *L) {
+  struct fiber *fiber = fiber_running(L);
+  const char *kind = error_kind(L, 1);
+  if (fiber && fiber->failed && !(kind && strcmp(kind, "abort") == 0)) {
+    fiber_push_traceback(L, 1, 1);
+    size_t len;
+    const char *text = lua_tolstring(L, -1, &len);
+    free(fiber->traceback);
+    fiber->traceback = memory_copy(text, len);
+  }
+  lua_settop(L, 1);
+  return 1;
+}
+
+static int run_body(lua_State *L) {
+  struct fiber *fiber = fiber_running(L);
+  int handler = fiber->kept + 1;
+  int nargs = lua_gettop(L) - fiber->kept;
+  lua_pushcfunction(L, save_traceback);
+  lua_insert(L, handler);
+  lua_pushcfunction(L, fiber->entry);
+  lua_insert(L, handler + 1);
+  return body_ended(L, lua_pcallk(L, nargs, 0, handler, 0, body_ended), 0);
+}
+
+static int trampoline(lua_State *L) {
+  return run_body(L);
+}
+
+/* ---- tracebacks ---- */
+
+void fiber_set_trail(lua_State *L, int index, const char *traceback) {
+  struct fiber *fiber = fiber_running(L);
+  if (!fiber || !traceback) return;
+  char *copy = memory_copy(traceback, strlen(traceback));
+  free(fiber->trail);
+  fiber->trail = copy;
+  fiber->trail_error = lua_topointer(L, index);
+}
+
+int fiber_save_trail(lua_State *L) {
+  if (fiber_running(L)) {
+    fiber_push_traceback(L, 1, 1);
+    fiber_set_trail(L, 1, lua_tostring(L, -1));
+  }
+  lua_settop(L, 1);
+  return 1;
+}
+
+void fiber_push_traceback(lua_State *L, int index, int level) {
+  struct fiber *fiber = fiber_running(L);
+  const void *error = lua_topointer(L, index);
+  luaL_traceback(L, L, NULL, level);
+  if (!fiber || !fiber->trail || error != fiber->trail_error) return;
+  lua_pushfstring(L, "%s\ncalled from:\n%s", fiber->trail, lua_tostring(L, -1));
+  lua_remove(L, -2);
+}

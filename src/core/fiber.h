@@ -1,0 +1,146 @@
+/* fiber.h - a coroutine that the scheduler runs, and the four doors to it.
+ *
+ * start: fiber_create, then fiber_start. park: a C function ends in `return fiber_park(...)`.
+ * wake: fiber_wake with the ticket of the wait; a stale ticket is dropped. cancel: fiber_cancel.
+ * Fibers run only in their worker's turn. The body runs under lua_pcallk in a trampoline, so no
+ * error leaves a fiber; its coroutine is used again by the next one. */
+#ifndef CORE_FIBER_H
+#define CORE_FIBER_H
+
+#include "base/base.h"
+#include "base/list.h"
+#include "core/scope.h"
+
+#include <lua.h>
+#include <stdbool.h>
+
+typedef int lua_nret; /* number of results left on the Lua stack */
+
+struct worker;
+
+enum fiber_state { FIBER_IDLE, FIBER_NEW, FIBER_READY, FIBER_RUNNING, FIBER_PARKED, FIBER_ENDED };
+
+/* Names one wait of one fiber. Fibers are never freed while their worker lives, so a ticket may
+ * be kept for any time. */
+struct ticket {
+  struct fiber *fiber;
+  uint64_t wait;
+};
+
+struct fiber {
+  struct list link;      /* worker.ready, or worker.idle_fibers */
+  struct list live;      /* worker.fibers, from create to end */
+  struct list wait_link; /* the list of those that wait for the same thing; left on any wake */
+  struct worker *worker;
+  lua_State *co;
+  int co_ref;
+  int nargs; /* for the next resume */
+  enum fiber_state state;
+  bool woken_cancelled; /* the last wait ended by cancellation */
+  bool co_given_out;    /* coroutine.running() gave it to Lua: not to be used again */
+
+  uint64_t wait;         /* number of the current wait */
+  const char *waits_for; /* static text; NULL while it does not wait */
+  lua_State *parked_co;  /* the coroutine that parked: fiber->co or one nested in it */
+  unsigned unyieldable;  /* resumes of nested coroutines across a C boundary */
+  struct timer timer;    /* of the current wait */
+
+  struct timers *timers; /* the clock it lives on */
+  struct scope base;     /* cancelling it cancels the fiber */
+  struct scope *scope;   /* innermost */
+  bool cancelled;        /* kept by scope.c */
+  uint64_t interrupt_ns; /* kept by scope.c */
+  struct scope *interrupted;
+  unsigned interrupts, interrupted_at;
+  bool insist;
+
+  /* set between create and start; the C functions run on the fiber's coroutine */
+  lua_CFunction entry;  /* the body: arguments as given; results are dropped */
+  lua_CFunction failed; /* may be NULL; gets the kept values and the error that ended the body */
+  int kept;             /* values at the bottom of fiber->co that live as long as the fiber */
+  void (*ended)(struct fiber *fiber); /* may be NULL; the last thing, no Lua */
+  void *data;
+  const char *name; /* for logs; borrowed for the fiber's life */
+  uint64_t request; /* id of the request it runs for; 0: none */
+
+  char *traceback;         /* of the error that ended the body, owned */
+  char *trail;             /* traceback that `trail_error` brought from elsewhere, owned */
+  const void *trail_error; /* lua_topointer of that error */
+};
+
+/* [owner] A new fiber on the worker's clock, or that of the running fiber; NULL when its Lua state
+ * is out of memory. Push its arguments on fiber->co, then start it. */
+struct fiber *fiber_create(struct worker *worker, lua_CFunction entry);
+
+/* [owner] Makes a new fiber ready, behind those that are; on fiber->co are the kept values and
+ * `nargs` arguments. */
+void fiber_start(struct fiber *fiber, int nargs);
+
+/* [owner] The fiber whose code runs on this worker, or NULL. */
+struct fiber *fiber_running(lua_State *L);
+
+/* [owner] The running fiber, about to wait. Raises when code at this place cannot wait: outside a
+ * fiber, or below a C function that cannot be suspended. `what` is what would wait. */
+struct fiber *fiber_begin_wait(lua_State *L, const char *what);
+
+/* [owner] The ticket of the wait that comes next, or is going on. */
+struct ticket fiber_ticket(struct fiber *fiber);
+
+/* [owner] Suspends the running fiber; the C function returns what this returns, and goes on in `k`
+ * once woken. `waits_for` is static text. In a cancelled scope it only lets others run. */
+lua_nret fiber_park(lua_State *L, struct fiber *fiber, const char *waits_for, lua_KContext context,
+                    lua_KFunction k);
+
+/* [owner] As fiber_park, until the fiber's clock reaches `due_ns` at the latest. */
+lua_nret fiber_park_until(lua_State *L, struct fiber *fiber, const char *waits_for, uint64_t due_ns,
+                          lua_KContext context, lua_KFunction k);
+
+/* [owner] A timer_fn for fiber->timer, when a wait registers elsewhere and has a time limit too. */
+void fiber_wake_by_timer(struct timer *timer);
+
+/* [owner] As fiber_park, last in the list `waiting` (fiber.wait_link). */
+lua_nret fiber_park_in(lua_State *L, struct fiber *fiber, struct list *waiting,
+                       const char *waits_for, lua_KContext context, lua_KFunction k);
+
+/* [owner] Wakes all that are parked in a list, in order. */
+void fiber_wake_all(struct list *waiting);
+
+/* [owner] Makes the fiber of the ticket ready; false when that wait is over already. */
+bool fiber_wake(struct ticket ticket);
+
+/* [owner] Wakes a fiber that waits inside a cancelled scope; called by scope.c. */
+void fiber_wake_cancelled(struct fiber *fiber);
+
+/* [owner] For continuations: raises kind "cancelled" when the wait ended by cancellation. Clean up
+ * what the wait had registered before, with fiber_was_cancelled. */
+void fiber_check_cancelled(lua_State *L);
+bool fiber_was_cancelled(lua_State *L);
+
+/* [owner] Raises the error of a cancelled scope. */
+NO_RETURN void fiber_raise_cancelled(lua_State *L, const struct scope *scope);
+
+/* [owner] Cancels a fiber, whatever it does; one that has ended is left alone. */
+void fiber_cancel(struct fiber *fiber, const char *reason);
+
+/* [owner] Remembers where the error at `index`, about to be raised, came from; joined to the
+ * traceback when it ends the fiber. */
+void fiber_set_trail(lua_State *L, int index, const char *traceback);
+
+/* A message handler for lua_pcallk: makes the traceback the trail of the error, gives the error. */
+int fiber_save_trail(lua_State *L);
+
+/* [owner] Pushes the traceback of `L` from `level` on, joined with the trail of the error at
+ * `index`. */
+void fiber_push_traceback(lua_State *L, int index, int level);
+
+/* [owner] Resumes a ready fiber: the scheduler's own door. */
+void fiber_resume(struct fiber *fiber);
+
+/* [owner] Resumes an app's coroutine from inside a fiber, or outside any: coroutine.c's door. As
+ * lua_resume. */
+int fiber_resume_nested(lua_State *L, lua_State *co, int nargs, int *nresults);
+
+/* [owner] Tells the watchdog from when on the running code is to be interrupted. */
+void fiber_publish(struct fiber *fiber);
+
+#endif

@@ -1,0 +1,40 @@
+/* inbox.h - the way into a thread: messages posted from any thread, taken out by the owner.
+ *
+ * Posting wakes the owner's loop through an eventfd under uv_poll. Messages are delivered in the
+ * order of posting, in the owner's turn, outside the lock and outside any libuv callback. */
+#ifndef CORE_INBOX_H
+#define CORE_INBOX_H
+
+#include "base/base.h"
+
+#include <stdbool.h>
+#include <uv.h>
+
+/* Embedded in what is sent; `deliver` runs on the owner's thread and then owns the memory. */
+struct message {
+  struct message *_next;
+  void (*deliver)(struct message *message, void *owner);
+};
+
+struct inbox {
+  uv_mutex_t _lock; /* guards _first, _last; held for a few instructions, with no other lock */
+  struct message *_first, *_last;
+  _Atomic(bool) _filled; /* whether the list may be other than empty */
+  int _fd;
+  uv_poll_t *_poll;
+  void *_owner;
+};
+
+/* [owner] An open inbox on `loop`; `owner` is handed to each message's deliver. */
+uv_err inbox_init(struct inbox *inbox, uv_loop_t *loop, void *owner);
+
+/* [owner] Closes the inbox; nobody may post any more. Undelivered messages are delivered first. */
+void inbox_finish(struct inbox *inbox);
+
+/* [any thread] Adds a message; the inbox owns it until it is delivered. */
+void inbox_post(struct inbox *inbox, struct message *message);
+
+/* [owner] Delivers what has been posted so far; gives the number delivered. */
+unsigned inbox_drain(struct inbox *inbox);
+
+#endif

@@ -1,0 +1,260 @@
+/* place.c - identities of marked functions.
+ *
+ * The first part of an identity is where the function is written and a hash of its code, or the
+ * name it was given; the second a hash of its primitive upvalues, looked at only where several
+ * marks share the first (a factory that marks what it returns). */
+#include "core/place.h"
+
+#include "core/call.h"
+#include "core/worker.h"
+
+#include <lauxlib.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define PLACE_CLASS "perilune.place"
+
+/* Registry keys: marked functions (first part -> list); struct load, while the app loads. */
+static const char marks_key = 0;
+static const char load_key = 0;
+
+/* ---- hashing (FNV-1a, 64 bits) ---- */
+
+static uint64_t hash_bytes(uint64_t hash, const void *data, size_t len) {
+  const unsigned char *bytes = data;
+  for (size_t i = 0; i < len; i++) hash = (hash ^ bytes[i]) * 0x100000001B3ull;
+  return hash;
+}
+
+static const uint64_t hash_seed = 0xCBF29CE484222325ull;
+
+static int hash_chunk(lua_State *L, const void *data, size_t len, void *context) {
+  (void)L;
+  uint64_t *hash = context;
+  *hash = hash_bytes(*hash, data, len);
+  return 0;
+}
+
+static uint64_t hash_code(lua_State *L, int index) {
+  uint64_t hash = hash_seed;
+  lua_pushvalue(L, index);
+  lua_dump(L, hash_chunk, &hash, 0);
+  lua_pop(L, 1);
+  return hash;
+}
+
+/* Adds a primitive value to the hash; false for any other. */
+static bool hash_value(lua_State *L, int index, uint64_t *hash) {
+  int type = lua_type(L, index);
+  *hash = hash_bytes(*hash, &type, sizeof type);
+  size_t len;
+  switch (type) {
+  case LUA_TNIL:
+    return true;
+  case LUA_TBOOLEAN: {
+    int truth = lua_toboolean(L, index);
+    *hash = hash_bytes(*hash, &truth, sizeof truth);
+    return true;
+  }
+  case LUA_TNUMBER: {
+    lua_Number number = lua_tonumber(L, index);
+    *hash = hash_bytes(*hash, &number, sizeof number);
+    return true;
+  }
+  case LUA_TSTRING: {
+    const char *text = lua_tolstring(L, index, &len);
+    *hash = hash_bytes(*hash, text, len);
+    return true;
+  }
+  default:
+    return false;
+  }
+}
+
+/* Hash of the primitive upvalues; `only_primitive` tells whether there were no others. */
+static uint64_t hash_upvalues(lua_State *L, int index, bool *only_primitive) {
+  uint64_t hash = hash_seed;
+  *only_primitive = true;
+  const char *name;
+  for (int i = 1; (name = lua_getupvalue(L, index, i)) != NULL; i++) {
+    bool is_environment = strcmp(name, "_ENV") == 0;
+    if (!is_environment && !hash_value(L, -1, &hash)) *only_primitive = false;
+    lua_pop(L, 1);
+  }
+  return hash;
+}
+
+/* ---- identities ---- */
+
+static void push_first_part(lua_State *L, int index, const char *name) {
+  if (name) {
+    lua_pushfstring(L, "name:%s", name);
+    return;
+  }
+  lua_Debug debug;
+  lua_pushvalue(L, index);
+  lua_getinfo(L, ">S", &debug);
+  char hash[20];
+  snprintf(hash, sizeof hash, "%016llx", (unsigned long long)hash_code(L, index));
+  lua_pushfstring(L, "%s:%d#%s", debug.source, debug.linedefined, hash);
+}
+
+static const char *place_title(const struct place *place) {
+  return place->identity;
+}
+
+static uint64_t second_part(const struct place *place) {
+  uint64_t hash;
+  memcpy(&hash, place->identity + place->identity_len - sizeof hash, sizeof hash);
+  return hash;
+}
+
+static void set_identity(struct place *place, const char *first, size_t len, uint64_t second) {
+  place->identity_len = len + 1 + sizeof second;
+  place->identity = memory_alloc(place->identity_len);
+  memcpy(place->identity, first, len + 1);
+  memcpy(place->identity + len + 1, &second, sizeof second);
+}
+
+/* ---- marks ---- */
+
+static int release_place(lua_State *L) {
+  struct place *place = lua_touserdata(L, 1);
+  if (place->host) place->host->release(place->host);
+  place->host = NULL;
+  free(place->pool);
+  free(place->identity);
+  place->pool = place->identity = NULL;
+  return 0;
+}
+
+void place_open(lua_State *L) {
+  luaL_newmetatable(L, PLACE_CLASS);
+  lua_pushcfunction(L, release_place);
+  lua_setfield(L, -2, "__gc");
+  lua_pop(L, 1);
+  place_forget(L);
+}
+
+void place_forget(lua_State *L) {
+  lua_newtable(L);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &marks_key);
+}
+
+void place_begin_load(lua_State *L, struct call_host *host) {
+  lua_pushlightuserdata(L, host);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &load_key);
+}
+
+void place_end_load(lua_State *L) {
+  lua_pushnil(L);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &load_key);
+}
+
+bool place_is_loading(lua_State *L) {
+  bool loading = lua_rawgetp(L, LUA_REGISTRYINDEX, &load_key) != LUA_TNIL;
+  lua_pop(L, 1);
+  return loading;
+}
+
+/* Pushes the place and the host that the load gave. */
+static struct place *push_place(lua_State *L, const char *pool, double timeout) {
+  struct place *place = lua_newuserdatauv(L, sizeof *place, 0);
+  *place = (struct place){.timeout = timeout};
+  luaL_setmetatable(L, PLACE_CLASS);
+  if (pool) place->pool = memory_copy(pool, strlen(pool));
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &load_key);
+  place->host = lua_touserdata(L, -1);
+  place->host->retain(place->host);
+  lua_pop(L, 1);
+  return place;
+}
+
+/* Raises when a mark in the list on top has the same identity; gives true when that mark does the
+ * same thing, since nothing else than code and primitive upvalues makes it up. */
+static bool is_known(lua_State *L, const struct place *place, bool only_primitive) {
+  for (lua_Integer i = 1; lua_rawgeti(L, -1, i) != LUA_TNIL; i++) {
+    const struct place *other = place_of(L, -1);
+    lua_pop(L, 1);
+    if (second_part(other) != second_part(place)) continue;
+    if (only_primitive) return true;
+    luaL_error(L,
+               "two marked functions cannot be told apart: %s; give each a name: "
+               "perilune.blocking({ name = \"...\" }, fn)",
+               place_title(place));
+  }
+  lua_pop(L, 1);
+  return false;
+}
+
+static void check_may_mark(lua_State *L) {
+  if (place_is_loading(L)) return;
+  luaL_error(L, "perilune.blocking marks functions while the app loads, not later: require the "
+                "module at the top of app.lua, or call async.run_blocking(fn, ...)");
+}
+
+void place_mark(lua_State *L, int index, const char *pool, const char *name, double timeout) {
+  index = lua_absindex(L, index);
+  check_may_mark(L);
+  if (lua_iscfunction(L, index))
+    luaL_error(L, place_of(L, index) ? "the function is marked already"
+                                     : "a C function cannot be marked: wrap it in a Lua function");
+  struct place *place = push_place(L, pool, timeout);
+  push_first_part(L, index, name);
+  bool only_primitive;
+  size_t len;
+  const char *first = lua_tolstring(L, -1, &len);
+  set_identity(place, first, len, hash_upvalues(L, index, &only_primitive));
+
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &marks_key);
+  luaL_getsubtable(L, -1, first);
+  bool known = is_known(L, place, only_primitive);
+  lua_pushvalue(L, index);
+  lua_pushvalue(L, -5);
+  lua_pushcclosure(L, call_marked, 2);
+  if (!known) {
+    lua_pushvalue(L, -1);
+    lua_rawseti(L, -3, (lua_Integer)lua_rawlen(L, -3) + 1);
+  }
+  lua_insert(L, -5);
+  lua_pop(L, 4);
+}
+
+struct place *place_of(lua_State *L, int index) {
+  if (lua_tocfunction(L, index) != call_marked) return NULL;
+  lua_getupvalue(L, index, 2);
+  struct place *place = lua_touserdata(L, -1);
+  lua_pop(L, 1);
+  return place;
+}
+
+void place_push_function(lua_State *L, int index) {
+  lua_getupvalue(L, index, 1);
+}
+
+/* Leaves the marked function on top of the list at -1, or gives false. */
+static bool find_mark(lua_State *L, const char *identity, size_t len) {
+  lua_Integer count = (lua_Integer)lua_rawlen(L, -1);
+  for (lua_Integer i = 1; i <= count; i++) {
+    lua_rawgeti(L, -1, i);
+    const struct place *place = place_of(L, -1);
+    if (count == 1) return true;
+    if (place->identity_len == len && memcmp(place->identity, identity, len) == 0) return true;
+    lua_pop(L, 1);
+  }
+  return false;
+}
+
+void place_push_found(lua_State *L, const char *identity, size_t len) {
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &marks_key);
+  bool found = lua_getfield(L, -1, identity) == LUA_TTABLE && find_mark(L, identity, len);
+  if (!found)
+    luaL_error(L,
+               "this Lua state has no marked function %s: it was marked in one state only, or the "
+               "states loaded different code",
+               identity);
+  place_push_function(L, -1);
+  lua_replace(L, -4);
+  lua_pop(L, 2);
+}

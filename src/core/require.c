@@ -1,0 +1,280 @@
+/* require.c - finding, compiling and running modules.
+ *
+ * The order is: package.loaded, package.preload, the app's directory (through the snapshot),
+ * package.path as text, package.cpath. A module is run by one fiber; others that want it meanwhile
+ * are parked until it has ended, whichever way. */
+#include "core/require.h"
+
+#include "base/list.h"
+#include "core/fiber.h"
+#include "core/snapshot.h"
+#include "core/worker.h"
+
+#include <lauxlib.h>
+#include <string.h>
+
+/* Registry keys: modules being run (name -> struct loading); names of the app's modules. */
+static const char loading_key = 0;
+static const char app_modules_key = 0;
+
+/* A module being run; a userdata in the table of loading_key. */
+struct loading {
+  struct fiber *fiber;
+  struct list waiting; /* fiber.wait_link */
+};
+
+enum { PATH_BYTES_MAX = 1024 };
+
+/* ---- text only ---- */
+
+/* Upvalue 1: Lua's own load. */
+static int load_text(lua_State *L) {
+  int nargs = lua_gettop(L);
+  if (nargs < 3) lua_settop(L, 3);
+  lua_pushliteral(L, "t");
+  lua_replace(L, 3);
+  lua_pushvalue(L, lua_upvalueindex(1));
+  lua_insert(L, 1);
+  lua_call(L, lua_gettop(L) - 1, LUA_MULTRET);
+  return lua_gettop(L);
+}
+
+/* Upvalue 1: Lua's own loadfile. */
+static int load_text_file(lua_State *L) {
+  if (lua_gettop(L) < 2) lua_settop(L, 2);
+  lua_pushliteral(L, "t");
+  lua_replace(L, 2);
+  lua_pushvalue(L, lua_upvalueindex(1));
+  lua_insert(L, 1);
+  lua_call(L, lua_gettop(L) - 1, LUA_MULTRET);
+  return lua_gettop(L);
+}
+
+static int file_done(lua_State *L, int status, lua_KContext context) {
+  (void)status;
+  (void)context;
+  return lua_gettop(L) - 1;
+}
+
+static int do_file(lua_State *L) {
+  const char *path = luaL_optstring(L, 1, NULL);
+  lua_settop(L, 1);
+  if (luaL_loadfilex(L, path, "t") != LUA_OK) return lua_error(L);
+  lua_callk(L, 0, LUA_MULTRET, 0, file_done);
+  return file_done(L, 0, 0);
+}
+
+/* ---- the app's files ---- */
+
+static void compile_app_file(lua_State *L, struct snapshot *snapshot, const char *path,
+                             struct slice text) {
+  lua_pushfstring(L, "@%s/%s", snapshot_shown_dir(snapshot), path);
+  const char *chunk_name = lua_tostring(L, -1);
+  int status = luaL_loadbufferx(L, text.data, text.len, chunk_name, "t");
+  lua_remove(L, -2);
+  if (status != LUA_OK) lua_error(L);
+}
+
+void require_load_app_file(lua_State *L, const char *path) {
+  struct snapshot *snapshot = worker_of(L)->snapshot;
+  struct slice text;
+  if (!snapshot_read(snapshot, path, &text))
+    luaL_error(L, "%s has no %s", snapshot_shown_dir(snapshot), path);
+  compile_app_file(L, snapshot, path, text);
+}
+
+static void note_app_module(lua_State *L, const char *name) {
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &app_modules_key);
+  lua_pushboolean(L, 1);
+  lua_setfield(L, -2, name);
+  lua_pop(L, 1);
+}
+
+void require_forget_app(lua_State *L) {
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &app_modules_key);
+  luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
+  for (lua_pushnil(L); lua_next(L, -3);) {
+    lua_pop(L, 1);
+    lua_pushvalue(L, -1);
+    lua_pushnil(L);
+    lua_rawset(L, -4);
+  }
+  lua_pop(L, 2);
+  lua_newtable(L);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &app_modules_key);
+}
+
+/* package.searchers: the module's file in the app's directory. */
+static int search_app(lua_State *L) {
+  const char *name = luaL_checkstring(L, 1);
+  struct snapshot *snapshot = worker_of(L)->snapshot;
+  if (!snapshot || strncmp(name, "perilune.", strlen("perilune.")) == 0) return 0;
+  static const char *const patterns[] = {"%s.lua", "%s/init.lua"};
+  const char *base = luaL_gsub(L, name, ".", "/");
+  lua_settop(L, 2);
+  if (strlen(base) > PATH_BYTES_MAX || strstr(base, "//")) return 0;
+  for (size_t i = 0; i < array_len(patterns); i++) {
+    struct slice text;
+    const char *path = lua_pushfstring(L, patterns[i], base);
+    if (snapshot_read(snapshot, path, &text)) {
+      note_app_module(L, name);
+      compile_app_file(L, snapshot, path, text);
+      lua_insert(L, -2);
+      return 2;
+    }
+  }
+  const char *dir = snapshot_shown_dir(snapshot);
+  lua_pushfstring(L, "no file '%s/%s.lua'\n\tno file '%s/%s/init.lua'", dir, base, dir, base);
+  return 1;
+}
+
+/* package.searchers: package.path, as text. Upvalue 1: package. */
+static int search_path(lua_State *L) {
+  luaL_checkstring(L, 1);
+  lua_settop(L, 1);
+  lua_getfield(L, lua_upvalueindex(1), "searchpath");
+  lua_pushvalue(L, 1);
+  lua_getfield(L, lua_upvalueindex(1), "path");
+  lua_call(L, 2, 2);
+  if (lua_isnil(L, -2)) return 1;
+  lua_pop(L, 1);
+  if (luaL_loadfilex(L, lua_tostring(L, -1), "t") != LUA_OK)
+    return luaL_error(L, "error loading module '%s' from file '%s':\n\t%s", lua_tostring(L, 1),
+                      lua_tostring(L, 2), lua_tostring(L, -1));
+  lua_insert(L, -2);
+  return 2;
+}
+
+/* ---- require ---- */
+
+/* Leaves the loader's extra value at 3 and the loader at 4; raises when no searcher has it.
+ * Upvalue 1: package. */
+static void find_loader(lua_State *L, const char *name) {
+  enum { SEARCHERS = 3, MISSING = 4 };
+  lua_getfield(L, lua_upvalueindex(1), "searchers");
+  lua_pushliteral(L, "");
+  for (lua_Integer i = 1;; i++) {
+    if (lua_rawgeti(L, SEARCHERS, i) == LUA_TNIL)
+      luaL_error(L, "module '%s' not found:%s", name, lua_tostring(L, MISSING));
+    lua_pushstring(L, name);
+    lua_call(L, 1, 2);
+    if (lua_isfunction(L, -2)) break;
+    lua_pop(L, 1);
+    lua_pushfstring(L, "%s\n\t%s", lua_tostring(L, MISSING), luaL_optstring(L, -1, ""));
+    lua_replace(L, MISSING);
+    lua_settop(L, MISSING);
+  }
+  lua_replace(L, SEARCHERS);
+  lua_replace(L, MISSING);
+}
+
+/* Stack: name, loading at 2, loader data at 3; then the results or the error. */
+static int module_ended(lua_State *L, int status, lua_KContext context) {
+  (void)context;
+  const char *name = lua_tostring(L, 1);
+  struct loading *loading = lua_touserdata(L, 2);
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &loading_key);
+  lua_pushnil(L);
+  lua_setfield(L, -2, name);
+  lua_pop(L, 1);
+  fiber_wake_all(&loading->waiting);
+  if (status != LUA_OK && status != LUA_YIELD) return lua_error(L);
+  luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
+  if (!lua_isnil(L, -2)) {
+    lua_pushvalue(L, -2);
+    lua_setfield(L, -2, name);
+  } else if (lua_getfield(L, -1, name) == LUA_TNIL) {
+    lua_pushboolean(L, 1);
+    lua_setfield(L, -3, name);
+    lua_pop(L, 1);
+  } else {
+    lua_pop(L, 1);
+  }
+  lua_getfield(L, -1, name);
+  lua_pushvalue(L, 3);
+  return 2;
+}
+
+/* Stack: name. Runs the module with `loading` at 2 and the loader's extra value at 3. */
+static int run_module(lua_State *L, const char *name) {
+  struct loading *loading = lua_newuserdatauv(L, sizeof *loading, 0);
+  loading->fiber = fiber_running(L);
+  list_init(&loading->waiting);
+  find_loader(L, name);
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &loading_key);
+  lua_pushvalue(L, 2);
+  lua_setfield(L, -2, name);
+  lua_pop(L, 1);
+  lua_pushcfunction(L, fiber_save_trail);
+  lua_insert(L, 4);
+  lua_pushvalue(L, 1);
+  lua_pushvalue(L, 3);
+  return module_ended(L, lua_pcallk(L, 2, 1, 4, 0, module_ended), 0);
+}
+
+static int require_again(lua_State *L, int status, lua_KContext context);
+
+static int wait_for(lua_State *L, struct loading *loading, const char *name) {
+  struct fiber *fiber = fiber_running(L);
+  if (!fiber || fiber == loading->fiber)
+    return luaL_error(L, "module '%s' requires itself, directly or through others", name);
+  fiber_begin_wait(L, "require");
+  return fiber_park_in(L, fiber, &loading->waiting, "require", 0, require_again);
+}
+
+static int require(lua_State *L) {
+  const char *name = luaL_checkstring(L, 1);
+  lua_settop(L, 1);
+  luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
+  lua_getfield(L, 2, name);
+  if (lua_toboolean(L, -1)) return 1;
+  lua_settop(L, 1);
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &loading_key);
+  lua_getfield(L, 2, name);
+  struct loading *loading = lua_touserdata(L, -1);
+  if (loading) return wait_for(L, loading, name);
+  lua_settop(L, 1);
+  return run_module(L, name);
+}
+
+static int require_again(lua_State *L, int status, lua_KContext context) {
+  (void)status;
+  (void)context;
+  fiber_check_cancelled(L);
+  return require(L);
+}
+
+void require_push_caller(lua_State *L) {
+  if (luaL_loadstring(L, "local name = ... return require(name)(select(2, ...))") != LUA_OK)
+    lua_error(L);
+}
+
+void require_open(lua_State *L) {
+  lua_newtable(L);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &loading_key);
+  lua_newtable(L);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &app_modules_key);
+  lua_getglobal(L, "load");
+  lua_pushcclosure(L, load_text, 1);
+  lua_setglobal(L, "load");
+  lua_getglobal(L, "loadfile");
+  lua_pushcclosure(L, load_text_file, 1);
+  lua_setglobal(L, "loadfile");
+  lua_register(L, "dofile", do_file);
+
+  lua_getglobal(L, "package");
+  lua_pushvalue(L, -1);
+  lua_pushcclosure(L, require, 1);
+  lua_setglobal(L, "require");
+  lua_getfield(L, -1, "searchers"); /* preload, path, cpath, cpath of the root */
+  lua_pushvalue(L, -2);
+  lua_pushcclosure(L, search_path, 1);
+  lua_rawseti(L, -2, 2);
+  for (lua_Integer i = 4; i >= 2; i--) {
+    lua_rawgeti(L, -1, i);
+    lua_rawseti(L, -2, i + 1);
+  }
+  lua_pushcfunction(L, search_app);
+  lua_rawseti(L, -2, 2);
+  lua_pop(L, 2);
+}

@@ -1,0 +1,157 @@
+/* scope.c - the stack of scopes of a fiber, and what it says about the running code.
+ *
+ * Whatever changes the stack or a scope on it ends in refresh(), which leaves two answers in the
+ * fiber: is it cancelled, and from when on is computing code interrupted. */
+#include "core/scope.h"
+
+#include "base/limits.h"
+#include "core/fiber.h"
+#include "core/worker.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+static void refresh(struct fiber *fiber) {
+  fiber->cancelled = false;
+  fiber->interrupt_ns = HEARTBEAT_NEVER;
+  for (struct scope *scope = fiber->scope; scope; scope = scope->outer) {
+    if (scope->cause != SCOPE_OPEN) fiber->cancelled = true;
+    if (scope->interrupt_ns < fiber->interrupt_ns) fiber->interrupt_ns = scope->interrupt_ns;
+    if (scope->shield) break;
+  }
+  fiber_publish(fiber);
+}
+
+static uint64_t grace_end(void) {
+  return uv_hrtime() + INTERRUPT_GRACE_MS * NS_PER_MS;
+}
+
+static void end_open(struct scope *scope, enum scope_cause cause) {
+  scope->cause = cause;
+  scope->interrupt_ns = grace_end();
+  if (!scope->fiber) return;
+  refresh(scope->fiber);
+  if (scope->fiber->cancelled) fiber_wake_cancelled(scope->fiber);
+}
+
+static void expire(struct timer *timer) {
+  struct scope *scope = container_of(timer, struct scope, timer);
+  if (scope->cause == SCOPE_OPEN) end_open(scope, SCOPE_TIMEOUT);
+}
+
+void scope_push(struct fiber *fiber, struct scope *scope, uint64_t deadline_ns, bool shield) {
+  assert(!scope->fiber);
+  scope->fiber = fiber;
+  scope->co = fiber->worker->running == fiber ? fiber->worker->heartbeat.executing : NULL;
+  scope->outer = fiber->scope;
+  scope->shield = shield;
+  scope->deadline_ns = deadline_ns;
+  scope->interrupt_ns = HEARTBEAT_NEVER;
+  scope->timers = fiber->timers;
+  fiber->scope = scope;
+  if (deadline_ns) {
+    timer_start(scope->timers, &scope->timer, deadline_ns, expire);
+    if (!scope->timers->_manual) scope->interrupt_ns = deadline_ns;
+  }
+  if (deadline_ns || shield) refresh(fiber);
+}
+
+/* Ends one scope that is on no stack any more. */
+static void finish(struct scope *scope) {
+  struct fiber *fiber = scope->fiber;
+  if (timer_is_started(&scope->timer)) timer_stop(scope->timers, &scope->timer);
+  free(scope->reason);
+  scope->reason = NULL;
+  scope->fiber = NULL;
+  if (!fiber || fiber->interrupted != scope) return;
+  fiber->interrupted = scope->interrupted_before;
+  fiber->interrupted_at = scope->interrupted_at_before;
+}
+
+void scope_pop(struct scope *scope) {
+  struct fiber *fiber = scope->fiber;
+  if (!fiber) {
+    finish(scope);
+    return;
+  }
+  bool found = false;
+  while (!found) {
+    struct scope *innermost = fiber->scope;
+    assert(innermost);
+    fiber->scope = innermost->outer;
+    found = innermost == scope;
+    finish(innermost);
+  }
+  refresh(fiber);
+}
+
+void scope_cancel(struct scope *scope, const char *reason) {
+  if (scope->cause != SCOPE_OPEN) return;
+  if (reason) scope->reason = memory_copy(reason, strlen(reason));
+  end_open(scope, SCOPE_CANCELLED);
+}
+
+bool scope_is_expired(const struct scope *scope) {
+  if (scope->cause == SCOPE_TIMEOUT) return true;
+  return scope->cause == SCOPE_OPEN && scope->deadline_ns &&
+         timers_now(scope->timers) >= scope->deadline_ns;
+}
+
+struct scope *scope_find_cancelled(struct fiber *fiber) {
+  for (struct scope *scope = fiber->scope; scope; scope = scope->outer) {
+    if (scope->cause != SCOPE_OPEN) return scope;
+    if (scope->shield) break;
+  }
+  return NULL;
+}
+
+static struct scope *find_due(struct fiber *fiber, uint64_t now_ns) {
+  for (struct scope *scope = fiber->scope; scope; scope = scope->outer) {
+    if (scope->interrupt_ns <= now_ns) return scope;
+    if (scope->shield) break;
+  }
+  return NULL;
+}
+
+struct scope *scope_interrupt(struct fiber *fiber, uint64_t now_ns) {
+  struct scope *scope = find_due(fiber, now_ns);
+  if (!scope) return NULL;
+  if (scope->cause == SCOPE_OPEN) scope->cause = SCOPE_TIMEOUT;
+  if (fiber->interrupted == scope) {
+    fiber->insist = true; /* its grace is over: interrupted at every step from here on */
+  } else {
+    scope->interrupted_before = fiber->interrupted;
+    scope->interrupted_at_before = fiber->interrupted_at;
+    fiber->interrupted = scope;
+    scope->interrupt_ns = grace_end();
+    fiber->insist = false;
+  }
+  fiber->interrupted_at = ++fiber->interrupts;
+  refresh(fiber);
+  return scope;
+}
+
+struct scope *scope_detach(struct fiber *fiber, const lua_State *co) {
+  struct scope *innermost = fiber->scope, *last = NULL;
+  while (fiber->scope->co == co) {
+    last = fiber->scope;
+    last->fiber = NULL;
+    fiber->scope = last->outer;
+  }
+  if (!last) return NULL;
+  last->outer = NULL;
+  refresh(fiber);
+  return innermost;
+}
+
+void scope_attach(struct fiber *fiber, struct scope *innermost) {
+  struct scope *last = innermost;
+  for (struct scope *scope = innermost; scope; scope = scope->outer) {
+    scope->fiber = fiber;
+    last = scope;
+  }
+  last->outer = fiber->scope;
+  fiber->scope = innermost;
+  refresh(fiber);
+}

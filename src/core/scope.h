@@ -1,0 +1,63 @@
+/* scope.h - a stretch of a fiber's run that can be cancelled or has a deadline.
+ *
+ * Scopes of a fiber form a stack. Cancellation is level-triggered: once a scope is cancelled every
+ * wait inside it raises kind "cancelled", until it is popped; a shield keeps what is outside from
+ * reaching inside. Code that computes on is interrupted by a hook: at once when a deadline passes
+ * while it computes, else after a grace (INTERRUPT_GRACE_MS). */
+#ifndef CORE_SCOPE_H
+#define CORE_SCOPE_H
+
+#include "core/timer.h"
+
+#include <lua.h>
+#include <stdbool.h>
+
+struct fiber;
+
+enum scope_cause { SCOPE_OPEN, SCOPE_TIMEOUT, SCOPE_CANCELLED };
+
+struct scope {
+  struct scope *outer;
+  struct fiber *fiber; /* whose stack it is on; NULL when it is on none */
+  lua_State *co;       /* the coroutine that opened it; NULL for a fiber's base */
+  enum scope_cause cause;
+  bool shield;
+  uint64_t deadline_ns;  /* on the clock of `timers`; 0: none */
+  uint64_t interrupt_ns; /* uv_hrtime from which computing code is interrupted */
+  char *reason;          /* why it was cancelled, owned; may be NULL */
+  struct timers *timers;
+  struct timer timer;
+
+  /* What the fiber's fields were when this scope was interrupted; given back when it is popped. */
+  struct scope *interrupted_before;
+  unsigned interrupted_at_before;
+};
+
+/* [owner] Puts a zeroed scope on the fiber's stack; `deadline_ns` on the fiber's clock, 0: none. */
+void scope_push(struct fiber *fiber, struct scope *scope, uint64_t deadline_ns, bool shield);
+
+/* [owner] Takes a scope off its fiber's stack, with the scopes inside it. Twice is harmless. */
+void scope_pop(struct scope *scope);
+
+/* [owner] Cancels a scope: its fiber, where it waits, is woken. A second cancel changes nothing.
+ * `reason` is copied and may be NULL. */
+void scope_cancel(struct scope *scope, const char *reason);
+
+/* [owner] Whether the deadline of the scope has passed, noticed or not. */
+bool scope_is_expired(const struct scope *scope);
+
+/* [owner] The innermost cancelled scope that reaches the fiber's running code, or NULL. */
+struct scope *scope_find_cancelled(struct fiber *fiber);
+
+/* [owner] Marks the innermost scope whose time to be interrupted has come as interrupted; gives
+ * NULL when there is none. */
+struct scope *scope_interrupt(struct fiber *fiber, uint64_t now_ns);
+
+/* [owner] Takes the innermost scopes that `co` has opened off the fiber without ending them and
+ * gives the innermost (NULL: none): the app has suspended that coroutine. */
+struct scope *scope_detach(struct fiber *fiber, const lua_State *co);
+
+/* [owner] Puts detached scopes back on top of the fiber's stack. */
+void scope_attach(struct fiber *fiber, struct scope *innermost);
+
+#endif

@@ -1,0 +1,111 @@
+/* snapshot.c - a list of file texts under a lock.
+ *
+ * Apps have tens of files, so a list is enough. Texts are never changed or freed before the
+ * snapshot is, so they are handed out without a copy. */
+#include "core/snapshot.h"
+
+#include "base/list.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <uv.h>
+
+struct file {
+  struct list link; /* snapshot.files */
+  char *path;
+  char *data;
+  size_t len;
+};
+
+struct snapshot {
+  uv_mutex_t lock;   /* guards files; held while a file is read for the first time */
+  struct list files; /* file.link */
+  char *dir;
+  const char *shown_dir; /* inside dir, or dir itself */
+};
+
+static const char *relative_to_here(const char *dir) {
+  char here[4096];
+  if (!getcwd(here, sizeof here)) return dir;
+  size_t len = strlen(here);
+  if (strncmp(dir, here, len) == 0 && dir[len] == '/' && dir[len + 1]) return dir + len + 1;
+  return dir;
+}
+
+struct snapshot *snapshot_create(const char *dir) {
+  struct snapshot *snapshot = memory_alloc_zero(sizeof *snapshot);
+  uv_mutex_init(&snapshot->lock);
+  list_init(&snapshot->files);
+  snapshot->dir = memory_copy(dir, strlen(dir));
+  snapshot->shown_dir = relative_to_here(snapshot->dir);
+  return snapshot;
+}
+
+void snapshot_destroy(struct snapshot *snapshot) {
+  if (!snapshot) return;
+  struct list *link;
+  while ((link = list_pop(&snapshot->files))) {
+    struct file *file = container_of(link, struct file, link);
+    free(file->path);
+    free(file->data);
+    free(file);
+  }
+  uv_mutex_destroy(&snapshot->lock);
+  free(snapshot->dir);
+  free(snapshot);
+}
+
+static bool read_whole(const char *path, struct file *file) {
+  struct stat info;
+  if (stat(path, &info) != 0 || !S_ISREG(info.st_mode)) return false;
+  FILE *stream = fopen(path, "rb");
+  if (!stream) return false;
+  file->data = memory_alloc((size_t)info.st_size + 1);
+  file->len = fread(file->data, 1, (size_t)info.st_size, stream);
+  fclose(stream);
+  return true;
+}
+
+static struct file *read_file(struct snapshot *snapshot, const char *path) {
+  size_t size = strlen(snapshot->dir) + strlen(path) + 2;
+  char *full = memory_alloc(size);
+  snprintf(full, size, "%s/%s", snapshot->dir, path);
+  struct file *file = memory_alloc_zero(sizeof *file);
+  bool found = read_whole(full, file);
+  free(full);
+  if (!found) {
+    free(file);
+    return NULL;
+  }
+  file->path = memory_copy(path, strlen(path));
+  list_push(&snapshot->files, &file->link);
+  return file;
+}
+
+static struct file *find_file(struct snapshot *snapshot, const char *path) {
+  for (struct list *link = snapshot->files.next; link != &snapshot->files; link = link->next) {
+    struct file *file = container_of(link, struct file, link);
+    if (strcmp(file->path, path) == 0) return file;
+  }
+  return NULL;
+}
+
+bool snapshot_read(struct snapshot *snapshot, const char *path, struct slice *text) {
+  uv_mutex_lock(&snapshot->lock);
+  struct file *file = find_file(snapshot, path);
+  if (!file) file = read_file(snapshot, path);
+  uv_mutex_unlock(&snapshot->lock);
+  if (file) *text = (struct slice){file->data, file->len};
+  return file != NULL;
+}
+
+const char *snapshot_dir(const struct snapshot *snapshot) {
+  return snapshot->dir;
+}
+
+const char *snapshot_shown_dir(const struct snapshot *snapshot) {
+  return snapshot->shown_dir;
+}

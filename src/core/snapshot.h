@@ -1,0 +1,29 @@
+/* snapshot.h - an app's Lua files as they were when first read.
+ *
+ * All states of a process load the same text: the first one to read a file puts it here, later
+ * ones take it from here, so changing files under a running server mixes nothing. */
+#ifndef CORE_SNAPSHOT_H
+#define CORE_SNAPSHOT_H
+
+#include "base/base.h"
+
+#include <stdbool.h>
+
+struct snapshot;
+
+/* [any thread] An empty snapshot of the directory `dir` (absolute; copied). The caller owns it. */
+struct snapshot *snapshot_create(const char *dir);
+
+/* [any thread] Frees it and all texts; accepts NULL. */
+void snapshot_destroy(struct snapshot *snapshot);
+
+/* [any thread] The text of `path`, relative to the directory; false when there is no such file.
+ * The bytes live as long as the snapshot. */
+bool snapshot_read(struct snapshot *snapshot, const char *path, struct slice *text);
+
+/* [any thread] The directory, and how messages name it: relative to where the process was started
+ * when it is inside. */
+const char *snapshot_dir(const struct snapshot *snapshot);
+const char *snapshot_shown_dir(const struct snapshot *snapshot);
+
+#endif

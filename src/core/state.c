@@ -1,0 +1,104 @@
+/* state.c - making Lua states: allocator with a limit, libraries, our own base functions.
+ *
+ * Each coroutine has one word of extra space: the worker's address, whose low bits are free for
+ * two flags of that coroutine. */
+#include "core/state.h"
+
+#include "base/limits.h"
+#include "base/settings.h"
+#include "core/call.h"
+#include "core/coroutine.h"
+#include "core/place.h"
+#include "core/require.h"
+#include "core/worker.h"
+
+#include <lauxlib.h>
+#include <lualib.h>
+#include <stdint.h>
+#include <stdlib.h>
+
+enum { WORD_WAITING = 1, WORD_FAILED = 2, WORD_FLAGS = 3 };
+
+static uintptr_t *word_of(lua_State *L) {
+  return lua_getextraspace(L);
+}
+
+struct worker *worker_of(lua_State *L) {
+  return (struct worker *)(*word_of(L) & ~(uintptr_t)WORD_FLAGS);
+}
+
+void state_set_waiting(lua_State *co, bool waiting) {
+  if (waiting)
+    *word_of(co) |= WORD_WAITING;
+  else
+    *word_of(co) &= ~(uintptr_t)WORD_WAITING;
+}
+
+bool state_is_waiting(lua_State *co) {
+  return *word_of(co) & WORD_WAITING;
+}
+
+void state_set_failed(lua_State *co) {
+  *word_of(co) |= WORD_FAILED;
+}
+
+bool state_is_failed(lua_State *co) {
+  return *word_of(co) & WORD_FAILED;
+}
+
+static bool may_grow(struct memory *memory, size_t old_size, size_t new_size) {
+  if (memory->limit_bytes == 0 || new_size <= old_size) return true;
+  size_t wanted = memory->used_bytes - old_size + new_size;
+  if (memory->collecting) {
+    memory->collecting = false;
+    return wanted <= memory->limit_bytes / 100 * MEMORY_FULL_PERCENT;
+  }
+  memory->collecting = wanted > memory->limit_bytes;
+  return !memory->collecting;
+}
+
+static void *allocate(void *context, void *block, size_t old_size, size_t new_size) {
+  struct memory *memory = context;
+  if (!block) old_size = 0; /* Lua tells the kind of object there */
+  if (new_size == 0) {
+    memory->used_bytes -= old_size;
+    free(block);
+    return NULL;
+  }
+  if (!may_grow(memory, old_size, new_size)) return NULL;
+  void *grown = realloc(block, new_size);
+  if (grown) memory->used_bytes += new_size - old_size;
+  return grown;
+}
+
+const char *state_push_function_name(lua_State *L, lua_Debug *debug) {
+  lua_getinfo(L, "n", debug);
+  if (debug->name) return lua_pushfstring(L, "'%s'", debug->name);
+  return lua_pushliteral(L, "a C function");
+}
+
+static int open_state(lua_State *L) {
+  luaL_openlibs(L);
+  coroutine_open(L);
+  require_open(L);
+  place_open(L);
+  call_open(L);
+  lua_pushcfunction(L, worker_of(L)->process->open_libs);
+  lua_call(L, 0, 0);
+  return 0;
+}
+
+lua_State *state_create(struct worker *worker) {
+  worker->memory.limit_bytes = worker->process->settings->memory_limit_bytes;
+  lua_State *L = lua_newstate(allocate, &worker->memory);
+  if (!L) return NULL;
+  *word_of(L) = (uintptr_t)worker;
+  lua_pushcfunction(L, open_state);
+  if (lua_pcall(L, 0, 0, 0) == LUA_OK) return L;
+  lua_close(L);
+  return NULL;
+}
+
+void state_destroy(lua_State *L) {
+  if (L) lua_close(L);
+}

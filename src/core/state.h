@@ -1,0 +1,38 @@
+/* state.h - a Lua state with a memory limit, and Perilune's own base functions in it.
+ *
+ * The limit is decision 7's: an allocation that would cross it fails once, which makes Lua collect;
+ * if the state is still above MEMORY_FULL_PERCENT of it after that, it counts as full and "not
+ * enough memory" is raised in the code that asked. */
+#ifndef CORE_STATE_H
+#define CORE_STATE_H
+
+#include <lua.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+struct worker;
+
+struct memory {
+  size_t used_bytes;
+  size_t limit_bytes; /* 0: no limit */
+  bool collecting;    /* the last allocation was refused; Lua collects and asks again */
+};
+
+/* [owner] A new state for the worker, its libraries open; NULL when it does not fit the limit. */
+lua_State *state_create(struct worker *worker);
+
+/* [owner] Closes the state; accepts NULL. */
+void state_destroy(lua_State *L);
+
+/* [owner] Marks a coroutine as inside a wait (the app cannot resume or close it), and asks. */
+void state_set_waiting(lua_State *co, bool waiting);
+bool state_is_waiting(lua_State *co);
+
+/* [owner] Marks a coroutine as ended by an error, and asks. */
+void state_set_failed(lua_State *co);
+bool state_is_failed(lua_State *co);
+
+/* [owner] The name of the C function at a stack level of `L`, or "a C function"; pushed. */
+const char *state_push_function_name(lua_State *L, lua_Debug *debug);
+
+#endif

@@ -1,0 +1,137 @@
+/* timer.c - a binary heap of timers with one uv_timer behind it.
+ *
+ * The uv_timer only ends the loop's sleep; what is due is found in the heap. It is set again only
+ * when the earliest due time has changed, so a timer that is restarted over and over behind an
+ * earlier one costs no system call. */
+#include "core/timer.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+static void place(struct timers *timers, uint32_t at, struct timer *timer) {
+  timers->_heap[at] = timer;
+  timer->_slot = at + 1;
+}
+
+static void sift_up(struct timers *timers, uint32_t at, struct timer *timer) {
+  while (at > 0) {
+    uint32_t parent = (at - 1) / 2;
+    if (timers->_heap[parent]->due_ns <= timer->due_ns) break;
+    place(timers, at, timers->_heap[parent]);
+    at = parent;
+  }
+  place(timers, at, timer);
+}
+
+static void sift_down(struct timers *timers, uint32_t at, struct timer *timer) {
+  for (;;) {
+    uint32_t child = at * 2 + 1;
+    if (child >= timers->_count) break;
+    if (child + 1 < timers->_count &&
+        timers->_heap[child + 1]->due_ns < timers->_heap[child]->due_ns)
+      child++;
+    if (timer->due_ns <= timers->_heap[child]->due_ns) break;
+    place(timers, at, timers->_heap[child]);
+    at = child;
+  }
+  place(timers, at, timer);
+}
+
+/* Puts `timer` where the entry at `at` was. */
+static void settle(struct timers *timers, uint32_t at, struct timer *timer) {
+  if (at > 0 && timers->_heap[(at - 1) / 2]->due_ns > timer->due_ns)
+    sift_up(timers, at, timer);
+  else
+    sift_down(timers, at, timer);
+}
+
+/* A uv_timer that is due already fires before the loop waits for I/O: it must not wait then. */
+static void wake_loop(uv_timer_t *uv) {
+  uv_stop(uv->loop);
+}
+
+static void free_handle(uv_handle_t *handle) {
+  free(handle);
+}
+
+uv_err timers_init(struct timers *timers, uv_loop_t *loop) {
+  *timers = (struct timers){._loop = loop};
+  timers->_uv = memory_alloc(sizeof *timers->_uv);
+  return uv_timer_init(loop, timers->_uv);
+}
+
+void timers_init_manual(struct timers *timers, uint64_t now_ns) {
+  *timers = (struct timers){._manual = true, ._manual_ns = now_ns};
+}
+
+void timers_finish(struct timers *timers) {
+  for (uint32_t i = 0; i < timers->_count; i++) timers->_heap[i]->_slot = 0;
+  free(timers->_heap);
+  if (timers->_uv) uv_close((uv_handle_t *)timers->_uv, free_handle);
+  *timers = (struct timers){0};
+}
+
+uint64_t timers_now(const struct timers *timers) {
+  return timers->_manual ? timers->_manual_ns : uv_hrtime();
+}
+
+void timer_start(struct timers *timers, struct timer *timer, uint64_t due_ns, timer_fn fire) {
+  timer->fire = fire;
+  timer->due_ns = due_ns;
+  if (timer->_slot != 0) {
+    settle(timers, timer->_slot - 1, timer);
+    return;
+  }
+  if (timers->_count == timers->_cap) {
+    timers->_cap = timers->_cap ? timers->_cap * 2 : 16;
+    timers->_heap = memory_resize(timers->_heap, timers->_cap * sizeof(struct timer *));
+  }
+  sift_up(timers, timers->_count++, timer);
+}
+
+void timer_stop(struct timers *timers, struct timer *timer) {
+  if (timer->_slot == 0) return;
+  uint32_t at = timer->_slot - 1;
+  assert(at < timers->_count && timers->_heap[at] == timer);
+  timer->_slot = 0;
+  struct timer *last = timers->_heap[--timers->_count];
+  if (last != timer) settle(timers, at, last);
+}
+
+void timers_run(struct timers *timers) {
+  if (timers->_count == 0) return;
+  uint64_t now = timers_now(timers);
+  /* What a timer starts while firing is due at `now` at the earliest: it waits its turn. */
+  uint32_t budget = timers->_count;
+  while (timers->_count > 0 && timers->_heap[0]->due_ns <= now && budget-- > 0) {
+    struct timer *timer = timers->_heap[0];
+    timer_stop(timers, timer);
+    timer->fire(timer);
+  }
+}
+
+void timers_arm(struct timers *timers) {
+  if (timers->_manual) return;
+  uint64_t due = timers->_count ? timers->_heap[0]->due_ns : 0;
+  if (due == timers->_armed_ns) {
+    if (due == 0 || uv_is_active((uv_handle_t *)timers->_uv)) return;
+  }
+  timers->_armed_ns = due;
+  if (due == 0) {
+    uv_timer_stop(timers->_uv);
+    return;
+  }
+  uv_update_time(timers->_loop);
+  uint64_t now = uv_hrtime();
+  uint64_t wait_ms = due <= now ? 0 : (due - now + NS_PER_MS - 1) / NS_PER_MS;
+  uv_timer_start(timers->_uv, wake_loop, wait_ms, 0);
+}
+
+uint64_t timers_advance(struct timers *timers, uint64_t by_ns) {
+  assert(timers->_manual);
+  uint64_t target = timers->_manual_ns + by_ns;
+  uint64_t stop = target;
+  if (timers->_count && timers->_heap[0]->due_ns < stop) stop = timers->_heap[0]->due_ns;
+  if (stop > timers->_manual_ns) timers->_manual_ns = stop;
+  return target - timers->_manual_ns;
+}

@@ -1,0 +1,57 @@
+/* transfer.h - Lua values as bytes, from one Lua state to another of the same process.
+ *
+ * A message holds a list of values: nil, booleans, integers and floats, strings, tables (cycles
+ * and shared references kept within the message), tables of a named class (core/class.h), and
+ * what was registered here. Everything else is refused by an error of kind "transfer" that names
+ * the path to it. Access is raw: no metamethod runs. The bytes are native; they never leave the
+ * process and are not meant to be stored. */
+#ifndef CORE_TRANSFER_H
+#define CORE_TRANSFER_H
+
+#include "base/buffer.h"
+
+#include <lua.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+/* The name under which functions are registered. */
+#define TRANSFER_FUNCTION "function"
+
+/* How values cross that are neither plain data nor tables: all userdata of one class, or all
+ * functions. Both calls have LUA_MINSTACK free slots. */
+struct transfer_kind {
+  const char *name; /* class name of the metatable, or TRANSFER_FUNCTION */
+
+  /* Appends what stands for the value at `index`; false when this one cannot cross (what was
+   * appended is dropped then). May raise. Leaves the stack as it was. */
+  bool (*encode)(lua_State *L, int index, struct buffer *out);
+
+  /* Pushes one value made from the bytes that encode() appended. May raise. */
+  void (*decode)(lua_State *L, const char *data, size_t len);
+};
+
+/* [owner] Teaches this state a kind; `kind` must outlive the state. A name that was registered
+ * before gets the new one. */
+void transfer_register(lua_State *L, const struct transfer_kind *kind);
+
+/* [owner] Appends a message with the `count` values from the absolute index `first` on, nils
+ * included. Raises kind "transfer" when one cannot cross or `out` would grow past
+ * TRANSFER_BYTES_MAX; `what` ("argument", "result") opens the path in that error. `out` is the
+ * caller's, and must be owned by something a raise does not skip; what it holds then is junk. */
+void transfer_encode(lua_State *L, int first, int count, const char *what, struct buffer *out);
+
+/* [owner] Pushes the values of one message and gives their number. Raises kind "transfer" when the
+ * bytes are no message, or name a class or kind that this state does not have. */
+int transfer_decode(lua_State *L, const char *data, size_t len);
+
+/* [owner] Appends a message with an error value and its traceback (may be NULL). An error always
+ * crosses: what cannot is replaced by its text, in fields too; a table with a metatable of the
+ * app's crosses as its fields, without it. Raises only when `out` would grow too large or memory
+ * runs out. */
+void transfer_encode_error(lua_State *L, int index, const char *traceback, struct buffer *out);
+
+/* [owner] Pushes the error value and the traceback (nil where there was none) of such a message;
+ * raises as transfer_decode does. */
+void transfer_decode_error(lua_State *L, const char *data, size_t len);
+
+#endif

@@ -1,0 +1,268 @@
+/* transfer_decode.c - from the bytes of a message (transfer_format.h) to Lua values.
+ *
+ * Trusts nothing: every length is held against the bytes that are left, nesting has a bound, and
+ * all tables of a message together are made no larger than its bytes can fill. A message that
+ * breaks the format raises kind "transfer". All values under construction are on the Lua stack. */
+#include "base/limits.h"
+#include "core/class.h"
+#include "core/error.h"
+#include "core/transfer_format.h"
+
+#include <assert.h>
+#include <lauxlib.h>
+#include <limits.h>
+
+enum {
+  DECODE_SLOTS = 8,    /* Lua stack used by one level of tables */
+  VALUES_MAX = 1000000 /* in one message: what a Lua stack can hold */
+};
+
+struct decoder {
+  lua_State *L;
+  const char *start, *at, *end;
+  size_t entries; /* that tables may still be made for */
+  int depth;      /* tables around the value being read */
+  int refs;       /* stack slot of the table of shared values by offset; 0: the message has none */
+};
+
+static void decode_value(struct decoder *d);
+
+NO_RETURN static void raise_malformed(struct decoder *d) {
+  error_raise(d->L, "transfer", "a message from another Lua state is damaged");
+}
+
+static inline const char *take(struct decoder *d, size_t len) {
+  if (UNLIKELY((size_t)(d->end - d->at) < len)) raise_malformed(d);
+  const char *data = d->at;
+  d->at += len;
+  return data;
+}
+
+static inline int take_byte(struct decoder *d) {
+  return (unsigned char)*take(d, 1);
+}
+
+static size_t take_varint(struct decoder *d) {
+  uint64_t value = 0;
+  for (int i = 0; i < VARINT_BYTES_MAX; i++) {
+    uint64_t byte = (uint64_t)take_byte(d);
+    value |= (byte & 0x7F) << (7 * i);
+    if (byte < 0x80) return (size_t)value;
+  }
+  raise_malformed(d);
+}
+
+/* Keeps the value on top of the stack for the references to it. */
+static void share(struct decoder *d, size_t offset) {
+  if (d->refs == 0) raise_malformed(d);
+  lua_pushvalue(d->L, -1);
+  lua_rawseti(d->L, d->refs, (lua_Integer)offset);
+}
+
+static void push_ref(struct decoder *d) {
+  size_t offset = take_varint(d);
+  if (d->refs == 0 || lua_rawgeti(d->L, d->refs, (lua_Integer)offset) == LUA_TNIL)
+    raise_malformed(d);
+}
+
+static inline void push_string(struct decoder *d, size_t len) {
+  const char *data = take(d, len);
+  lua_pushlstring(d->L, data, len);
+}
+
+/* Counts entries that a new table gets room for. */
+static void spend(struct decoder *d, size_t entries) {
+  if (entries > d->entries || entries > INT_MAX) raise_malformed(d);
+  d->entries -= entries;
+}
+
+static void decode_run(struct decoder *d, size_t count) {
+  lua_State *L = d->L;
+  for (size_t i = 1; i <= count; i++) {
+    decode_value(d);
+    lua_rawseti(L, -2, (lua_Integer)i);
+  }
+}
+
+static void decode_pairs(struct decoder *d) {
+  lua_State *L = d->L;
+  for (;;) {
+    decode_value(d);
+    if (lua_isnil(L, -1)) break;
+    if (lua_type(L, -1) == LUA_TNUMBER && !lua_rawequal(L, -1, -1)) raise_malformed(d); /* NaN */
+    decode_value(d);
+    lua_rawset(L, -3);
+  }
+  lua_pop(L, 1);
+}
+
+/* What follows LEAD_TABLE; `offset` is where that was, 0 unless it is shared. */
+static void decode_table(struct decoder *d, size_t offset) {
+  lua_State *L = d->L;
+  luaL_checkstack(L, DECODE_SLOTS, "transfer");
+  if (++d->depth > TRANSFER_DEPTH_MAX) raise_malformed(d);
+  int size = take_byte(d);
+  if (size > 1 + SIZE_MAX_LOG2) raise_malformed(d);
+  size_t pairs = size == 0 ? 0 : (size_t)1 << (size - 1);
+  size_t run = take_varint(d);
+  spend(d, run);
+  spend(d, pairs);
+  lua_createtable(L, (int)run, (int)pairs);
+  if (offset > 0) share(d, offset);
+  decode_run(d, run);
+  if (size > 0) decode_pairs(d);
+  d->depth--;
+}
+
+/* Replaces the metatable on top of the stack by the table that follows, with it. */
+static void decode_marked_table(struct decoder *d) {
+  lua_State *L = d->L;
+  size_t offset = (size_t)(d->at - d->start);
+  int lead = take_byte(d);
+  if (lead != LEAD_TABLE && lead != LEAD_TABLE_SHARED) raise_malformed(d);
+  decode_table(d, lead == LEAD_TABLE_SHARED ? offset : 0);
+  lua_insert(L, -2);
+  lua_setmetatable(L, -2);
+}
+
+/* Pushes a value that must be a string. */
+static const char *decode_name(struct decoder *d) {
+  int lead = d->at < d->end ? (unsigned char)*d->at : LEAD_NIL;
+  if (lead < LEAD_SHORT || lead > LEAD_STRING) raise_malformed(d);
+  decode_value(d);
+  return lua_tostring(d->L, -1);
+}
+
+static void decode_class(struct decoder *d) {
+  lua_State *L = d->L;
+  luaL_checkstack(L, DECODE_SLOTS, "transfer");
+  class_push(L, decode_name(d));
+  lua_remove(L, -2);
+  decode_marked_table(d);
+}
+
+static void decode_array(struct decoder *d) {
+  luaL_checkstack(d->L, DECODE_SLOTS, "transfer");
+  class_push_array(d->L);
+  decode_marked_table(d);
+}
+
+static void decode_kind(struct decoder *d) {
+  lua_State *L = d->L;
+  luaL_checkstack(L, LUA_MINSTACK, "transfer");
+  const char *name = decode_name(d);
+  const struct transfer_kind *kind = transfer_kind_find(L, name);
+  if (!kind) error_raise(L, "transfer", "this Lua state cannot receive a value of kind '%s'", name);
+  uint32_t len;
+  memcpy(&len, take(d, sizeof len), sizeof len);
+  int top = lua_gettop(L);
+  const char *data = take(d, len);
+  kind->decode(L, data, len);
+  assert(lua_gettop(L) == top + 1);
+  lua_remove(L, top);
+}
+
+static lua_Integer take_integer(struct decoder *d, enum transfer_lead lead) {
+  int8_t i8;
+  int16_t i16;
+  int32_t i32;
+  int64_t i64;
+  if (lead == LEAD_INT8) return memcpy(&i8, take(d, sizeof i8), sizeof i8), i8;
+  if (lead == LEAD_INT16) return memcpy(&i16, take(d, sizeof i16), sizeof i16), i16;
+  if (lead == LEAD_INT32) return memcpy(&i32, take(d, sizeof i32), sizeof i32), i32;
+  return memcpy(&i64, take(d, sizeof i64), sizeof i64), i64;
+}
+
+static void decode_object(struct decoder *d, enum transfer_lead lead) {
+  lua_State *L = d->L;
+  size_t offset = (size_t)(d->at - d->start) - 1;
+  lua_Number number;
+  switch (lead) {
+  case LEAD_NIL:
+    lua_pushnil(L);
+    return;
+  case LEAD_FALSE:
+    lua_pushboolean(L, false);
+    return;
+  case LEAD_TRUE:
+    lua_pushboolean(L, true);
+    return;
+  case LEAD_INT8:
+  case LEAD_INT16:
+  case LEAD_INT32:
+  case LEAD_INT64:
+    lua_pushinteger(L, take_integer(d, lead));
+    return;
+  case LEAD_FLOAT:
+    memcpy(&number, take(d, sizeof number), sizeof number);
+    lua_pushnumber(L, number);
+    return;
+  case LEAD_STRING:
+    push_string(d, take_varint(d));
+    return;
+  case LEAD_NULL:
+    class_push_null(L);
+    return;
+  case LEAD_TABLE:
+    decode_table(d, 0);
+    return;
+  case LEAD_TABLE_SHARED:
+    decode_table(d, offset);
+    return;
+  case LEAD_ARRAY:
+    decode_array(d);
+    return;
+  case LEAD_CLASS:
+    decode_class(d);
+    return;
+  case LEAD_KIND:
+    decode_kind(d);
+    return;
+  case LEAD_KIND_SHARED:
+    decode_kind(d);
+    share(d, offset);
+    return;
+  case LEAD_REF:
+    push_ref(d);
+    return;
+  case LEAD_SHORT:
+    break; /* read before by decode_value */
+  }
+  raise_malformed(d);
+}
+
+static void decode_value(struct decoder *d) {
+  int lead = take_byte(d);
+  if (lead <= INLINE_INTEGER_MAX) {
+    lua_pushinteger(d->L, lead);
+  } else if (lead < LEAD_STRING) {
+    push_string(d, (size_t)(lead - LEAD_SHORT));
+  } else {
+    decode_object(d, (enum transfer_lead)lead);
+  }
+}
+
+int transfer_decode(lua_State *L, const char *data, size_t len) {
+  struct decoder d = {.L = L, .start = data, .at = data, .entries = len};
+  luaL_checkstack(L, DECODE_SLOTS, "transfer");
+  if (len == 0) raise_malformed(&d);
+  d.end = data + len;
+  size_t head = take_varint(&d);
+  size_t count = head / 2;
+  if (count > VALUES_MAX || count > (size_t)(d.end - d.at)) raise_malformed(&d);
+  luaL_checkstack(L, (int)count + DECODE_SLOTS, "transfer");
+  if (head % 2 == 1) {
+    lua_newtable(L);
+    d.refs = lua_gettop(L);
+  }
+  for (size_t i = 0; i < count; i++) decode_value(&d);
+  if (d.at != d.end) raise_malformed(&d);
+  if (d.refs != 0) lua_remove(L, d.refs);
+  return (int)count;
+}
+
+void transfer_decode_error(lua_State *L, const char *data, size_t len) {
+  enum { ERROR_AND_TRACEBACK = 2 };
+  if (transfer_decode(L, data, len) == ERROR_AND_TRACEBACK) return;
+  raise_malformed(&(struct decoder){.L = L});
+}

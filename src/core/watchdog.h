@@ -1,0 +1,39 @@
+/* watchdog.h - one thread that looks at every worker's heartbeat.
+ *
+ * It notes when it first saw the number of a resume; past a limit it asks that worker to interrupt,
+ * report or kill what runs, and repeats the signal every tick until the hook has answered. */
+#ifndef CORE_WATCHDOG_H
+#define CORE_WATCHDOG_H
+
+#include "base/base.h"
+#include "base/list.h"
+
+#include <lua.h>
+#include <stdbool.h>
+#include <uv.h>
+
+struct worker;
+
+struct watchdog {
+  uv_mutex_t _lock; /* guards the rest; held while signalling, so that no worker ends meanwhile */
+  uv_cond_t _wake;
+  struct list _workers; /* worker.watched */
+  bool _stopping;
+  uint64_t _warn_ns, _kill_ns; /* 0: off */
+  uv_thread_t _thread;
+};
+
+/* [any thread] Starts the thread; limits in milliseconds, 0: off. */
+uv_err watchdog_start(struct watchdog *watchdog, uint64_t stall_warn_ms, uint64_t stall_kill_ms);
+
+/* [any thread] Ends the thread; all workers have been removed. */
+void watchdog_stop(struct watchdog *watchdog);
+
+/* [owner] Puts a worker before the watchdog, and takes it away again. */
+void watchdog_add(struct watchdog *watchdog, struct worker *worker);
+void watchdog_remove(struct watchdog *watchdog, struct worker *worker);
+
+/* [owner] Logs where the worker is held; called from the hook, allocates nothing in Lua. */
+void watchdog_report(struct worker *worker, lua_State *L);
+
+#endif

@@ -1,0 +1,91 @@
+/* worker.c - the turn of a worker: wait in the loop, take messages, fire timers, run fibers.
+ *
+ * Callbacks of libuv only record; fibers run here, after uv_run has returned. uv_run is never
+ * called inside a protected call of the Lua state. */
+#include "core/worker.h"
+
+#include "base/limits.h"
+#include "core/fiber.h"
+#include "core/watchdog.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+uv_err worker_init(struct worker *worker) {
+  list_init(&worker->ready);
+  list_init(&worker->fibers);
+  list_init(&worker->idle_fibers);
+  list_init(&worker->watched);
+  uv_err error = uv_loop_init(&worker->loop);
+  if (error) return error;
+  timers_init(&worker->timers, &worker->loop);
+  error = inbox_init(&worker->inbox, &worker->loop, worker);
+  if (error) return error;
+  worker->L = state_create(worker);
+  if (!worker->L) return UV_ENOMEM;
+  worker->thread = uv_thread_self();
+  atomic_store(&worker->heartbeat.interrupt_ns, HEARTBEAT_NEVER);
+  watchdog_add(worker->process->watchdog, worker);
+  return 0;
+}
+
+/* Runs what is ready, up to a budget: what becomes ready meanwhile may run too, but I/O is looked
+ * at in between. */
+static void run_ready(struct worker *worker) {
+  for (unsigned budget = TURN_RESUMES_MAX; budget > 0; budget--) {
+    struct list *link = list_pop(&worker->ready);
+    if (!link) break;
+    fiber_resume(container_of(link, struct fiber, link));
+  }
+}
+
+void worker_turn(struct worker *worker) {
+  timers_arm(&worker->timers);
+  uv_run(&worker->loop, list_is_empty(&worker->ready) ? UV_RUN_ONCE : UV_RUN_NOWAIT);
+  worker->now_ns = uv_hrtime();
+  inbox_drain(&worker->inbox);
+  timers_run(&worker->timers);
+  if (worker->role->begin) worker->role->begin(worker);
+  run_ready(worker);
+  if (worker->role->turn) worker->role->turn(worker);
+}
+
+void worker_run(struct worker *worker) {
+  while (!worker->stopped) worker_turn(worker);
+}
+
+void worker_cancel_all(struct worker *worker, const char *reason) {
+  for (struct list *link = worker->fibers.next; link != &worker->fibers; link = link->next)
+    fiber_cancel(container_of(link, struct fiber, live), reason);
+}
+
+static void free_fibers(struct worker *worker) {
+  struct list *link;
+  while ((link = list_pop(&worker->ready))) continue;
+  while ((link = list_pop(&worker->fibers))) {
+    struct fiber *fiber = container_of(link, struct fiber, live);
+    list_push(&worker->idle_fibers, &fiber->link);
+  }
+  while ((link = list_pop(&worker->idle_fibers))) {
+    struct fiber *fiber = container_of(link, struct fiber, link);
+    free(fiber->traceback);
+    free(fiber->trail);
+    free(fiber->base.reason);
+    free(fiber);
+  }
+}
+
+void worker_finish(struct worker *worker) {
+  if (worker->L) {
+    watchdog_remove(worker->process->watchdog, worker);
+    state_destroy(worker->L);
+    free_fibers(worker);
+  }
+  worker->L = NULL;
+  inbox_finish(&worker->inbox);
+  timers_finish(&worker->timers);
+  uv_run(&worker->loop, UV_RUN_DEFAULT);
+  uv_err error = uv_loop_close(&worker->loop);
+  assert(error == 0);
+  (void)error;
+}

@@ -1,0 +1,92 @@
+/* worker.h - one thread with one libuv loop, one Lua state, one scheduler and one inbox.
+ *
+ * HTTP, pool and background are roles of the same struct: a role says what starts a fiber, worker.c
+ * never asks which role it runs. Everything a running worker knows hangs off this struct. */
+#ifndef CORE_WORKER_H
+#define CORE_WORKER_H
+
+#include "base/list.h"
+#include "core/heartbeat.h"
+#include "core/inbox.h"
+#include "core/state.h"
+#include "core/timer.h"
+
+#include <lua.h>
+#include <stdbool.h>
+#include <uv.h>
+
+struct fiber;
+struct log;
+struct settings;
+struct snapshot;
+struct watchdog;
+struct worker;
+
+struct worker_role {
+  const char *name;
+  bool stalls_matter; /* whether the watchdog reports code that holds this worker */
+  bool runs_blocking; /* whether blocking functions run right here */
+  void (*begin)(struct worker *worker); /* before the fibers of a turn run; may be NULL */
+  void (*turn)(struct worker *worker);  /* at the end of each turn; may be NULL */
+};
+
+/* What the workers of a process share; read-only once they run. */
+struct process {
+  const struct settings *settings;
+  struct log *log;
+  struct watchdog *watchdog;
+  const char *lua_dir;     /* the framework's Lua files */
+  lua_CFunction open_libs; /* registers the modules in C; runs once in each new state */
+};
+
+struct worker {
+  const struct worker_role *role;
+  void *role_data;
+  unsigned index;
+  struct process *process;
+  struct snapshot *snapshot; /* the app's files, as first read */
+
+  uv_loop_t loop;
+  lua_State *L;
+  struct memory memory;
+  struct timers timers;
+  struct inbox inbox;
+  uint64_t now_ns; /* uv_hrtime when this turn began */
+  bool stopped;
+
+  struct list ready;       /* fiber.link */
+  struct list fibers;      /* fiber.live */
+  struct list idle_fibers; /* fiber.link; ended, their coroutines may be used again */
+  size_t idle_coroutines;
+  struct fiber *running;
+  uint64_t request_count; /* makes request ids */
+
+  struct heartbeat heartbeat;
+  struct list watched;                            /* watchdog.workers */
+  uint64_t seen_resume, seen_ns, reported_resume; /* the watchdog's own */
+  uv_thread_t thread;
+  int hook_mask, hook_count; /* of a debugger or profiler, while ours is set */
+  lua_Hook hook;
+};
+
+/* [owner] Opens the loop, inbox and Lua state on the calling thread, and puts the worker before
+ * the watchdog. The struct is zeroed before but for role, process and snapshot. 0 or a libuv error;
+ * UV_ENOMEM when the Lua state does not fit its memory limit. */
+uv_err worker_init(struct worker *worker);
+
+/* [owner] Runs turns until `stopped`. */
+void worker_run(struct worker *worker);
+
+/* [owner] Runs one turn; waits for something to happen first unless a fiber is ready. */
+void worker_turn(struct worker *worker);
+
+/* [owner] Cancels every fiber that still lives. */
+void worker_cancel_all(struct worker *worker, const char *reason);
+
+/* [owner] Closes all of it; nobody may post to its inbox any more. */
+void worker_finish(struct worker *worker);
+
+/* [owner] The worker of a Lua state. */
+struct worker *worker_of(lua_State *L);
+
+#endif

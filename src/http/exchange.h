@@ -1,0 +1,77 @@
+/* exchange.h - one request and its response.
+ *
+ * Whoever gets an exchange by hub.handle owns it until exchange_release, which must come exactly
+ * once: after exchange_respond, or, when hub.gone was called for it, with no response at all.
+ * Until then request and match stay as they are, even when the connection is long gone. Responses
+ * may come in any order; they leave in the order of the requests, when hub_flush runs.
+ *
+ *   handle -> respond -> release                     who does not care when it is written
+ *   handle -> respond -> sent(delivered) -> release  who starts something then
+ *   handle -> gone -> release                        the client left before the response
+ *   handle -> gone -> respond -> sent(false) -> release
+ *
+ * respond and release may be called inside handle, release inside gone and sent. */
+#ifndef HTTP_EXCHANGE_H
+#define HTTP_EXCHANGE_H
+
+#include "base/base.h"
+#include "base/buffer.h"
+#include "base/list.h"
+#include "http/request.h"
+#include "http/response.h"
+#include "http/router.h"
+
+#include <stdbool.h>
+
+struct hub;
+struct connection;
+
+enum exchange_state {
+  EXCHANGE_READING,  /* the request is coming in; not shown to anyone */
+  EXCHANGE_HANDLED,  /* given to hub.handle, no response yet */
+  EXCHANGE_ANSWERED, /* its response waits in `answer` for earlier ones */
+  EXCHANGE_QUEUED,   /* its response is in the connection's output */
+  EXCHANGE_ENDED     /* written, or lost with the connection */
+};
+
+struct exchange {
+  struct request request;
+  struct match match; /* the route and its parameters; points into the request */
+  void *owner;        /* free for the one that handles it; NULL at first */
+  struct hub *hub;
+  struct connection *connection; /* NULL once the client is gone */
+  enum exchange_state state;
+  bool delivered; /* in hub.sent: the response was written out to the end */
+
+  enum match_result _matched;
+  bool _released, _closes;
+  struct list _link; /* connection.pending, connection.unsent, hub._ended or hub._spare_exchanges */
+  struct buffer _answer;
+  uint64_t _end; /* queued: where the response ends in all bytes of the connection's output */
+};
+
+/* [owner] Answers. Bytes are copied before it returns; they leave in hub_flush at the earliest. A
+ * response to a client that has gone is dropped and reported by hub.sent (delivered = false). */
+void exchange_respond(struct exchange *exchange, const struct response *response);
+
+/* [owner] Answers {"detail": reason phrase} as application/json, with further encoded fields (may
+ * be empty); what the server itself says: 404, 413, 500, 503. */
+void exchange_respond_status(struct exchange *exchange, int status, struct slice block);
+
+/* [owner] Ends the owner's use; the memory may be reused at once. hub.sent is not called for it
+ * any more. */
+void exchange_release(struct exchange *exchange);
+
+/* [owner] Writes the client's IP address, terminated; "" when it is gone or has none. */
+void exchange_peer(const struct exchange *exchange, char *out, size_t size);
+
+/* For the files of http/ only. [owner] An exchange in state READING on a connection; and one that
+ * nobody knows any more, given back with its memory. */
+struct exchange *exchange_take(struct hub *hub, struct connection *connection);
+void exchange_recycle(struct exchange *exchange);
+
+/* For the files of http/ only. [owner] The connection is lost: reports it, or recycles. The
+ * exchange is on no list. */
+void exchange_detach(struct exchange *exchange);
+
+#endif

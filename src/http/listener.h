@@ -1,0 +1,46 @@
+/* listener.h - listening sockets, and accepting from them into a hub.
+ *
+ * The process binds all sockets of one address first (listener_bind), so that a wrong host or a
+ * port in use ends the start; each worker then listens on its own. With several workers the kernel
+ * spreads connections over them (SO_REUSEPORT). */
+#ifndef HTTP_LISTENER_H
+#define HTTP_LISTENER_H
+
+#include "base/base.h"
+#include "base/list.h"
+
+#include <stdbool.h>
+#include <uv.h>
+
+#define LISTENER_MESSAGE_BYTES 256
+
+struct hub;
+
+struct listener {
+  uv_tcp_t handle;
+  struct hub *hub;   /* NULL while stopped */
+  bool is_closed;    /* the handle's memory may go */
+  struct list _link; /* hub._paused_listeners */
+};
+
+/* [any thread] Binds `count` sockets to one port of `host` (a name or an address, IPv6 without
+ * brackets; port 0 takes a free one). With more than one, SO_REUSEPORT is set after a probe without
+ * it. Gives the descriptors (the caller's to close or to hand to listener_start) and the port.
+ * On error nothing stays open and `message` has one line: "cannot listen on 127.0.0.1:80:
+ * permission denied". */
+uv_err listener_bind(const char *host, uint16_t port, int count, int *fds, uint16_t *port_out,
+                     char message[LISTENER_MESSAGE_BYTES]);
+
+/* [owner] Listens on a bound socket and accepts into the hub; takes `fd` in any case. While the hub
+ * has connections_max connections none is accepted. On error the listener is stopped, and
+ * is_closed after the loop has run. */
+uv_err listener_start(struct listener *listener, struct hub *hub, int fd);
+
+/* [owner] Accepts what the kernel has queued, up to connections_max, then closes the socket;
+ * is_closed is set after the loop has run. Accepts a stopped one. */
+void listener_stop(struct listener *listener);
+
+/* [owner] Goes on accepting after a pause; called when a connection of the hub has closed. */
+void listener_resume(struct listener *listener);
+
+#endif

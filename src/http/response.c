@@ -1,0 +1,134 @@
+/* response.c - formatting response heads without printf.
+ *
+ * The room a response needs is counted first, then everything is copied behind one pointer: this
+ * runs once for every request. Checking fields is separate (response_check_field), for it is done
+ * where they come in. */
+#include "http/response.h"
+
+#include "http/date.h"
+#include "http/status.h"
+
+#include <assert.h>
+#include <string.h>
+
+enum {
+  /* Status line, Content-Length, Date, Connection and the empty line, at their longest. */
+  HEAD_FIXED_BYTES = 256,
+  FIELD_EXTRA_BYTES = sizeof ": \r\n" - 1,
+  DIGITS_MAX = 20
+};
+
+#define PUT(at, literal) put((at), (literal), sizeof(literal) - 1)
+
+static char *put(char *at, const char *data, size_t len) {
+  memcpy(at, data, len);
+  return at + len;
+}
+
+static char *put_slice(char *at, struct slice slice) {
+  return slice.len ? put(at, slice.data, slice.len) : at;
+}
+
+static char *put_number(char *at, uint64_t number) {
+  char digits[DIGITS_MAX];
+  char *first = digits + sizeof digits;
+  do {
+    *--first = (char)('0' + number % 10);
+    number /= 10;
+  } while (number > 0);
+  return put(at, first, (size_t)(digits + sizeof digits - first));
+}
+
+static char *put_status_line(char *at, int status) {
+  if (LIKELY(status == STATUS_OK)) return PUT(at, "HTTP/1.1 200 OK\r\n");
+  const char *reason = status_reason(status);
+  at = PUT(at, "HTTP/1.1 ");
+  at = put_number(at, (uint64_t)status);
+  at = PUT(at, " ");
+  at = put(at, reason, strlen(reason));
+  return PUT(at, "\r\n");
+}
+
+static bool has_content(int status) {
+  return status != STATUS_NO_CONTENT && status != STATUS_NOT_MODIFIED &&
+         status != STATUS_RESET_CONTENT;
+}
+
+static size_t count_bytes(const struct response *response) {
+  size_t bytes = HEAD_FIXED_BYTES + response->block.len + response->body.len;
+  for (size_t i = 0; i < response->field_count; i++) {
+    const struct response_field *field = &response->fields[i];
+    bytes += field->name.len + field->value.len + FIELD_EXTRA_BYTES;
+  }
+  return bytes;
+}
+
+void response_write(struct buffer *out, const struct response *response,
+                    const struct response_frame *frame) {
+  assert(status_is_valid(response->status));
+  assert(frame->date.len == DATE_LEN);
+  char *start = buffer_reserve(out, count_bytes(response));
+  char *at = put_status_line(start, response->status);
+  at = put_slice(at, response->block);
+  for (size_t i = 0; i < response->field_count; i++) {
+    at = put_slice(at, response->fields[i].name);
+    at = PUT(at, ": ");
+    at = put_slice(at, response->fields[i].value);
+    at = PUT(at, "\r\n");
+  }
+  bool content = has_content(response->status);
+  if (content || response->status == STATUS_RESET_CONTENT) {
+    at = PUT(at, "Content-Length: ");
+    at = put_number(at, content ? response->body.len : 0);
+    at = PUT(at, "\r\n");
+  }
+  at = PUT(at, "Date: ");
+  at = put(at, frame->date.data, DATE_LEN);
+  if (frame->close) at = PUT(at, "\r\nConnection: close");
+  if (frame->keep_alive) at = PUT(at, "\r\nConnection: keep-alive");
+  at = PUT(at, "\r\n\r\n");
+  if (content && !frame->is_head) at = put_slice(at, response->body);
+  out->len += (size_t)(at - start);
+}
+
+/* RFC 9110 5.6.2. */
+static bool is_token_byte(unsigned char byte) {
+  if ((byte >= 'a' && byte <= 'z') || (byte >= 'A' && byte <= 'Z')) return true;
+  if (byte >= '0' && byte <= '9') return true;
+  return byte != '\0' && strchr("!#$%&'*+-.^_`|~", byte) != NULL;
+}
+
+static bool equals_name(struct slice name, const char *lower) {
+  if (name.len != strlen(lower)) return false;
+  for (size_t i = 0; i < name.len; i++) {
+    char byte = name.data[i];
+    if (byte >= 'A' && byte <= 'Z') byte = (char)(byte | 0x20);
+    if (byte != lower[i]) return false;
+  }
+  return true;
+}
+
+enum response_field_kind response_check_field(struct slice name, struct slice value) {
+  static const char *const reserved[] = {"connection", "content-length",    "date",
+                                         "keep-alive", "transfer-encoding", "upgrade"};
+  if (name.len == 0) return RESPONSE_FIELD_INVALID;
+  for (size_t i = 0; i < name.len; i++)
+    if (!is_token_byte((unsigned char)name.data[i])) return RESPONSE_FIELD_INVALID;
+  for (size_t i = 0; i < value.len; i++) {
+    unsigned char byte = (unsigned char)value.data[i];
+    if ((byte < ' ' && byte != '\t') || byte == 0x7F) return RESPONSE_FIELD_INVALID;
+  }
+  for (size_t i = 0; i < array_len(reserved); i++)
+    if (equals_name(name, reserved[i])) return RESPONSE_FIELD_RESERVED;
+  return RESPONSE_FIELD_OK;
+}
+
+struct slice response_detail(char out[RESPONSE_DETAIL_BYTES], int status) {
+  const char *reason = status_reason(status);
+  size_t len = strlen(reason);
+  assert(len + sizeof "{\"detail\":\"\"}" <= RESPONSE_DETAIL_BYTES);
+  char *at = PUT(out, "{\"detail\":\"");
+  at = put(at, reason, len);
+  at = PUT(at, "\"}");
+  return (struct slice){out, (size_t)(at - out)};
+}

@@ -1,0 +1,114 @@
+/* app.c - the functions of perilune.native.app.
+ *
+ * Each checks its arguments as if called by an app author, since errors here are shown to one. */
+#include "lib/app.h"
+
+#include "core/class.h"
+#include "core/error.h"
+#include "core/place.h"
+#include "core/require.h"
+#include "core/snapshot.h"
+#include "core/worker.h"
+#include "http/response.h"
+#include "lib/options.h"
+
+#include <lauxlib.h>
+
+enum { NAMES_MAX = 64 };
+
+/* load_file(path) -> the compiled chunk of a file in the app's directory */
+static int load_file(lua_State *L) {
+  require_load_app_file(L, luaL_checkstring(L, 1));
+  return 1;
+}
+
+/* directory() -> absolute, shown; nil when no app is being loaded */
+static int directory(lua_State *L) {
+  const struct snapshot *snapshot = worker_of(L)->snapshot;
+  if (!snapshot) return 0;
+  lua_pushstring(L, snapshot_dir(snapshot));
+  lua_pushstring(L, snapshot_shown_dir(snapshot));
+  return 2;
+}
+
+/* mark(fn, pool | nil, name | nil, timeout | nil) -> the marked function */
+static int mark(lua_State *L) {
+  luaL_checktype(L, 1, LUA_TFUNCTION);
+  lua_settop(L, 4);
+  place_mark(L, 1, luaL_optstring(L, 2, NULL), luaL_optstring(L, 3, NULL), luaL_optnumber(L, 4, 0));
+  return 1;
+}
+
+/* marked(value) -> the function that was marked and its pool, or nil */
+static int marked(lua_State *L) {
+  luaL_checkany(L, 1);
+  const struct place *place = place_of(L, 1);
+  if (!place) return 0;
+  place_push_function(L, 1);
+  lua_pushstring(L, place->pool ? place->pool : "default");
+  return 2;
+}
+
+/* class(name, metatable) -> metatable, known in every state under that name */
+static int class(lua_State *L) {
+  const char *name = luaL_checkstring(L, 1);
+  luaL_checktype(L, 2, LUA_TTABLE);
+  lua_settop(L, 2);
+  class_register(L, name);
+  return 1;
+}
+
+/* error(kind, message) -> an error of Perilune, not raised */
+static int make_error(lua_State *L) {
+  error_push(L, luaL_checkstring(L, 1), "%s", luaL_checkstring(L, 2));
+  return 1;
+}
+
+/* nearest(name, list of names) -> the most similar one */
+static int nearest(lua_State *L) {
+  const char *name = luaL_checkstring(L, 1);
+  luaL_checktype(L, 2, LUA_TTABLE);
+  const char *names[NAMES_MAX + 1] = {NULL};
+  lua_Integer count = (lua_Integer)lua_rawlen(L, 2);
+  luaL_argcheck(L, count >= 1 && count <= NAMES_MAX, 2, "1 to 64 names expected");
+  for (lua_Integer i = 0; i < count; i++) {
+    lua_rawgeti(L, 2, i + 1);
+    names[i] = luaL_checkstring(L, -1);
+    lua_pop(L, 1); /* the list keeps it */
+  }
+  lua_pushstring(L, options_nearest(name, names));
+  return 1;
+}
+
+/* check_header(name, value): raises when it may not be sent */
+static int check_header(lua_State *L) {
+  struct slice name, value;
+  name.data = luaL_checklstring(L, 1, &name.len);
+  value.data = luaL_checklstring(L, 2, &value.len);
+  switch (response_check_field(name, value)) {
+  case RESPONSE_FIELD_OK:
+    return 0;
+  case RESPONSE_FIELD_INVALID:
+    return luaL_error(L, "header \"%s\" has a character that may not be sent in a header",
+                      name.data);
+  case RESPONSE_FIELD_RESERVED:
+    return luaL_error(L, "header \"%s\" is written by the server itself", name.data);
+  }
+  return 0;
+}
+
+int app_open(lua_State *L) {
+  static const luaL_Reg functions[] = {{"load_file", load_file},
+                                       {"directory", directory},
+                                       {"mark", mark},
+                                       {"marked", marked},
+                                       {"class", class},
+                                       {"nearest", nearest},
+                                       {"error", make_error},
+                                       {"check_header", check_header},
+                                       {NULL, NULL}};
+  luaL_newlib(L, functions);
+  class_push_null(L);
+  lua_setfield(L, -2, "null");
+  return 1;
+}

@@ -1,0 +1,14 @@
+/* client.h - the Lua module perilune.http: requests to other servers.
+ *
+ * get, post, put, patch, delete, head, options and request{}. Each waits for the whole response in
+ * its fiber; connections are kept alive and shared by all fibers of a Lua state. Redirects are not
+ * followed unless asked for. */
+#ifndef LIB_CLIENT_H
+#define LIB_CLIENT_H
+
+#include <lua.h>
+
+/* [owner] Pushes the module table: the luaopen function of perilune.http. */
+int client_open(lua_State *L);
+
+#endif

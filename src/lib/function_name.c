@@ -1,0 +1,84 @@
+/* function_name.c - reads the line of source that defines a function.
+ *
+ * The text comes from the app's snapshot, so it is the one that was compiled. A function of
+ * another file is called by its file and line. */
+#include "lib/function_name.h"
+
+#include "core/place.h"
+#include "core/snapshot.h"
+#include "core/worker.h"
+
+#include <ctype.h>
+#include <stdbool.h>
+#include <string.h>
+
+static bool is_name_byte(char c) {
+  return isalnum((unsigned char)c) || strchr("_.:", c);
+}
+
+static struct slice find_line(struct slice text, int wanted) {
+  const char *at = text.data, *end = text.data + text.len;
+  for (int line = 1; line < wanted && at; line++) {
+    at = memchr(at, '\n', (size_t)(end - at));
+    if (at) at++;
+  }
+  if (!at) return (struct slice){"", 0};
+  const char *stop = memchr(at, '\n', (size_t)(end - at));
+  return (struct slice){at, (size_t)((stop ? stop : end) - at)};
+}
+
+static struct slice trim(const char *start, const char *end) {
+  while (start < end && isspace((unsigned char)*start)) start++;
+  while (end > start && isspace((unsigned char)end[-1])) end--;
+  return (struct slice){start, (size_t)(end - start)};
+}
+
+static bool is_name(struct slice text) {
+  for (size_t i = 0; i < text.len; i++)
+    if (!is_name_byte(text.data[i])) return false;
+  return text.len > 0;
+}
+
+/* `function NAME(`: what stands between the word and the parenthesis. */
+static bool name_behind(struct slice line, const char *word, struct slice *name) {
+  const char *start = word + strlen("function"), *end = line.data + line.len;
+  const char *parenthesis = memchr(start, '(', (size_t)(end - start));
+  *name = trim(start, parenthesis ? parenthesis : end);
+  return is_name(*name);
+}
+
+/* `local NAME = ... function`: what stands before the first equals sign. */
+static bool name_before(struct slice line, const char *word, struct slice *name) {
+  const char *equals = memchr(line.data, '=', (size_t)(word - line.data));
+  if (!equals) return false;
+  *name = trim(line.data, equals);
+  if (name->len > 6 && strncmp(name->data, "local ", 6) == 0)
+    *name = trim(name->data + 6, name->data + name->len);
+  return is_name(*name);
+}
+
+static bool find_name(struct slice line, struct slice *name) {
+  const char *word = memmem(line.data, line.len, "function", strlen("function"));
+  return word && (name_behind(line, word, name) || name_before(line, word, name));
+}
+
+void function_name_push(lua_State *L, int index) {
+  lua_Debug debug;
+  lua_pushvalue(L, index);
+  if (place_of(L, -1)) {
+    place_push_function(L, -1);
+    lua_remove(L, -2);
+  }
+  lua_getinfo(L, ">S", &debug);
+  struct snapshot *snapshot = worker_of(L)->snapshot;
+  const char *dir = snapshot ? snapshot_shown_dir(snapshot) : "";
+  size_t len = strlen(dir);
+  struct slice text, name;
+  bool is_app_file = snapshot && debug.source[0] == '@' &&
+                     strncmp(debug.source + 1, dir, len) == 0 && debug.source[1 + len] == '/';
+  if (is_app_file && snapshot_read(snapshot, debug.source + len + 2, &text) &&
+      find_name(find_line(text, debug.linedefined), &name))
+    lua_pushlstring(L, name.data, name.len);
+  else
+    lua_pushfstring(L, "%s:%d", debug.short_src, debug.linedefined);
+}

@@ -1,0 +1,344 @@
+/* json_encode.c - one pass over the value, straight into the caller's buffer.
+ *
+ * The Lua stack is the path: the root, and then for each level the key and the value under it. So
+ * a path costs nothing until an error needs it. Recursion is bounded by JSON_DEPTH_MAX. A cycle is
+ * met early by comparing each table with one ancestor, the one whose level is the last power of
+ * two: once that ancestor is inside the cycle, it is seen again within one round. */
+#include "lib/json_encode.h"
+
+#include "base/limits.h"
+#include "base/number.h"
+#include "core/class.h"
+#include "core/error.h"
+#include "lib/json_parse.h"
+#include "lib/json_path.h"
+
+#include <lauxlib.h>
+#include <math.h>
+#include <stdbool.h>
+
+struct encoder {
+  lua_State *L;
+  struct buffer *out;
+  size_t start;      /* length of `out` before */
+  int root;          /* stack slot; the value of level n is at root + 2n, its key just below */
+  const void *array; /* metatable of arrays, NULL until a metatable was met */
+};
+
+enum { WORD_BYTES = sizeof(uint64_t), HALF_BYTES = sizeof(uint32_t), ESCAPE_BYTES_MAX = 6 };
+
+/* Room beside the bytes of a string: two quotes and one escape. */
+enum { STRING_EXTRA_BYTES = 2 + ESCAPE_BYTES_MAX };
+
+#define EACH_BYTE(byte) (UINT64_C(0x0101010101010101) * (byte))
+
+/* What follows the backslash, for each byte that needs an escape. */
+static const char escapes[256] = {
+    'u', 'u', 'u', 'u', 'u', 'u', 'u', 'u', 'b',         't',           'n', 'u',
+    'f', 'r', 'u', 'u', 'u', 'u', 'u', 'u', 'u',         'u',           'u', 'u',
+    'u', 'u', 'u', 'u', 'u', 'u', 'u', 'u', ['"'] = '"', ['\\'] = '\\',
+};
+
+static void encode_value(struct encoder *encoder, int level);
+
+/* Raises; the level says how much of the path is meant. */
+static NO_RETURN void fail(struct encoder *encoder, int level, const char *why) {
+  lua_State *L = encoder->L;
+  json_path_push(L, encoder->root, level);
+  error_raise(L, "json", "cannot encode %s: %s", lua_tostring(L, -1), why);
+}
+
+/* High bit set in each byte of the result that is zero in `word`; exact up to the first one. */
+static inline uint64_t zero_bytes(uint64_t word) {
+  return (word - EACH_BYTE(1)) & ~word & EACH_BYTE(0x80);
+}
+
+static inline bool needs_escape(uint64_t word) {
+  uint64_t control = (word - EACH_BYTE(0x20)) & ~word & EACH_BYTE(0x80);
+  return (control | zero_bytes(word ^ EACH_BYTE('"')) | zero_bytes(word ^ EACH_BYTE('\\'))) != 0;
+}
+
+static char *put_escape(char *to, unsigned char byte) {
+  static const char digits[] = "0123456789abcdef";
+  *to++ = '\\';
+  *to++ = escapes[byte];
+  if (escapes[byte] != 'u') return to;
+  *to++ = '0';
+  *to++ = '0';
+  *to++ = digits[byte >> 4];
+  *to++ = digits[byte & 0xF];
+  return to;
+}
+
+/* Copies one word, as far as it needs no escape at all; adds its bytes to `seen`. */
+static inline bool put_word(char *to, const char *from, uint64_t *seen) {
+  uint64_t word;
+  memcpy(&word, from, sizeof(word));
+  if (needs_escape(word)) return false;
+  memcpy(to, &word, sizeof(word));
+  *seen |= word;
+  return true;
+}
+
+/* As put_word, for a string of four to seven bytes: its two ends, which may overlap. */
+static inline bool put_halves(char *to, const char *from, size_t len, uint64_t *seen) {
+  uint32_t low, high;
+  memcpy(&low, from, sizeof(low));
+  memcpy(&high, from + len - sizeof(high), sizeof(high));
+  uint64_t word = low | (uint64_t)high << 32;
+  if (needs_escape(word)) return false;
+  memcpy(to, &low, sizeof(low));
+  memcpy(to + len - sizeof(high), &high, sizeof(high));
+  *seen |= word;
+  return true;
+}
+
+/* Copies the start of a string that needs no escape, in large steps; gives its length. */
+static inline size_t put_plain(char *to, const char *from, size_t len, uint64_t *seen) {
+  if (len < HALF_BYTES) return 0;
+  if (len < WORD_BYTES) return put_halves(to, from, len, seen) ? len : 0;
+  size_t done = 0;
+  for (; len - done >= WORD_BYTES; done += WORD_BYTES) {
+    if (!put_word(to + done, from + done, seen)) return done;
+  }
+  size_t last = len - WORD_BYTES;
+  return put_word(to + last, from + last, seen) ? len : done;
+}
+
+/* Appends the rest of a string, from its byte `done` on, which goes to `to`; escapes what needs it.
+ * Gives the end. */
+static char *put_rest(struct buffer *out, char *to, const char *from, size_t done, size_t len,
+                      uint64_t *seen) {
+  while (done < len) {
+    unsigned char byte = (unsigned char)from[done++];
+    *seen |= byte;
+    if (!escapes[byte]) {
+      *to++ = (char)byte;
+      continue;
+    }
+    out->len = (size_t)(to - out->data);
+    to = put_escape(buffer_reserve(out, len - done + STRING_EXTRA_BYTES), byte);
+    size_t plain = put_plain(to, from + done, len - done, seen);
+    to += plain;
+    done += plain;
+  }
+  return to;
+}
+
+/* Appends a string; false when it is not UTF-8. */
+static inline bool put_string(struct buffer *out, const char *data, size_t len) {
+  uint64_t seen = 0;
+  char *to = buffer_reserve(out, len + STRING_EXTRA_BYTES);
+  *to++ = '"';
+  size_t plain = put_plain(to, data, len, &seen);
+  to += plain;
+  if (plain < len) to = put_rest(out, to, data, plain, len, &seen);
+  *to++ = '"';
+  out->len = (size_t)(to - out->data);
+  return LIKELY(!(seen & EACH_BYTE(0x80))) || json_parse_is_utf8(data, len);
+}
+
+static void encode_string(struct encoder *encoder, int level) {
+  size_t len;
+  const char *data = lua_tolstring(encoder->L, -1, &len);
+  if (put_string(encoder->out, data, len)) return;
+  fail(encoder, level, "the string is not valid UTF-8");
+}
+
+static void encode_number(struct encoder *encoder, int level) {
+  lua_State *L = encoder->L;
+  struct buffer *out = encoder->out;
+  char *to = buffer_reserve(out, NUMBER_TEXT_BYTES_MAX);
+  if (lua_isinteger(L, -1)) {
+    out->len += number_format_integer(to, lua_tointeger(L, -1));
+    return;
+  }
+  lua_Number number = lua_tonumber(L, -1);
+  if (isnan(number)) fail(encoder, level, "nan has no JSON form");
+  if (isinf(number)) fail(encoder, level, "inf has no JSON form");
+  out->len += number_format_float(to, number);
+}
+
+/* Whether the table on top, whose metatable has no other say, is marked as an array. */
+static inline bool is_marked(struct encoder *encoder) {
+  lua_State *L = encoder->L;
+  if (LIKELY(!lua_getmetatable(L, -1))) return false;
+  if (!encoder->array) {
+    class_push_array(L);
+    encoder->array = lua_topointer(L, -1);
+    lua_pop(L, 1);
+  }
+  bool marked = lua_topointer(L, -1) == encoder->array;
+  lua_pop(L, 1);
+  return marked;
+}
+
+/* The comma behind the last item becomes the closing bracket. */
+static void close_with(struct buffer *out, char bracket) {
+  out->data[out->len - 1] = bracket;
+}
+
+/* Raises for the key of the pair on top, which the table at `level` must not have. */
+static NO_RETURN void fail_key(struct encoder *encoder, int level, bool is_list) {
+  lua_State *L = encoder->L;
+  const char *why;
+  if (lua_type(L, -2) == LUA_TSTRING) {
+    json_path_push_key(L, -2);
+    why = lua_pushfstring(L, "a list cannot have the key %s", lua_tostring(L, -1));
+  } else if (lua_type(L, -2) != LUA_TNUMBER) {
+    why = lua_pushfstring(L, "a %s cannot be a key in JSON", luaL_typename(L, -2));
+  } else if (is_list) {
+    why = lua_pushfstring(L, "a list cannot have the key %s", luaL_tolstring(L, -2, NULL));
+  } else {
+    why = lua_pushfstring(L, "an object cannot have the number %s as a key (mixed keys)",
+                          luaL_tolstring(L, -2, NULL));
+  }
+  fail(encoder, level, why);
+}
+
+/* The length of the list on top, whose keys did not come in order; raises when they are not
+ * 1 to n. */
+static lua_Integer list_length(struct encoder *encoder, int level) {
+  lua_State *L = encoder->L;
+  lua_Integer count = 0, last = 0;
+  for (lua_pushnil(L); lua_next(L, -2); lua_pop(L, 1)) {
+    lua_Integer key = lua_isinteger(L, -2) ? lua_tointeger(L, -2) : 0;
+    if (key < 1) fail_key(encoder, level, true);
+    if (key > last) last = key;
+    count++;
+  }
+  if (count == last) return count;
+  fail(encoder, level,
+       lua_pushfstring(L, "a list with holes: its last key is %I, but it has %I items",
+                       (LUAI_UACINT)last, (LUAI_UACINT)count));
+}
+
+/* Goes on with a list from item `i`, by index. The key and the value on top are dropped. */
+static void encode_by_index(struct encoder *encoder, int level, lua_Integer i) {
+  lua_State *L = encoder->L;
+  lua_pop(L, 2);
+  lua_Integer length = list_length(encoder, level);
+  for (; i <= length; i++) {
+    lua_pushinteger(L, i);
+    lua_rawgeti(L, -2, i);
+    encode_value(encoder, level + 1);
+    buffer_add_byte(encoder->out, ',');
+    lua_pop(L, 2);
+  }
+}
+
+/* Encodes the list below the first pair on top; takes the pair off. */
+static void encode_list(struct encoder *encoder, int level) {
+  lua_State *L = encoder->L;
+  buffer_add_byte(encoder->out, '[');
+  lua_Integer i = 1;
+  do {
+    if (!lua_isinteger(L, -2) || lua_tointeger(L, -2) != i) {
+      encode_by_index(encoder, level, i);
+      break;
+    }
+    encode_value(encoder, level + 1);
+    buffer_add_byte(encoder->out, ',');
+    lua_pop(L, 1);
+    i++;
+  } while (lua_next(L, -2));
+  close_with(encoder->out, ']');
+}
+
+/* Encodes the object below the first pair on top; takes the pair off. */
+static void encode_object(struct encoder *encoder, int level) {
+  lua_State *L = encoder->L;
+  struct buffer *out = encoder->out;
+  buffer_add_byte(out, '{');
+  do {
+    size_t len;
+    if (lua_type(L, -2) != LUA_TSTRING) fail_key(encoder, level, false);
+    const char *key = lua_tolstring(L, -2, &len);
+    if (!put_string(out, key, len)) fail(encoder, level + 1, "the key is not valid UTF-8");
+    buffer_add_byte(out, ':');
+    encode_value(encoder, level + 1);
+    buffer_add_byte(out, ',');
+    lua_pop(L, 1);
+  } while (lua_next(L, -2));
+  close_with(out, '}');
+}
+
+/* Raises at the first table of the path that is one of its own ancestors; there is one. */
+static NO_RETURN void fail_cycle(struct encoder *encoder, int level) {
+  int first = 1;
+  for (bool found = false; !found && first < level; first += !found) {
+    for (int i = 0; !found && i < first; i++) {
+      found = lua_rawequal(encoder->L, encoder->root + 2 * first, encoder->root + 2 * i);
+    }
+  }
+  fail(encoder, first, "a table that contains itself");
+}
+
+/* Raises when the table at `level` is too deep, or the ancestor that stands for all of them (see
+ * the head of this file). */
+static void check_nesting(struct encoder *encoder, int level) {
+  lua_State *L = encoder->L;
+  int ancestor = level > 1;
+  while (ancestor > 0 && ancestor * 2 < level) ancestor *= 2;
+  if (lua_rawequal(L, encoder->root + 2 * level, encoder->root + 2 * ancestor)) {
+    fail_cycle(encoder, level);
+  }
+  if (level < JSON_DEPTH_MAX) return;
+  fail(encoder, level, lua_pushfstring(L, "nested deeper than %d", (int)JSON_DEPTH_MAX));
+}
+
+static void encode_table(struct encoder *encoder, int level) {
+  lua_State *L = encoder->L;
+  luaL_checkstack(L, LUA_MINSTACK, "JSON");
+  bool marked = is_marked(encoder);
+  lua_pushnil(L);
+  if (!lua_next(L, -2)) {
+    buffer_add_text(encoder->out, marked ? "[]" : "{}");
+    return;
+  }
+  if (level > 0) check_nesting(encoder, level);
+  if (marked || lua_type(L, -2) == LUA_TNUMBER)
+    encode_list(encoder, level);
+  else
+    encode_object(encoder, level);
+  if (encoder->out->len - encoder->start > JSON_TEXT_BYTES_MAX) {
+    fail(encoder, level, "the text is too long");
+  }
+}
+
+/* Encodes the value on top, which stays there. */
+static void encode_value(struct encoder *encoder, int level) {
+  lua_State *L = encoder->L;
+  int type = lua_type(L, -1);
+  switch (type) {
+  case LUA_TSTRING:
+    encode_string(encoder, level);
+    return;
+  case LUA_TNUMBER:
+    encode_number(encoder, level);
+    return;
+  case LUA_TTABLE:
+    encode_table(encoder, level);
+    return;
+  case LUA_TBOOLEAN:
+    buffer_add_text(encoder->out, lua_toboolean(L, -1) ? "true" : "false");
+    return;
+  case LUA_TUSERDATA:
+    if (!class_is_null(L, -1)) break;
+    buffer_add_text(encoder->out, "null");
+    return;
+  case LUA_TNIL:
+    fail(encoder, level, "nil has no JSON form (perilune.null is null)");
+  default:
+    break;
+  }
+  fail(encoder, level, lua_pushfstring(L, "a %s has no JSON form", lua_typename(L, type)));
+}
+
+void json_encode(lua_State *L, int index, struct buffer *out) {
+  luaL_checkstack(L, LUA_MINSTACK, "JSON");
+  lua_pushvalue(L, index);
+  struct encoder encoder = {.L = L, .out = out, .start = out->len, .root = lua_gettop(L)};
+  encode_value(&encoder, 0);
+  lua_pop(L, 1);
+}

@@ -1,0 +1,271 @@
+/* reply.c - the kinds of handler results.
+ *
+ * Each kind fills a struct response whose slices point into Lua strings on the stack or into the
+ * scratch; exchange_respond copies them before this returns. */
+#include "lib/reply.h"
+
+#include "core/class.h"
+#include "core/error.h"
+#include "http/status.h"
+#include "lib/json.h"
+
+#include <lauxlib.h>
+#include <string.h>
+
+#define TYPE_TEXT "Content-Type: text/plain; charset=utf-8\r\n"
+#define TYPE_JSON "Content-Type: application/json\r\n"
+
+enum { SCRATCH_KEEP_BYTES = 1 << 20 };
+
+#define SLICE(literal) ((struct slice){(literal), sizeof(literal) - 1})
+
+/* What is being put together. */
+struct reply {
+  lua_State *L;
+  struct reply_scratch *scratch;
+  struct response response;
+};
+
+void reply_finish(struct reply_scratch *scratch) {
+  buffer_finish(&scratch->body);
+  buffer_finish(&scratch->block);
+}
+
+static struct slice slice_of(const struct buffer *buffer) {
+  return (struct slice){buffer->data, buffer->len};
+}
+
+/* ---- headers ---- */
+
+static void add_field(struct reply *reply, const char *name, size_t name_len, const char *value,
+                      size_t value_len) {
+  switch (response_check_field((struct slice){name, name_len}, (struct slice){value, value_len})) {
+  case RESPONSE_FIELD_OK:
+    break;
+  case RESPONSE_FIELD_INVALID:
+    luaL_error(reply->L, "header \"%s\" has a character that may not be sent in a header", name);
+    break;
+  case RESPONSE_FIELD_RESERVED:
+    luaL_error(reply->L, "header \"%s\" is written by the server itself", name);
+    break;
+  }
+  struct buffer *block = &reply->scratch->block;
+  buffer_add(block, name, name_len);
+  buffer_add(block, ": ", 2);
+  buffer_add(block, value, value_len);
+  buffer_add(block, "\r\n", 2);
+}
+
+static bool is_content_type(const char *name, size_t len) {
+  return len == strlen("content-type") && strncasecmp(name, "content-type", len) == 0;
+}
+
+/* One value of a header: text or a number, at the top of the stack. */
+static void add_value(struct reply *reply, const char *name, size_t name_len) {
+  lua_State *L = reply->L;
+  size_t len;
+  int type = lua_type(L, -1);
+  if (type != LUA_TSTRING && type != LUA_TNUMBER)
+    luaL_error(L, "header \"%s\" is a %s, not a string, a number or a list of them", name,
+               luaL_typename(L, -1));
+  const char *value = lua_tolstring(L, -1, &len);
+  add_field(reply, name, name_len, value, len);
+}
+
+/* The table of headers at `index`; true when it has a Content-Type. */
+static bool add_headers(struct reply *reply, int index) {
+  lua_State *L = reply->L;
+  bool has_type = false;
+  if (lua_isnoneornil(L, index)) return false;
+  if (!lua_istable(L, index))
+    luaL_error(L, "headers are a table of name to value, not a %s", luaL_typename(L, index));
+  for (lua_pushnil(L); lua_next(L, index);) {
+    size_t len;
+    if (lua_type(L, -2) != LUA_TSTRING)
+      luaL_error(L, "headers are a table of name to value; there is a key that is a %s",
+                 luaL_typename(L, -2));
+    const char *name = lua_tolstring(L, -2, &len);
+    has_type |= is_content_type(name, len);
+    if (!lua_istable(L, -1)) {
+      lua_pushvalue(L, -1);
+      add_value(reply, name, len);
+      lua_pop(L, 2);
+      continue;
+    }
+    lua_Integer count = (lua_Integer)lua_rawlen(L, -1);
+    for (lua_Integer i = 1; i <= count; i++) {
+      lua_rawgeti(L, -1, i);
+      add_value(reply, name, len);
+      lua_pop(L, 1);
+    }
+    lua_pop(L, 1);
+  }
+  return has_type;
+}
+
+/* ---- bodies ---- */
+
+static void set_json(struct reply *reply, int index) {
+  buffer_clear(&reply->scratch->body);
+  json_encode(reply->L, index, &reply->scratch->body);
+  reply->response.body = slice_of(&reply->scratch->body);
+}
+
+static void set_text(struct reply *reply, int index) {
+  size_t len;
+  const char *text = lua_tolstring(reply->L, index, &len);
+  reply->response.body = (struct slice){text, len};
+}
+
+/* Puts the default type before the fields that were added, unless they name one. */
+static void set_block(struct reply *reply, struct slice type, bool has_type) {
+  struct buffer *block = &reply->scratch->block;
+  if (block->len == 0) {
+    reply->response.block = type;
+    return;
+  }
+  if (!has_type) buffer_add(block, type.data, type.len);
+  reply->response.block = slice_of(block);
+}
+
+static void set_body(struct reply *reply, int index, bool has_type) {
+  switch (lua_type(reply->L, index)) {
+  case LUA_TSTRING:
+    set_text(reply, index);
+    set_block(reply, SLICE(TYPE_TEXT), has_type);
+    break;
+  case LUA_TTABLE:
+    set_json(reply, index);
+    set_block(reply, SLICE(TYPE_JSON), has_type);
+    break;
+  case LUA_TNONE:
+  case LUA_TNIL:
+    set_block(reply, SLICE(""), has_type);
+    break;
+  default:
+    luaL_error(reply->L, "a response body is a string or a table, not a %s",
+               luaL_typename(reply->L, index));
+  }
+}
+
+static void set_status(struct reply *reply, int index) {
+  lua_State *L = reply->L;
+  int is_integer;
+  lua_Integer status = lua_tointegerx(L, index, &is_integer);
+  if (!is_integer || status < STATUS_FINAL_MIN || status > STATUS_FINAL_MAX)
+    luaL_error(L,
+               "the handler returned the number %s, which is no status from 200 to 599: return a "
+               "string or a table as body, or a status first (return 201, body)",
+               luaL_tolstring(L, index, NULL));
+  reply->response.status = (int)status;
+}
+
+/* ---- kinds of results ---- */
+
+/* A response object: { status=, headers=, body= | json= }. */
+static void set_object(struct reply *reply, int index) {
+  lua_State *L = reply->L;
+  lua_getfield(L, index, "status");
+  lua_getfield(L, index, "headers");
+  lua_getfield(L, index, "body");
+  lua_getfield(L, index, "json");
+  int status = lua_gettop(L) - 3;
+  if (lua_isnil(L, status))
+    reply->response.status = STATUS_OK;
+  else
+    set_status(reply, status);
+  bool has_type = add_headers(reply, status + 1);
+  if (!lua_isnil(L, status + 3)) {
+    if (!lua_isnil(L, status + 2)) luaL_error(L, "a response has body or json, not both");
+    set_json(reply, status + 3);
+    set_block(reply, SLICE(TYPE_JSON), has_type);
+  } else {
+    set_body(reply, status + 2, has_type);
+  }
+}
+
+static bool is_response(lua_State *L, int index) {
+  const char *class = class_name(L, index);
+  return class && strcmp(class, CLASS_RESPONSE) == 0;
+}
+
+static void refuse_more(lua_State *L, int count) {
+  if (count > 1)
+    luaL_error(L, "the handler returned a result after the body: the status comes first (return "
+                  "201, body, headers)");
+}
+
+static NO_RETURN void raise_unknown(lua_State *L, int index) {
+  error_raise(L, "response",
+              "the handler returned %s: return a string, a table, a status (return 204), a status "
+              "and a body (return 201, body), or call perilune.abort(404)",
+              lua_isnil(L, index) ? "nil" : luaL_tolstring(L, index, NULL));
+}
+
+static void set_results(struct reply *reply, int first, int count) {
+  lua_State *L = reply->L;
+  reply->response.status = STATUS_OK;
+  switch (count == 0 ? LUA_TNONE : lua_type(L, first)) {
+  case LUA_TNONE:
+    reply->response.status = STATUS_NO_CONTENT;
+    break;
+  case LUA_TTABLE:
+    refuse_more(L, count);
+    if (lua_getmetatable(L, first)) {
+      lua_pop(L, 1);
+      if (is_response(L, first)) {
+        set_object(reply, first);
+        break;
+      }
+    }
+    set_body(reply, first, false);
+    break;
+  case LUA_TSTRING:
+    refuse_more(L, count);
+    set_body(reply, first, false);
+    break;
+  case LUA_TNUMBER: {
+    set_status(reply, first);
+    if (count > 3) luaL_error(L, "the handler returned more than status, body and headers");
+    lua_settop(L, first + 2); /* body and headers may be missing */
+    bool has_type = add_headers(reply, first + 2);
+    set_body(reply, first + 1, has_type);
+    break;
+  }
+  default:
+    raise_unknown(L, first);
+  }
+}
+
+static struct reply begin(lua_State *L, struct reply_scratch *scratch) {
+  buffer_clear(&scratch->block);
+  if (scratch->body.cap > SCRATCH_KEEP_BYTES) buffer_finish(&scratch->body);
+  return (struct reply){.L = L, .scratch = scratch};
+}
+
+void reply_results(lua_State *L, int first, int count, struct exchange *exchange,
+                   struct reply_scratch *scratch) {
+  struct reply reply = begin(L, scratch);
+  set_results(&reply, first, count);
+  exchange_respond(exchange, &reply.response);
+}
+
+int reply_abort(lua_State *L, int index, struct exchange *exchange, struct reply_scratch *scratch) {
+  const char *kind = error_kind(L, index);
+  if (!kind || strcmp(kind, "abort") != 0) return 0;
+  index = lua_absindex(L, index);
+  struct reply reply = begin(L, scratch);
+  lua_getfield(L, index, "status");
+  set_status(&reply, -1);
+  lua_getfield(L, index, "headers");
+  bool has_type = add_headers(&reply, lua_gettop(L));
+  lua_createtable(L, 0, 1);
+  if (lua_getfield(L, index, "detail") == LUA_TNIL) {
+    lua_pop(L, 1);
+    lua_pushstring(L, status_reason(reply.response.status));
+  }
+  lua_setfield(L, -2, "detail");
+  set_body(&reply, lua_gettop(L), has_type);
+  exchange_respond(exchange, &reply.response);
+  return reply.response.status;
+}

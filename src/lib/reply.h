@@ -1,0 +1,34 @@
+/* reply.h - from what a handler returned to the response.
+ *
+ * Reads the results from the Lua stack as API.md says: text, table, status, status and body,
+ * status, body and headers, nothing, or a response object; anything else is an error that says what
+ * to return instead. Bytes go from Lua to the connection without another copy in Lua. */
+#ifndef LIB_REPLY_H
+#define LIB_REPLY_H
+
+#include "base/buffer.h"
+#include "http/exchange.h"
+
+#include <lua.h>
+
+#define CLASS_RESPONSE "perilune.response"
+
+/* Memory for responses being put together; one for each worker, kept between requests. */
+struct reply_scratch {
+  struct buffer body;
+  struct buffer block; /* encoded header fields */
+};
+
+/* [owner] Answers with the `count` results from absolute index `first` on. Raises, and has answered
+ * nothing, when they are no response. */
+void reply_results(lua_State *L, int first, int count, struct exchange *exchange,
+                   struct reply_scratch *scratch);
+
+/* [owner] Answers with the error at `index` when it is one of perilune.abort; gives its status, or
+ * 0. Raises when its parts are no response. */
+int reply_abort(lua_State *L, int index, struct exchange *exchange, struct reply_scratch *scratch);
+
+/* [owner] Frees the memory; accepts zeroed scratch. */
+void reply_finish(struct reply_scratch *scratch);
+
+#endif

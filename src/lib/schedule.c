@@ -1,0 +1,200 @@
+/* schedule.c - `req.tasks`: agendas of requests, schedulers and definitions.
+ *
+ * A scheduler is an agenda, a timing and options. `tasks.after_route` is the same agenda with
+ * another timing, `tasks:task{...}` the same with other options; no call changes an existing one.
+ */
+#include "lib/schedule.h"
+
+#include "core/call.h"
+#include "core/class.h"
+#include "core/fiber.h"
+#include "core/place.h"
+#include "core/worker.h"
+#include "lib/options.h"
+#include "lib/task.h"
+
+#include <lauxlib.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- agendas ---- */
+
+struct agenda *schedule_agenda_create(struct fiber *handler) {
+  struct agenda *agenda = memory_alloc_zero(sizeof *agenda);
+  agenda->references = 1;
+  agenda->handler = handler;
+  for (size_t i = 0; i < array_len(agenda->waiting); i++) list_init(&agenda->waiting[i]);
+  return agenda;
+}
+
+void schedule_agenda_release(struct agenda *agenda) {
+  if (agenda && --agenda->references == 0) free(agenda);
+}
+
+void schedule_start(struct task *task) {
+  struct agenda *agenda = task->agenda;
+  list_remove(&task->link);
+  task->agenda = NULL;
+  task_start(task);
+  schedule_agenda_release(agenda);
+}
+
+unsigned schedule_agenda_reach(struct agenda *agenda, enum task_when when, bool failed) {
+  unsigned dropped = 0;
+  agenda->references++;
+  agenda->reached = failed ? TASK_AFTER_RESPONSE : when;
+  for (enum task_when at = TASK_AFTER_ROUTE; at <= agenda->reached; at++) {
+    while (!list_is_empty(&agenda->waiting[at])) {
+      struct task *task = container_of(agenda->waiting[at].next, struct task, link);
+      task->dropped = failed;
+      dropped += failed;
+      schedule_start(task);
+    }
+  }
+  schedule_agenda_release(agenda);
+  return dropped;
+}
+
+/* ---- schedulers ---- */
+
+struct scheduler {
+  struct agenda *agenda; /* a reference; NULL: every point counts as reached */
+  enum task_when when;
+};
+
+enum { SCHEDULER_OPTIONS = 1, SCHEDULER_VALUES = SCHEDULER_OPTIONS };
+
+void schedule_push(lua_State *L, struct agenda *agenda, enum task_when when) {
+  struct scheduler *scheduler = lua_newuserdatauv(L, sizeof *scheduler, SCHEDULER_VALUES);
+  *scheduler = (struct scheduler){.agenda = agenda, .when = when};
+  if (agenda) agenda->references++;
+  class_push(L, CLASS_SCHEDULER);
+  lua_setmetatable(L, -2);
+}
+
+static int release_scheduler(lua_State *L) {
+  struct scheduler *scheduler = lua_touserdata(L, 1);
+  schedule_agenda_release(scheduler->agenda);
+  scheduler->agenda = NULL;
+  return 0;
+}
+
+static struct scheduler *check_scheduler(lua_State *L, const char *method) {
+  const char *class = class_name(L, 1);
+  if (!class || strcmp(class, CLASS_SCHEDULER) != 0)
+    luaL_error(L, "%s was called without its tasks: use a colon (tasks:%s)", method, method);
+  return lua_touserdata(L, 1);
+}
+
+static void check_callable(lua_State *L, int index) {
+  if (lua_isfunction(L, index)) return;
+  if (luaL_getmetafield(L, index, "__call") != LUA_TNIL) {
+    lua_pop(L, 1);
+    return;
+  }
+  luaL_error(L, "a task is a function and its arguments; the function is a %s",
+             luaL_typename(L, index));
+}
+
+/* Pushes the prepared call of a blocking function and gives its index; 0 for a plain one. */
+static int push_call(lua_State *L, int function, bool at_once) {
+  struct place *place = place_of(L, function);
+  if (!place || worker_of(L)->role->runs_blocking) return 0;
+  int nargs = lua_gettop(L) - function;
+  luaL_checkstack(L, nargs + 1, "too many arguments");
+  for (int i = 1; i <= nargs; i++) lua_pushvalue(L, function + i);
+  call_prepare(L, place, nargs, "tasks");
+  if (at_once) call_submit(L, -1);
+  lua_insert(L, function);
+  return function;
+}
+
+/* schedule(self, function, ...) */
+static int schedule(lua_State *L) {
+  struct scheduler *scheduler = check_scheduler(L, "schedule");
+  if (place_is_loading(L))
+    return luaL_error(L, "nothing can be scheduled while the app loads: use app:on_start");
+  if (worker_of(L)->role->runs_blocking)
+    return luaL_error(L, "tasks cannot be scheduled from a blocking function: return, and schedule "
+                         "from the handler that called it");
+  check_callable(L, 2);
+  bool passed = !scheduler->agenda || scheduler->agenda->reached >= scheduler->when;
+  int box = push_call(L, 2, passed);
+  struct task *task = task_push(L, lua_gettop(L) - (box ? 3 : 2));
+  if (lua_getiuservalue(L, 1, SCHEDULER_OPTIONS) != LUA_TNIL)
+    lua_setiuservalue(L, -2, TASK_VALUE_OPTIONS);
+  else
+    lua_pop(L, 1);
+  task_make_fiber(L, box);
+  if (passed) {
+    task->late = scheduler->when != TASK_NOW;
+    task_start(task);
+    return 1;
+  }
+  task->agenda = scheduler->agenda;
+  scheduler->agenda->references++;
+  list_push(&scheduler->agenda->waiting[scheduler->when], &task->link);
+  return 1;
+}
+
+/* The value of an option on top of the stack. */
+static void check_option(lua_State *L, const char *name) {
+  if (lua_isnil(L, -1)) return;
+  if (strcmp(name, "name") == 0 && lua_type(L, -1) != LUA_TSTRING)
+    luaL_error(L, "option \"name\" is a string, not a %s", luaL_typename(L, -1));
+  bool is_off = lua_isboolean(L, -1) && !lua_toboolean(L, -1);
+  if (strcmp(name, "on_error") == 0 && !lua_isfunction(L, -1) && !is_off)
+    luaL_error(L, "option \"on_error\" is a function or false, not a %s", luaL_typename(L, -1));
+}
+
+/* task(self, options) -> a scheduler with these options over those it has */
+static int define(lua_State *L) {
+  static const char *const names[] = {"name", "on_error", NULL};
+  struct scheduler *scheduler = check_scheduler(L, "task");
+  options_check(L, 2, names);
+  luaL_checktype(L, 2, LUA_TTABLE);
+  lua_settop(L, 2);
+  schedule_push(L, scheduler->agenda, scheduler->when);
+  lua_newtable(L);
+  for (size_t i = 0; names[i]; i++) {
+    bool inherits = lua_getfield(L, 2, names[i]) == LUA_TNIL;
+    if (inherits && lua_getiuservalue(L, 1, SCHEDULER_OPTIONS) == LUA_TTABLE) {
+      lua_getfield(L, -1, names[i]);
+      lua_replace(L, 5);
+    }
+    lua_settop(L, 5);
+    check_option(L, names[i]);
+    lua_setfield(L, 4, names[i]);
+  }
+  lua_setiuservalue(L, 3, SCHEDULER_OPTIONS);
+  return 1;
+}
+
+static int index_scheduler(lua_State *L) {
+  const struct scheduler *scheduler = lua_touserdata(L, 1);
+  const char *key = luaL_checkstring(L, 2);
+  enum task_when when = TASK_NOW;
+  if (strcmp(key, "after_route") == 0) when = TASK_AFTER_ROUTE;
+  if (strcmp(key, "after_response") == 0) when = TASK_AFTER_RESPONSE;
+  if (when == TASK_NOW) {
+    if (luaL_getmetafield(L, 1, key) == LUA_TNIL) return 0;
+    return 1;
+  }
+  schedule_push(L, scheduler->agenda, when);
+  if (lua_getiuservalue(L, 1, SCHEDULER_OPTIONS) != LUA_TNIL)
+    lua_setiuservalue(L, -2, SCHEDULER_OPTIONS);
+  else
+    lua_pop(L, 1);
+  return 1;
+}
+
+void schedule_open(lua_State *L) {
+  static const luaL_Reg functions[] = {{"schedule", schedule},
+                                       {"task", define},
+                                       {"__index", index_scheduler},
+                                       {"__gc", release_scheduler},
+                                       {NULL, NULL}};
+  luaL_newlib(L, functions);
+  class_register(L, CLASS_SCHEDULER);
+  lua_pop(L, 1);
+}

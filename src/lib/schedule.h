@@ -1,0 +1,48 @@
+/* schedule.h - when tasks start: now, when the handler has returned, or when the response is out.
+ *
+ * The agenda of a request outlives its handler, so a scheduler (`req.tasks`) that was kept still
+ * works: what comes too late starts at once. Tasks of one timing start in the order of scheduling.
+ */
+#ifndef LIB_SCHEDULE_H
+#define LIB_SCHEDULE_H
+
+#include "base/list.h"
+
+#include <lua.h>
+#include <stdbool.h>
+
+#define CLASS_SCHEDULER "perilune.scheduler"
+
+struct fiber;
+struct task;
+
+enum task_when { TASK_NOW, TASK_AFTER_ROUTE, TASK_AFTER_RESPONSE };
+
+/* The tasks of one request that wait for a point in its course. */
+struct agenda {
+  unsigned references;
+  struct fiber *handler;  /* NULL once it has ended */
+  enum task_when reached; /* what is scheduled for a point reached starts at once */
+  struct list waiting[3]; /* task.link, by enum task_when; [TASK_NOW] stays empty */
+};
+
+/* [owner] Registers the class in a state. */
+void schedule_open(lua_State *L);
+
+/* [owner] An agenda for the request that `handler` handles; one reference. */
+struct agenda *schedule_agenda_create(struct fiber *handler);
+
+/* [owner] Gives back a reference; accepts NULL. */
+void schedule_agenda_release(struct agenda *agenda);
+
+/* [owner] The request has come to a point: its tasks start. After a failed handler those of all
+ * points are dropped; gives their number. */
+unsigned schedule_agenda_reach(struct agenda *agenda, enum task_when when, bool failed);
+
+/* [owner] Takes a task that waits off its agenda and makes it ready. */
+void schedule_start(struct task *task);
+
+/* [owner] Pushes a scheduler on an agenda (NULL: every point counts as reached). */
+void schedule_push(lua_State *L, struct agenda *agenda, enum task_when when);
+
+#endif

@@ -1,0 +1,338 @@
+/* task.c - the life of a task: made, started, ended; its handle in Lua.
+ *
+ * A task waits as a fiber that has not started. A task of a blocking function carries the box of
+ * its call (core/call.h): its arguments are copied when it is scheduled. */
+#include "lib/task.h"
+
+#include "base/log.h"
+#include "core/call.h"
+#include "core/class.h"
+#include "core/error.h"
+#include "core/fiber.h"
+#include "core/worker.h"
+#include "lib/function_name.h"
+#include "lib/req.h"
+#include "lib/schedule.h"
+
+#include <assert.h>
+#include <lauxlib.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+
+static const char *const status_names[] = {"waiting", "running", "done", "failed", "cancelled"};
+
+struct task *task_at(lua_State *L, int index) {
+  const char *class = class_name(L, index);
+  return class && strcmp(class, CLASS_TASK) == 0 ? lua_touserdata(L, index) : NULL;
+}
+
+/* The name given, else that of the function; the task is at 1. */
+static void push_task_name(lua_State *L) {
+  if (lua_getiuservalue(L, 1, TASK_VALUE_OPTIONS) == LUA_TTABLE &&
+      lua_getfield(L, -1, "name") == LUA_TSTRING)
+    return;
+  lua_getiuservalue(L, 1, TASK_VALUE_FUNCTION);
+  if (lua_isfunction(L, -1))
+    function_name_push(L, -1);
+  else
+    lua_pushstring(L, luaL_typename(L, -1));
+}
+
+/* ---- the fiber's side; stack: the task, and the call's box when the function is blocking ---- */
+
+static void log_failure(lua_State *L, const char *message, int error, const char *traceback) {
+  struct worker *worker = worker_of(L);
+  char request[17];
+  push_task_name(L);
+  const char *name = lua_tostring(L, -1);
+  req_format_id(request, worker->running->request);
+  const struct log_field fields[] = {
+      log_text("task", name),
+      log_integer("attempt", 1),
+      log_text("request", request),
+      log_text("error", luaL_tolstring(L, error, NULL)),
+      log_text("traceback", traceback ? traceback : ""),
+  };
+  log_write(worker->process->log, LOG_ERROR, message, fields, array_len(fields));
+}
+
+static int keep_results(lua_State *L, int status, lua_KContext context) {
+  (void)status;
+  (void)context;
+  struct task *task = lua_touserdata(L, 1);
+  int first = 2;
+  int count = lua_gettop(L) - 1;
+  task->status = TASK_DONE;
+  if (count == 0) return 0;
+  lua_createtable(L, count, 1);
+  for (int i = 0; i < count; i++) {
+    lua_pushvalue(L, first + i);
+    lua_rawseti(L, -2, i + 1);
+  }
+  lua_pushinteger(L, count);
+  lua_setfield(L, -2, "n");
+  lua_setiuservalue(L, 1, TASK_VALUE_RESULT);
+  return 0;
+}
+
+/* Called like a function, so that its continuation is its own: awaits the box at 1. */
+static int await_box(lua_State *L) {
+  call_submit(L, 1);
+  return call_await(L, 1);
+}
+
+static int run(lua_State *L) {
+  struct task *task = lua_touserdata(L, 1);
+  if (task->dropped || worker_of(L)->running->cancelled) {
+    task->status = TASK_CANCELLED;
+    return 0;
+  }
+  task->status = TASK_RUNNING;
+  if (task->has_box) {
+    lua_pushcfunction(L, await_box);
+    lua_insert(L, 2);
+    lua_callk(L, 1, LUA_MULTRET, 0, keep_results);
+    return keep_results(L, LUA_OK, 0);
+  }
+  luaL_checkstack(L, task->nargs + 1, "too many arguments");
+  lua_getiuservalue(L, 1, TASK_VALUE_FUNCTION);
+  for (int i = 1; i <= task->nargs; i++) lua_getiuservalue(L, 1, TASK_VALUE_COUNT + i);
+  lua_callk(L, task->nargs, LUA_MULTRET, 0, keep_results);
+  return keep_results(L, LUA_OK, 0);
+}
+
+static int handled(lua_State *L, int status, lua_KContext context) {
+  (void)context;
+  if (status == LUA_OK || status == LUA_YIELD) return 0;
+  log_failure(L, "on_error of a task failed", lua_gettop(L), NULL);
+  return 0;
+}
+
+/* Stack: the task (kept by its fiber), the error. */
+static int failed(lua_State *L) {
+  struct fiber *fiber = fiber_running(L);
+  struct task *task = lua_touserdata(L, 1);
+  const char *kind = error_kind(L, 2);
+  lua_pushvalue(L, 2);
+  lua_setiuservalue(L, 1, TASK_VALUE_RESULT);
+  if (fiber->traceback) {
+    lua_pushstring(L, fiber->traceback);
+    lua_setiuservalue(L, 1, TASK_VALUE_TRACEBACK);
+  }
+  task->status = kind && strcmp(kind, "cancelled") == 0 ? TASK_CANCELLED : TASK_FAILED;
+  if (task->status == TASK_CANCELLED || task->group) return 0;
+  log_failure(L, "task failed", 2, fiber->traceback);
+  lua_settop(L, 2);
+  lua_getiuservalue(L, 1, TASK_VALUE_OPTIONS);
+  if (!lua_istable(L, -1) || lua_getfield(L, -1, "on_error") != LUA_TFUNCTION) return 0;
+  lua_pushvalue(L, 1);
+  lua_pushvalue(L, 2);
+  return handled(L, lua_pcallk(L, 2, 0, 0, 0, handled), 0);
+}
+
+/* The fiber has ended: whoever waits for the task goes on. */
+static void ended(struct fiber *fiber) {
+  struct task *task = fiber->data;
+  task->fiber = NULL;
+  if (task->status == TASK_WAITING) task->status = TASK_CANCELLED;
+  if (task->status == TASK_RUNNING) task->status = TASK_FAILED;
+  fiber_wake_all(&task->waiting);
+  struct task_group *group = task->group;
+  if (!group) return;
+  group->alive--;
+  bool first_failed = task->status != TASK_DONE && !group->failed;
+  if (first_failed) group->failed = task;
+  if (first_failed || group->alive == 0) fiber_wake_all(&group->waiting);
+}
+
+/* ---- making one ---- */
+
+struct task *task_push(lua_State *L, int nargs) {
+  int function = lua_gettop(L) - nargs;
+  struct task *task = lua_newuserdatauv(L, sizeof *task, TASK_VALUE_COUNT + nargs);
+  *task = (struct task){.nargs = nargs};
+  list_init(&task->link);
+  list_init(&task->waiting);
+  class_push(L, CLASS_TASK);
+  lua_setmetatable(L, -2);
+  for (int i = 0; i <= nargs; i++) {
+    lua_pushvalue(L, function + i);
+    lua_setiuservalue(L, -2, i == 0 ? TASK_VALUE_FUNCTION : TASK_VALUE_COUNT + i);
+  }
+  lua_replace(L, function);
+  lua_settop(L, function);
+  return task;
+}
+
+void task_make_fiber(lua_State *L, int box) {
+  struct task *task = lua_touserdata(L, -1);
+  struct fiber *fiber = fiber_create(worker_of(L), run);
+  if (!fiber) luaL_error(L, "not enough memory");
+  fiber->failed = failed;
+  fiber->ended = ended;
+  fiber->data = task;
+  fiber->name = "task";
+  fiber->kept = 1;
+  task->fiber = fiber;
+  lua_pushvalue(L, -1);
+  lua_pushvalue(L, -2);
+  lua_xmove(L, fiber->co, 2);
+  if (box) {
+    lua_pushvalue(L, box);
+    lua_xmove(L, fiber->co, 1);
+  }
+  task->has_box = box != 0;
+}
+
+void task_start(struct task *task) {
+  fiber_start(task->fiber, task->has_box ? 2 : 1);
+}
+
+struct task *task_spawn(lua_State *L, int nargs, struct task_group *group) {
+  struct task *task = task_push(L, nargs);
+  task_make_fiber(L, 0);
+  if (group) task_join_group(task, group);
+  task_start(task);
+  return task;
+}
+
+void task_join_group(struct task *task, struct task_group *group) {
+  if (task->fiber) {
+    task->group = group;
+    group->alive++;
+  } else if (task->status != TASK_DONE && !group->failed) {
+    group->failed = task;
+  }
+}
+
+void task_cancel(struct task *task, const char *reason) {
+  if (!task->fiber) return;
+  fiber_cancel(task->fiber, reason);
+  if (task->agenda) schedule_start(task);
+}
+
+/* ---- the handle ---- */
+
+static struct task *check_task(lua_State *L, const char *method) {
+  struct task *task = task_at(L, 1);
+  if (!task)
+    luaL_error(L, "task.%s was called without its task: use a colon (task:%s)", method, method);
+  return task;
+}
+
+int task_push_results(lua_State *L, int index) {
+  const struct task *task = task_at(L, index);
+  index = lua_absindex(L, index);
+  bool has_value = lua_getiuservalue(L, index, TASK_VALUE_RESULT) != LUA_TNIL;
+  if (task->status != TASK_DONE) {
+    if (!has_value) error_raise(L, "cancelled", "the task was cancelled before it started");
+    lua_getiuservalue(L, index, TASK_VALUE_TRACEBACK);
+    fiber_set_trail(L, -2, lua_tostring(L, -1));
+    lua_pop(L, 1);
+    lua_error(L);
+  }
+  if (!has_value) return 0;
+  lua_getfield(L, -1, "n");
+  int count = (int)lua_tointeger(L, -1);
+  lua_pop(L, 1);
+  luaL_checkstack(L, count, "too many results");
+  for (int i = 1; i <= count; i++) lua_rawgeti(L, -i, i);
+  return count;
+}
+
+static int waited(lua_State *L, int status, lua_KContext context) {
+  (void)status;
+  (void)context;
+  const struct task *task = lua_touserdata(L, 1);
+  fiber_check_cancelled(L);
+  if (task->fiber) error_raise(L, "timeout", "the task has not ended in time");
+  return task_push_results(L, 1);
+}
+
+static int wait_for_task(lua_State *L) {
+  struct task *task = check_task(L, "wait");
+  lua_Number timeout = luaL_optnumber(L, 2, 0);
+  bool has_timeout = !lua_isnoneornil(L, 2);
+  lua_settop(L, 1);
+  if (!task->fiber) return task_push_results(L, 1);
+  struct fiber *fiber = fiber_begin_wait(L, "task:wait");
+  if (task->fiber == fiber) return luaL_error(L, "a task cannot wait for itself");
+  if (task->agenda && task->agenda->handler == fiber)
+    return luaL_error(L, "this wait would never end: the task starts after its handler has");
+  if (has_timeout)
+    timer_start(fiber->timers, &fiber->timer,
+                timers_now(fiber->timers) + (uint64_t)(timeout * (lua_Number)NS_PER_SECOND),
+                fiber_wake_by_timer);
+  return fiber_park_in(L, fiber, &task->waiting, "task:wait", 0, waited);
+}
+
+static int cancel_task(lua_State *L) {
+  struct task *task = check_task(L, "cancel");
+  task_cancel(task, luaL_optstring(L, 2, NULL));
+  return 0;
+}
+
+static void push_task_id(lua_State *L, struct task *task) {
+  char id[17];
+  if (task->id == 0 && getrandom(&task->id, sizeof task->id, 0) < 0)
+    luaL_error(L, "no random bytes");
+  req_format_id(id, task->id);
+  lua_pushstring(L, id);
+}
+
+static void push_task_args(lua_State *L, const struct task *task) {
+  lua_createtable(L, task->nargs, 1);
+  for (int i = 1; i <= task->nargs; i++) {
+    lua_getiuservalue(L, 1, TASK_VALUE_COUNT + i);
+    lua_rawseti(L, -2, i);
+  }
+  lua_pushinteger(L, task->nargs);
+  lua_setfield(L, -2, "n");
+}
+
+static int index_task(lua_State *L) {
+  struct task *task = lua_touserdata(L, 1);
+  const char *key = luaL_checkstring(L, 2);
+  bool is_done = task->status == TASK_DONE;
+  lua_pushnil(L);
+  if (strcmp(key, "status") == 0)
+    lua_pushstring(L, status_names[task->status]);
+  else if (strcmp(key, "name") == 0)
+    push_task_name(L);
+  else if (strcmp(key, "id") == 0)
+    push_task_id(L, task);
+  else if (strcmp(key, "fn") == 0)
+    lua_getiuservalue(L, 1, TASK_VALUE_FUNCTION);
+  else if (strcmp(key, "args") == 0)
+    push_task_args(L, task);
+  else if (strcmp(key, "late") == 0)
+    lua_pushboolean(L, task->late);
+  else if (strcmp(key, "traceback") == 0)
+    lua_getiuservalue(L, 1, TASK_VALUE_TRACEBACK);
+  else if (strcmp(key, "results") == 0 && is_done)
+    lua_getiuservalue(L, 1, TASK_VALUE_RESULT);
+  else if (strcmp(key, "error") == 0 && !is_done)
+    lua_getiuservalue(L, 1, TASK_VALUE_RESULT);
+  else
+    luaL_getmetafield(L, 1, key);
+  return 1;
+}
+
+static int describe(lua_State *L) {
+  const struct task *task = lua_touserdata(L, 1);
+  push_task_name(L);
+  lua_pushfstring(L, "task: %s (%s)", lua_tostring(L, -1), status_names[task->status]);
+  return 1;
+}
+
+void task_open(lua_State *L) {
+  static const luaL_Reg functions[] = {{"wait", wait_for_task},
+                                       {"cancel", cancel_task},
+                                       {"__index", index_task},
+                                       {"__tostring", describe},
+                                       {NULL, NULL}};
+  luaL_newlib(L, functions);
+  class_register(L, CLASS_TASK);
+  lua_pop(L, 1);
+}

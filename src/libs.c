@@ -1,0 +1,44 @@
+/* libs.c - the list of modules in C, and where the framework's Lua files are.
+ *
+ * It stands above lib/ and roles/, since it names both. */
+#include "libs.h"
+
+#include "core/worker.h"
+#include "lib/app.h"
+#include "lib/async.h"
+#include "lib/client.h"
+#include "lib/json.h"
+#include "lib/logger.h"
+#include "lib/req.h"
+#include "lib/schedule.h"
+#include "lib/task.h"
+#include "roles/service_module.h"
+
+#include <lauxlib.h>
+
+static const luaL_Reg modules[] = {{"perilune.async", async_open},
+                                   {"perilune.http", client_open},
+                                   {"perilune.json", luaopen_perilune_json},
+                                   {"perilune.log", logger_open},
+                                   {"perilune.native.app", app_open},
+                                   {"perilune.native.service", service_module_open},
+                                   {NULL, NULL}};
+
+void libs_set_path(lua_State *L, const char *lua_dir) {
+  lua_getglobal(L, "package");
+  lua_getfield(L, -1, "path");
+  lua_pushfstring(L, "%s/?.lua;%s/?/init.lua;%s", lua_dir, lua_dir, lua_tostring(L, -1));
+  lua_setfield(L, -3, "path");
+  lua_pop(L, 2);
+}
+
+int libs_open(lua_State *L) {
+  luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_PRELOAD_TABLE);
+  luaL_setfuncs(L, modules, 0);
+  lua_pop(L, 1);
+  libs_set_path(L, worker_of(L)->process->lua_dir);
+  req_open(L);
+  task_open(L);
+  schedule_open(L);
+  return 0;
+}

@@ -1,0 +1,315 @@
+/* http.c - requests as fibers.
+ *
+ * The course of a request: handle() records it; start() makes its fiber; run() calls the handler;
+ * returned() answers and lets the after_route tasks go, or failed() answers for an error; sent()
+ * lets the after_response tasks go. */
+#include "roles/http.h"
+
+#include "base/log.h"
+#include "base/settings.h"
+#include "core/error.h"
+#include "core/fiber.h"
+#include "http/listener.h"
+#include "lib/reply.h"
+#include "lib/req.h"
+#include "lib/schedule.h"
+
+#include <lauxlib.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+
+/* Unanswered requests of one connection; more are not read until some are answered. */
+enum { PIPELINE_MAX = 64 };
+
+struct http_service {
+  struct list link; /* state.services */
+  struct worker *worker;
+  struct hub hub;
+  struct listener listener;
+  struct http_limits limits;
+  const struct route_table *table;
+  int *handlers; /* registry references, by route */
+  bool listening;
+};
+
+/* What a worker of this role has. */
+struct state {
+  struct list services; /* http_service.link */
+  struct list arrived;  /* run.link: requests without a fiber yet */
+  struct list spare;    /* run.link */
+  struct reply_scratch scratch;
+  uint64_t first_id;
+};
+
+/* One request on its way; reused, never freed while the Lua state lives. */
+struct run {
+  struct list link;
+  struct http_service *service;
+  struct req_source source;
+  bool answered;
+  bool failed; /* the handler did */
+};
+
+static struct state *state_of(struct worker *worker) {
+  return worker->role_data;
+}
+
+/* ---- the end of a request ---- */
+
+static void log_dropped(struct run *run, unsigned count) {
+  struct log *log = run->service->worker->process->log;
+  if (count == 0 || !log_enabled(log, LOG_DEBUG)) return;
+  char id[17];
+  req_format_id(id, run->source.id);
+  const struct log_field fields[] = {log_text("request", id), log_integer("tasks", count)};
+  log_write(log, LOG_DEBUG, "tasks dropped: the handler failed", fields, array_len(fields));
+}
+
+static void reach(struct run *run, enum task_when when) {
+  if (run->source.agenda)
+    log_dropped(run, schedule_agenda_reach(run->source.agenda, when, run->failed));
+}
+
+static void give_back(struct run *run) {
+  schedule_agenda_release(run->source.agenda);
+  run->source.agenda = NULL;
+  struct exchange *exchange = run->source.exchange;
+  run->source.exchange = NULL;
+  list_push_front(&state_of(run->service->worker)->spare, &run->link);
+  exchange_release(exchange);
+}
+
+static void sent(struct exchange *exchange) {
+  struct run *run = exchange->owner;
+  reach(run, TASK_AFTER_RESPONSE);
+  give_back(run);
+}
+
+static void answer_status(struct run *run, int status, struct slice block) {
+  run->answered = true;
+  exchange_respond_status(run->source.exchange, status, block);
+}
+
+static void ended(struct fiber *fiber) {
+  struct run *run = fiber->data;
+  if (!run->answered) {
+    run->failed = true;
+    answer_status(run, 500, (struct slice){"", 0});
+    reach(run, TASK_AFTER_ROUTE);
+  }
+  run->source.number++;
+  run->source.handler = NULL;
+  if (run->source.agenda)
+    run->source.agenda->handler = NULL; /* sent() comes */
+  else
+    give_back(run);
+}
+
+/* ---- the handler ---- */
+
+static int returned(lua_State *L, int status, lua_KContext context) {
+  struct run *run = (struct run *)context;
+  (void)status;
+  reply_results(L, 1, lua_gettop(L), run->source.exchange,
+                &state_of(run->service->worker)->scratch);
+  run->answered = true;
+  reach(run, TASK_AFTER_ROUTE);
+  return 0;
+}
+
+static int run_handler(lua_State *L) {
+  struct run *run = fiber_running(L)->data;
+  lua_rawgeti(L, LUA_REGISTRYINDEX, run->service->handlers[run->source.exchange->match.route]);
+  req_push(L, &run->source);
+  lua_callk(L, 1, LUA_MULTRET, (lua_KContext)run, returned);
+  return returned(L, LUA_OK, (lua_KContext)run);
+}
+
+static void log_failed(lua_State *L, const struct run *run, const char *traceback) {
+  const struct request *request = &run->source.exchange->request;
+  struct slice target = request_target(request);
+  char id[17];
+  req_format_id(id, run->source.id);
+  const struct log_field fields[] = {
+      log_text("method", method_name(request->method)),
+      log_bytes("target", target.data, target.len),
+      log_text("request", id),
+      log_text("error", luaL_tolstring(L, 1, NULL)),
+      log_text("traceback", traceback ? traceback : ""),
+  };
+  log_write(run->service->worker->process->log, LOG_ERROR, "handler failed", fields,
+            array_len(fields));
+}
+
+/* Stack: the error. */
+static int failed(lua_State *L) {
+  struct fiber *fiber = fiber_running(L);
+  struct run *run = fiber->data;
+  const char *kind = error_kind(L, 1);
+  if (run->answered) { /* the answer stands; what failed came after it */
+    log_failed(L, run, fiber->traceback);
+    return 0;
+  }
+  int status = reply_abort(L, 1, run->source.exchange, &state_of(run->service->worker)->scratch);
+  run->failed = status == 0 || status >= 400;
+  run->answered = status != 0;
+  if (!run->answered) {
+    log_failed(L, run, fiber->traceback);
+    if (kind && strcmp(kind, "full") == 0)
+      answer_status(run, 503, (struct slice){"Retry-After: 1\r\n", 16});
+    else
+      answer_status(run, 500, (struct slice){"", 0});
+  }
+  reach(run, TASK_AFTER_ROUTE);
+  return 0;
+}
+
+/* ---- the start of a request ---- */
+
+static struct run *take_run(struct state *state) {
+  struct list *link = list_pop(&state->spare);
+  if (link) return container_of(link, struct run, link);
+  struct run *run = memory_alloc_zero(sizeof *run);
+  list_init(&run->link);
+  return run;
+}
+
+static void handle(struct exchange *exchange) {
+  struct http_service *service = exchange->hub->owner;
+  struct state *state = state_of(service->worker);
+  struct run *run = take_run(state);
+  run->service = service;
+  run->source.exchange = exchange;
+  run->answered = run->failed = false;
+  exchange->owner = run;
+  list_push(&state->arrived, &run->link);
+}
+
+/* The client has left; its handler runs to its end all the same. */
+static void gone(struct exchange *exchange) {
+  (void)exchange;
+}
+
+static void start(struct run *run) {
+  struct worker *worker = run->service->worker;
+  struct fiber *fiber = fiber_create(worker, run_handler);
+  if (!fiber) {
+    answer_status(run, 503, (struct slice){"Retry-After: 1\r\n", 16});
+    give_back(run);
+    return;
+  }
+  run->source.id = state_of(worker)->first_id + ++worker->request_count;
+  run->source.route = run->service->table->routes[run->source.exchange->match.route].pattern;
+  run->source.handler = fiber;
+  fiber->failed = failed;
+  fiber->ended = ended;
+  fiber->data = run;
+  fiber->name = run->source.route;
+  fiber->request = run->source.id;
+  fiber_start(fiber, 0);
+}
+
+void http_begin(struct worker *worker) {
+  struct list *link;
+  while ((link = list_pop(&state_of(worker)->arrived))) start(container_of(link, struct run, link));
+}
+
+void http_turn(struct worker *worker) {
+  struct list *services = &state_of(worker)->services;
+  for (struct list *link = services->next; link != services; link = link->next)
+    hub_flush(&container_of(link, struct http_service, link)->hub);
+}
+
+const struct worker_role http_role = {.name = "http",
+                                      .stalls_matter = true,
+                                      .runs_blocking = false,
+                                      .begin = http_begin,
+                                      .turn = http_turn};
+
+void http_init(struct worker *worker) {
+  struct state *state = memory_alloc_zero(sizeof *state);
+  list_init(&state->services);
+  list_init(&state->arrived);
+  list_init(&state->spare);
+  if (getrandom(&state->first_id, sizeof state->first_id, 0) < 0) state->first_id = uv_hrtime();
+  worker->role = &http_role;
+  worker->role_data = state;
+}
+
+void http_finish(struct worker *worker) {
+  struct state *state = state_of(worker);
+  struct list *link;
+  while ((link = list_pop(&state->spare))) free(container_of(link, struct run, link));
+  reply_finish(&state->scratch);
+  free(state);
+  worker->role_data = NULL;
+}
+
+/* ---- services ---- */
+
+static void set_limits(struct http_limits *limits, const struct settings *settings) {
+  *limits = (struct http_limits){
+      .head = {.target_bytes_max = (uint32_t)settings->target_bytes_max,
+               .head_bytes_max = (uint32_t)settings->header_bytes_max,
+               .fields_max = (uint32_t)settings->headers_max},
+      .body_bytes_max = settings->body_bytes_max,
+      .header_timeout_ms = (uint32_t)settings->header_timeout_ms,
+      .body_timeout_ms = (uint32_t)settings->body_timeout_ms,
+      .idle_timeout_ms = (uint32_t)settings->idle_timeout_ms,
+      .write_timeout_ms = (uint32_t)settings->write_timeout_ms,
+      .connections_max = (uint32_t)settings->connections_max,
+      .pipeline_max = PIPELINE_MAX,
+  };
+}
+
+struct http_service *http_service_create(lua_State *L, int index, const struct route_table *table) {
+  static const struct hub_calls calls = {.handle = handle, .gone = gone, .sent = sent};
+  struct worker *worker = worker_of(L);
+  route_table_push_handlers(L, table, index);
+  int handlers = lua_gettop(L);
+  struct http_service *service = memory_alloc_zero(sizeof *service);
+  service->worker = worker;
+  service->table = table;
+  service->handlers = memory_alloc_zero(table->count * sizeof(int));
+  set_limits(&service->limits, worker->process->settings);
+  for (size_t i = 0; i < table->count; i++) {
+    lua_rawgeti(L, handlers, (lua_Integer)i + 1);
+    service->handlers[i] = luaL_ref(L, LUA_REGISTRYINDEX);
+  }
+  lua_pop(L, 1);
+  hub_init(&service->hub, &worker->loop, &worker->timers, &service->limits, table->router, &calls);
+  service->hub.owner = service;
+  list_push(&state_of(worker)->services, &service->link);
+  return service;
+}
+
+uv_err http_service_listen(struct http_service *service, int fd) {
+  uv_err error = listener_start(&service->listener, &service->hub, fd);
+  service->listening = true;
+  return error;
+}
+
+void http_service_drain(struct http_service *service) {
+  if (service->listening) listener_stop(&service->listener);
+  hub_drain(&service->hub);
+}
+
+void http_service_close(struct http_service *service) {
+  http_service_drain(service);
+  hub_close_all(&service->hub);
+}
+
+bool http_service_is_idle(const struct http_service *service) {
+  return service->hub.connection_count == 0 && service->hub.exchange_count == 0 &&
+         (!service->listening || service->listener.is_closed);
+}
+
+void http_service_destroy(struct http_service *service) {
+  for (size_t i = 0; i < service->table->count; i++)
+    luaL_unref(service->worker->L, LUA_REGISTRYINDEX, service->handlers[i]);
+  list_remove(&service->link);
+  hub_finish(&service->hub);
+  free(service->handlers);
+  free(service);
+}

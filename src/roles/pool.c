@@ -1,0 +1,536 @@
+/* pool.c - the role of pool workers, and the queue they are fed from.
+ *
+ * A runner is a worker with one call at a time. An idle runner waits in its loop and nowhere else;
+ * a call is handed to the one that became idle last (its caches are warm), or to a new thread while
+ * the pool may have more, else it is queued. */
+#include "roles/pool.h"
+
+#include "base/limits.h"
+#include "base/log.h"
+#include "base/settings.h"
+#include "core/require.h"
+#include "core/snapshot.h"
+#include "core/transfer.h"
+#include "core/worker.h"
+
+#include <assert.h>
+#include <lauxlib.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+struct pool {
+  struct list link; /* pools.pools */
+  char *name;
+  int threads_max, calls_max;
+  int threads;
+  int queued;
+  struct list queue; /* call.link */
+  struct list idle;  /* runner.idle */
+};
+
+struct pools {
+  struct call_host host;
+  _Atomic(unsigned) references; /* the owner's, and those of calls and marks */
+  struct process *process;
+  struct snapshot *snapshot;
+  uv_mutex_t lock;   /* guards all below, runner.idle and the guarded part of calls; an inbox's lock
+                        may be taken inside it, nothing else */
+  struct list pools; /* pool.link */
+  struct list runners; /* runner.link, also those whose thread has ended */
+  uint64_t call_count;
+  bool stopping;
+};
+
+/* One thread of a pool. */
+struct runner {
+  struct list link; /* pools.runners */
+  struct list idle; /* pool.idle */
+  struct worker worker;
+  struct pools *pools;
+  struct pool *pool;
+  struct call *call; /* what it runs; set under the lock when handed over */
+  bool started;      /* the call's fiber has been started */
+  bool ended;        /* the call's fiber has ended; what it left behind may still live */
+  bool loaded;       /* the app has been loaded into its state */
+  bool open;         /* its inbox takes messages; under the lock */
+  struct buffer load_problem;
+  struct message wake, stop; /* posted at most once at a time each */
+  struct timer idle_timer;
+  uv_thread_t thread;
+};
+
+static struct runner *runner_of(struct worker *worker) {
+  return worker->role_data;
+}
+
+/* ---- running one call ---- */
+
+static int call_returned(lua_State *L, int status, lua_KContext context) {
+  (void)status;
+  (void)context;
+  struct call *call = runner_of(worker_of(L))->call;
+  transfer_encode(L, 1, lua_gettop(L), "result", &call->result);
+  call->kind = CALL_RETURNED;
+  return 0;
+}
+
+static int run_call(lua_State *L) {
+  const struct call *call = runner_of(worker_of(L))->call;
+  int nargs = call_push_function(L, call);
+  lua_callk(L, nargs, LUA_MULTRET, 0, call_returned);
+  return call_returned(L, LUA_OK, 0);
+}
+
+static int call_failed(lua_State *L) {
+  struct call *call = runner_of(worker_of(L))->call;
+  buffer_clear(&call->result);
+  transfer_encode_error(L, 1, fiber_running(L)->traceback, &call->result);
+  return 0;
+}
+
+static void call_ended(struct fiber *fiber) {
+  runner_of(fiber->worker)->ended = true;
+}
+
+/* Whether nobody wants the call any more. */
+static bool is_doomed(struct runner *runner) {
+  uv_mutex_lock(&runner->pools->lock);
+  bool doomed = runner->call->abandoned || runner->pools->stopping;
+  uv_mutex_unlock(&runner->pools->lock);
+  return doomed;
+}
+
+static void start_call(struct runner *runner) {
+  struct call *call = runner->call;
+  runner->started = true;
+  runner->ended = is_doomed(runner);
+  call->kind = CALL_RAISED; /* until it has returned; without bytes it means: it was not run */
+  if (runner->ended) return;
+  struct heartbeat *heartbeat = &runner->worker.heartbeat;
+  atomic_store_explicit(&heartbeat->call, call->id, memory_order_relaxed);
+  struct fiber *fiber = fiber_create(&runner->worker, run_call);
+  if (!fiber) {
+    runner->ended = true;
+    return;
+  }
+  fiber->failed = call_failed;
+  fiber->ended = call_ended;
+  fiber->name = "blocking function";
+  fiber->request = call->request;
+  fiber_start(fiber, 0);
+}
+
+static int encode_load_problem(lua_State *L) {
+  struct runner *runner = runner_of(worker_of(L));
+  lua_pushlstring(L, runner->load_problem.data, runner->load_problem.len);
+  transfer_encode_error(L, -1, NULL, &runner->call->result);
+  return 0;
+}
+
+/* The call fails with the error that the load of the app gave in this thread. */
+static void fail_call(struct runner *runner) {
+  runner->started = runner->ended = true;
+  runner->call->kind = CALL_RAISED;
+  lua_State *L = runner->worker.L;
+  lua_pushcfunction(L, encode_load_problem);
+  if (lua_pcall(L, 0, 0, 0) != LUA_OK) lua_pop(L, 1);
+}
+
+/* ---- between calls ---- */
+
+/* The thread ends with this turn. Under the lock. */
+static void leave_pool(struct runner *runner) {
+  list_remove(&runner->idle);
+  runner->pool->threads--;
+  runner->open = false;
+  runner->worker.stopped = true;
+}
+
+static void end_idle(struct timer *timer) {
+  struct runner *runner = container_of(timer, struct runner, idle_timer);
+  uv_mutex_lock(&runner->pools->lock);
+  if (!runner->call) leave_pool(runner);
+  uv_mutex_unlock(&runner->pools->lock);
+}
+
+/* Gives the finished call back, and takes the next one or becomes idle. Under the lock. */
+static void swap_call(struct runner *runner) {
+  struct pool *pool = runner->pool;
+  struct call *call = runner->call;
+  runner->call = NULL;
+  runner->started = false;
+  call->state = CALL_DONE;
+  call->runner = NULL;
+  atomic_store_explicit(&runner->worker.heartbeat.call, 0, memory_order_relaxed);
+  if (call->abandoned)
+    call_free(call);
+  else
+    call_return(call);
+  struct list *link = list_pop(&pool->queue);
+  if (link) {
+    pool->queued--;
+    runner->call = container_of(link, struct call, link);
+    runner->call->state = CALL_RUNNING;
+    runner->call->runner = runner;
+  } else {
+    list_push(&pool->idle, &runner->idle);
+  }
+}
+
+static void next_call(struct runner *runner) {
+  uv_mutex_lock(&runner->pools->lock);
+  swap_call(runner);
+  bool idle = !runner->call;
+  if (idle && (runner->pools->stopping || !runner->loaded)) leave_pool(runner);
+  uv_mutex_unlock(&runner->pools->lock);
+  struct timers *timers = &runner->worker.timers;
+  if (idle)
+    timer_start(timers, &runner->idle_timer, uv_hrtime() + POOL_IDLE_MS * NS_PER_MS, end_idle);
+}
+
+/* At the end of each turn: a call is over when its fiber and all that it spawned have ended. */
+static void turn(struct worker *worker) {
+  struct runner *runner = runner_of(worker);
+  if (runner->ended && runner->started) {
+    if (list_is_empty(&worker->fibers))
+      next_call(runner);
+    else
+      worker_cancel_all(worker, "the blocking function that started it has ended");
+  }
+  if (runner->call && !runner->started) {
+    timer_stop(&worker->timers, &runner->idle_timer);
+    if (runner->loaded)
+      start_call(runner);
+    else if (runner->load_problem.len > 0)
+      fail_call(runner);
+  }
+}
+
+static const struct worker_role pool_role = {
+    .name = "pool", .stalls_matter = false, .runs_blocking = true, .turn = turn};
+
+/* ---- the thread ---- */
+
+static int loaded(lua_State *L, int status, lua_KContext context) {
+  (void)L;
+  (void)status;
+  (void)context;
+  return 0;
+}
+
+static int load_app(lua_State *L) {
+  require_push_caller(L);
+  lua_pushliteral(L, "perilune.load");
+  lua_callk(L, 1, 0, 0, loaded);
+  return 0;
+}
+
+static int load_failed(lua_State *L) {
+  struct runner *runner = runner_of(worker_of(L));
+  const char *text = luaL_tolstring(L, 1, NULL);
+  buffer_printf(&runner->load_problem, "the app did not load in a pool thread: %s", text);
+  return 0;
+}
+
+static void load_ended(struct fiber *fiber) {
+  struct runner *runner = runner_of(fiber->worker);
+  place_end_load(runner->worker.L);
+  runner->loaded = runner->load_problem.len == 0;
+}
+
+static void start_load(struct runner *runner) {
+  place_begin_load(runner->worker.L, &runner->pools->host);
+  struct fiber *fiber = fiber_create(&runner->worker, load_app);
+  if (!fiber) {
+    buffer_add_text(&runner->load_problem, "not enough memory to load the app in a pool thread");
+    return;
+  }
+  fiber->failed = load_failed;
+  fiber->ended = load_ended;
+  fiber->name = "load";
+  fiber_start(fiber, 0);
+}
+
+/* What no state could be made for fails where its caller is. */
+static void give_up(struct runner *runner) {
+  uv_mutex_lock(&runner->pools->lock);
+  struct call *call = runner->call;
+  runner->call = NULL;
+  call->kind = CALL_RAISED;
+  call->state = CALL_DONE;
+  if (call->abandoned)
+    call_free(call);
+  else
+    call_return(call);
+  runner->pool->threads--;
+  uv_mutex_unlock(&runner->pools->lock);
+}
+
+static void run(void *context) {
+  struct runner *runner = context;
+  setpriority(PRIO_PROCESS, (id_t)syscall(SYS_gettid), POOL_NICE);
+  uv_err error = worker_init(&runner->worker);
+  uv_mutex_lock(&runner->pools->lock);
+  runner->open = error == 0;
+  uv_mutex_unlock(&runner->pools->lock);
+  if (error) {
+    give_up(runner);
+  } else {
+    start_load(runner);
+    worker_run(&runner->worker);
+  }
+  worker_finish(&runner->worker);
+  buffer_finish(&runner->load_problem);
+}
+
+static void wake_up(struct message *message, void *owner) {
+  (void)message;
+  (void)owner; /* the turn looks at runner.call */
+}
+
+static void stop_running(struct message *message, void *owner) {
+  struct runner *runner = container_of(message, struct runner, stop);
+  (void)owner;
+  if (runner->call) {
+    worker_cancel_all(&runner->worker, "the server stops");
+    return;
+  }
+  uv_mutex_lock(&runner->pools->lock);
+  leave_pool(runner);
+  uv_mutex_unlock(&runner->pools->lock);
+}
+
+static uv_err add_runner(struct pools *pools, struct pool *pool, struct call *call) {
+  struct runner *runner = memory_alloc_zero(sizeof *runner);
+  runner->pools = pools;
+  runner->pool = pool;
+  runner->call = call;
+  runner->wake.deliver = wake_up;
+  runner->stop.deliver = stop_running;
+  runner->worker.role = &pool_role;
+  runner->worker.role_data = runner;
+  runner->worker.index = (unsigned)pool->threads;
+  runner->worker.process = pools->process;
+  runner->worker.snapshot = pools->snapshot;
+  list_init(&runner->idle);
+  uv_err error = uv_thread_create(&runner->thread, run, runner);
+  if (error) {
+    free(runner);
+    return error;
+  }
+  call->state = CALL_RUNNING;
+  call->runner = runner;
+  pool->threads++;
+  list_push(&pools->runners, &runner->link);
+  return 0;
+}
+
+/* ---- the host ---- */
+
+static struct pool *find_pool(struct pools *pools, const char *name) {
+  for (struct list *link = pools->pools.next; link != &pools->pools; link = link->next) {
+    struct pool *pool = container_of(link, struct pool, link);
+    if (strcmp(pool->name, name) == 0) return pool;
+  }
+  return NULL;
+}
+
+static void hand_over(struct pool *pool, struct call *call) {
+  struct runner *runner = container_of(pool->idle.prev, struct runner, idle);
+  list_remove(&runner->idle);
+  runner->call = call;
+  call->state = CALL_RUNNING;
+  call->runner = runner;
+  inbox_post(&runner->worker.inbox, &runner->wake);
+}
+
+static uv_err take_call(struct pools *pools, struct pool *pool, struct call *call) {
+  if (!list_is_empty(&pool->idle)) {
+    hand_over(pool, call);
+    return 0;
+  }
+  if (pool->threads < pool->threads_max) {
+    uv_err error = add_runner(pools, pool, call);
+    if (!error || pool->threads == 0) return error;
+  }
+  if (pool->queued >= pool->calls_max) return UV_ENOBUFS;
+  pool->queued++;
+  call->state = CALL_QUEUED;
+  list_push(&pool->queue, &call->link);
+  return 0;
+}
+
+static uv_err submit(struct call_host *host, struct call *call) {
+  struct pools *pools = container_of(host, struct pools, host);
+  uv_mutex_lock(&pools->lock);
+  struct pool *pool = find_pool(pools, call->pool);
+  call->id = ++pools->call_count;
+  uv_err error = UV_ENOENT;
+  if (pools->stopping)
+    error = UV_ECANCELED;
+  else if (pool)
+    error = take_call(pools, pool, call);
+  uv_mutex_unlock(&pools->lock);
+  return error;
+}
+
+struct cancel_message {
+  struct message message;
+  uint64_t id; /* of the call */
+};
+
+static void deliver_cancel(struct message *message, void *owner) {
+  struct cancel_message *cancel = container_of(message, struct cancel_message, message);
+  struct runner *runner = runner_of(owner);
+  if (runner->call && runner->call->id == cancel->id && runner->started)
+    worker_cancel_all(&runner->worker, "by its caller");
+  free(cancel);
+}
+
+/* Tells the thread that runs the call: by a message if it waits, by the watchdog if it computes. A
+ * thread that is still being set up looks before it starts the call. */
+static void cancel_running(struct runner *runner, struct call *call) {
+  if (!runner->open) return;
+  struct cancel_message *cancel = memory_alloc_zero(sizeof *cancel);
+  cancel->message.deliver = deliver_cancel;
+  cancel->id = call->id;
+  atomic_store_explicit(&runner->worker.heartbeat.cancel, call->id, memory_order_release);
+  inbox_post(&runner->worker.inbox, &cancel->message);
+}
+
+static void abandon(struct call_host *host, struct call *call) {
+  struct pools *pools = container_of(host, struct pools, host);
+  uv_mutex_lock(&pools->lock);
+  bool queued = call->state == CALL_QUEUED;
+  call->abandoned = true;
+  if (queued) {
+    list_remove(&call->link);
+    find_pool(pools, call->pool)->queued--;
+  } else if (call->state == CALL_RUNNING) {
+    cancel_running(call->runner, call);
+  }
+  uv_mutex_unlock(&pools->lock);
+  if (queued) call_free(call);
+}
+
+struct call_host *pools_host(struct pools *pools) {
+  return &pools->host;
+}
+
+/* ---- life ---- */
+
+static void retain(struct call_host *host) {
+  struct pools *pools = container_of(host, struct pools, host);
+  atomic_fetch_add_explicit(&pools->references, 1, memory_order_relaxed);
+}
+
+static void release(struct call_host *host) {
+  struct pools *pools = container_of(host, struct pools, host);
+  if (atomic_fetch_sub_explicit(&pools->references, 1, memory_order_acq_rel) > 1) return;
+  struct list *link;
+  while ((link = list_pop(&pools->pools))) {
+    struct pool *pool = container_of(link, struct pool, link);
+    free(pool->name);
+    free(pool);
+  }
+  uv_mutex_destroy(&pools->lock);
+  free(pools);
+}
+
+struct pools *pools_create(struct process *process, struct snapshot *snapshot) {
+  struct pools *pools = memory_alloc_zero(sizeof *pools);
+  pools->host = (struct call_host){
+      .submit = submit, .abandon = abandon, .retain = retain, .release = release};
+  atomic_init(&pools->references, 1);
+  pools->process = process;
+  pools->snapshot = snapshot;
+  uv_mutex_init(&pools->lock);
+  list_init(&pools->pools);
+  list_init(&pools->runners);
+  const struct settings *settings = process->settings;
+  pools_configure(pools, "default", settings->pool_threads, settings->pool_calls_max);
+  pools_configure(pools, "tasks", settings->pool_threads, settings->pool_calls_max);
+  return pools;
+}
+
+void pools_configure(struct pools *pools, const char *name, int threads_max, int calls_max) {
+  uv_mutex_lock(&pools->lock);
+  struct pool *pool = find_pool(pools, name);
+  if (!pool) {
+    pool = memory_alloc_zero(sizeof *pool);
+    pool->name = memory_copy(name, strlen(name));
+    list_init(&pool->queue);
+    list_init(&pool->idle);
+    list_push(&pools->pools, &pool->link);
+  }
+  if (threads_max > 0) pool->threads_max = threads_max;
+  if (calls_max > 0) pool->calls_max = calls_max;
+  uv_mutex_unlock(&pools->lock);
+}
+
+static int count_field(lua_State *L, const char *pool, const char *name, int max) {
+  int is_integer = 1;
+  lua_Integer count = 0;
+  if (lua_getfield(L, -1, name) != LUA_TNIL) {
+    count = lua_tointegerx(L, -1, &is_integer);
+    if (!is_integer || count < 1 || count > max)
+      luaL_error(L, "pool \"%s\": %s is a whole number from 1 to %d", pool, name, max);
+  }
+  lua_pop(L, 1);
+  return (int)count;
+}
+
+void pools_configure_from(lua_State *L, struct pools *pools, int index) {
+  const struct settings *settings = pools->process->settings;
+  int top = lua_gettop(L);
+  if (lua_getfield(L, index, "pools") == LUA_TTABLE) {
+    for (lua_pushnil(L); lua_next(L, top + 1); lua_pop(L, 1)) {
+      if (lua_type(L, -2) != LUA_TSTRING || !lua_istable(L, -1))
+        luaL_error(L, "pools is a table of name to { threads = n, queue = n }");
+      const char *name = lua_tostring(L, -2);
+      int threads = count_field(L, name, "threads", POOL_THREADS_MAX);
+      int calls = count_field(L, name, "queue", POOL_CALLS_MAX);
+      pools_configure(pools, name, threads ? threads : settings->pool_threads,
+                      calls ? calls : settings->pool_calls_max);
+    }
+  }
+  lua_settop(L, top);
+}
+
+static void stop_runners(struct pools *pools) {
+  uv_mutex_lock(&pools->lock);
+  pools->stopping = true;
+  for (struct list *link = pools->pools.next; link != &pools->pools; link = link->next) {
+    struct pool *pool = container_of(link, struct pool, link);
+    struct list *queued;
+    while ((queued = list_pop(&pool->queue))) {
+      struct call *call = container_of(queued, struct call, link);
+      call->state = CALL_DONE;
+      call->kind = CALL_RAISED;
+      call_return(call);
+    }
+  }
+  for (struct list *link = pools->runners.next; link != &pools->runners; link = link->next) {
+    struct runner *runner = container_of(link, struct runner, link);
+    if (runner->call)
+      atomic_store_explicit(&runner->worker.heartbeat.cancel, runner->call->id,
+                            memory_order_release);
+    if (runner->open) inbox_post(&runner->worker.inbox, &runner->stop);
+  }
+  uv_mutex_unlock(&pools->lock);
+}
+
+void pools_destroy(struct pools *pools) {
+  if (!pools) return;
+  stop_runners(pools);
+  struct list *link;
+  while ((link = list_pop(&pools->runners))) {
+    struct runner *runner = container_of(link, struct runner, link);
+    uv_thread_join(&runner->thread);
+    free(runner);
+  }
+  release(&pools->host);
+}

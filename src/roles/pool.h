@@ -1,0 +1,35 @@
+/* pool.h - the pools of an app: threads that run blocking functions, one call at a time each.
+ *
+ * Threads are started as calls come and end when idle for long. A queue is bounded: a call that
+ * finds it full is refused. A call that is cancelled leaves the queue, or is interrupted. */
+#ifndef ROLES_POOL_H
+#define ROLES_POOL_H
+
+#include "core/call.h"
+
+#include <lua.h>
+#include <stdbool.h>
+
+struct process;
+struct snapshot;
+struct pools;
+
+/* [owner] The pools of the app in `snapshot`: `default` and `tasks`, sized by the settings. No
+ * thread runs yet. The caller owns them; process and snapshot outlive them. */
+struct pools *pools_create(struct process *process, struct snapshot *snapshot);
+
+/* [any thread] Adds a pool or changes its size; before the first call. */
+void pools_configure(struct pools *pools, const char *name, int threads_max, int calls_max);
+
+/* [owner] Adds the pools that the app at `index` asks for: its field `pools`, name to { threads=,
+ * queue= }. Raises when it is not that. */
+void pools_configure_from(lua_State *L, struct pools *pools, int index);
+
+/* [any thread] What marked functions of this app are called through. */
+struct call_host *pools_host(struct pools *pools);
+
+/* [owner] Refuses new calls, drops queued ones, interrupts running ones and joins all threads; its
+ * memory goes with the last mark and call that refer to it. Accepts NULL. */
+void pools_destroy(struct pools *pools);
+
+#endif

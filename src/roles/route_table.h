@@ -1,0 +1,36 @@
+/* route_table.h - the routes of an app: built once, bound in each state.
+ *
+ * The first state to load an app makes the table; every other state finds its own handlers by
+ * method and pattern, never by order. A difference between states is a load error. Read-only once
+ * made, so all workers share it. */
+#ifndef ROLES_ROUTE_TABLE_H
+#define ROLES_ROUTE_TABLE_H
+
+#include "http/router.h"
+
+#include <lua.h>
+
+struct route {
+  enum method method;
+  char *pattern;
+  char *source; /* file:line */
+};
+
+struct route_table {
+  struct router *router;
+  struct route *routes;
+  size_t count;
+};
+
+/* [owner] The table of the app at `index` (its field `routes`). Raises on a bad pattern and on two
+ * routes of one method and pattern, naming both places. The caller owns it. */
+struct route_table *route_table_create(lua_State *L, int index);
+
+/* [any thread] Frees it; accepts NULL. */
+void route_table_destroy(struct route_table *table);
+
+/* [owner] Pushes a list of the handlers of the app at `index`, in the table's order from 1. Raises
+ * when the app's routes differ from the table's. */
+void route_table_push_handlers(lua_State *L, const struct route_table *table, int index);
+
+#endif

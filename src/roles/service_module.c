@@ -1,0 +1,119 @@
+/* service_module.c - the handle behind test.client().
+ *
+ *   local service = native.open(dir)   a fresh start: the app's modules and marks are forgotten
+ *   (load the app)
+ *   local port = service:serve(app)
+ *   service:close(); while not service:is_idle() do (wait) end; service:destroy() */
+#include "roles/service_module.h"
+
+#include "core/place.h"
+#include "core/require.h"
+#include "core/snapshot.h"
+#include "core/worker.h"
+#include "http/listener.h"
+#include "roles/http.h"
+#include "roles/pool.h"
+
+#include <lauxlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define HANDLE_CLASS "perilune.service"
+
+struct handle {
+  struct snapshot *snapshot, *snapshot_before;
+  struct pools *pools;
+  struct route_table *table;
+  struct http_service *service;
+  bool open;
+};
+
+static struct handle *check_handle(lua_State *L) {
+  return luaL_checkudata(L, 1, HANDLE_CLASS);
+}
+
+static int open_service(lua_State *L) {
+  const char *dir = luaL_checkstring(L, 1);
+  struct worker *worker = worker_of(L);
+  if (worker->role->begin != http_role.begin)
+    return luaL_error(L, "an app can be served from specs only");
+  struct handle *handle = lua_newuserdatauv(L, sizeof *handle, 0);
+  *handle = (struct handle){0};
+  luaL_setmetatable(L, HANDLE_CLASS);
+  handle->snapshot = snapshot_create(dir);
+  handle->pools = pools_create(worker->process, handle->snapshot);
+  handle->snapshot_before = worker->snapshot;
+  handle->open = true;
+  worker->snapshot = handle->snapshot;
+  require_forget_app(L);
+  place_forget(L);
+  place_begin_load(L, pools_host(handle->pools));
+  return 1;
+}
+
+/* serve(self, app) -> port */
+static int serve(lua_State *L) {
+  struct handle *handle = check_handle(L);
+  luaL_checktype(L, 2, LUA_TTABLE);
+  place_end_load(L);
+  handle->table = route_table_create(L, 2);
+  pools_configure_from(L, handle->pools, 2);
+  handle->service = http_service_create(L, 2, handle->table);
+  int fd;
+  uint16_t port;
+  char message[LISTENER_MESSAGE_BYTES];
+  if (listener_bind("127.0.0.1", 0, 1, &fd, &port, message) != 0)
+    return luaL_error(L, "%s", message);
+  uv_err error = http_service_listen(handle->service, fd);
+  if (error) return luaL_error(L, "cannot listen: %s", uv_strerror(error));
+  lua_pushinteger(L, port);
+  return 1;
+}
+
+static int close_service(lua_State *L) {
+  struct handle *handle = check_handle(L);
+  struct worker *worker = worker_of(L);
+  if (!handle->open) return 0;
+  handle->open = false;
+  place_end_load(L);
+  if (worker->snapshot == handle->snapshot) worker->snapshot = handle->snapshot_before;
+  if (handle->service) http_service_close(handle->service);
+  return 0;
+}
+
+static int is_idle(lua_State *L) {
+  const struct handle *handle = check_handle(L);
+  lua_pushboolean(L, !handle->service || http_service_is_idle(handle->service));
+  return 1;
+}
+
+/* The app's marks go with their pools: nothing may call them any more. */
+static int destroy(lua_State *L) {
+  struct handle *handle = check_handle(L);
+  if (handle->open) close_service(L);
+  if (handle->service) http_service_destroy(handle->service);
+  handle->service = NULL;
+  pools_destroy(handle->pools);
+  handle->pools = NULL;
+  route_table_destroy(handle->table);
+  handle->table = NULL;
+  snapshot_destroy(handle->snapshot);
+  handle->snapshot = NULL;
+  return 0;
+}
+
+int service_module_open(lua_State *L) {
+  static const luaL_Reg methods[] = {{"serve", serve},
+                                     {"close", close_service},
+                                     {"is_idle", is_idle},
+                                     {"destroy", destroy},
+                                     {NULL, NULL}};
+  luaL_newmetatable(L, HANDLE_CLASS);
+  luaL_newlib(L, methods);
+  lua_setfield(L, -2, "__index");
+  lua_pop(L, 1);
+  lua_createtable(L, 0, 1);
+  lua_pushcfunction(L, open_service);
+  lua_setfield(L, -2, "open");
+  return 1;
+}

@@ -1,0 +1,407 @@
+/* server.c - serving an app: workers from settings; start, drain, stop.
+ *
+ * The main thread takes signals and tells the HTTP workers what to do by messages; they answer by
+ * messages. The course of a server is the enum phase: each step is taken once, in order, whatever
+ * comes when. */
+#include "server.h"
+
+#include "base/log.h"
+#include "core/place.h"
+#include "core/require.h"
+#include "core/snapshot.h"
+#include "core/worker.h"
+#include "http/listener.h"
+#include "program.h"
+#include "roles/http.h"
+#include "roles/pool.h"
+
+#include <assert.h>
+#include <lauxlib.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* What an HTTP worker runs while the server stops: nothing else has this id. */
+#define STOP_ID UINT64_MAX
+
+enum phase { PHASE_LOADING, PHASE_SERVING, PHASE_DRAINING, PHASE_STOPPING };
+enum report { REPORT_READY, REPORT_FAILED, REPORT_DRAINED, REPORT_ENDED };
+
+struct server;
+
+/* A message from a thread to the main thread; one of each kind at most is on its way. */
+struct report_message {
+  struct message message;
+  struct thread *thread;
+};
+
+/* One HTTP worker with its thread. */
+struct thread {
+  struct worker worker;
+  struct server *server;
+  struct http_service *service;
+  int fd;
+  char *problem; /* why the app did not load */
+  bool started, draining, drained, stopping;
+  struct report_message reports[4]; /* by enum report */
+  struct message listen, drain, stop;
+  uv_thread_t thread;
+};
+
+struct server {
+  struct program *program;
+  struct snapshot *snapshot;
+  struct pools *pools;
+  struct route_table *table;
+  uv_loop_t loop;
+  struct inbox inbox;
+  struct timers timers;
+  struct timer drain_timer, shutdown_timer;
+  uv_signal_t signals[2];
+  struct thread *threads;
+  int count;   /* of threads */
+  int running; /* threads that have been started and have not ended */
+  int ready, drained;
+  uint16_t port;
+  enum phase phase;
+  int exit_code;
+};
+
+/* ---- the worker's side ---- */
+
+static struct thread *thread_of(struct worker *worker) {
+  return container_of(worker, struct thread, worker);
+}
+
+static void send_report(struct thread *thread, enum report report) {
+  inbox_post(&thread->server->inbox, &thread->reports[report].message);
+}
+
+/* Stack: the app. */
+static int app_loaded(lua_State *L, int status, lua_KContext context) {
+  (void)status;
+  (void)context;
+  struct thread *thread = thread_of(worker_of(L));
+  struct server *server = thread->server;
+  if (!server->table) { /* the first worker; the others start when it is ready */
+    server->table = route_table_create(L, 1);
+    pools_configure_from(L, server->pools, 1);
+  }
+  thread->service = http_service_create(L, 1, server->table);
+  return 0;
+}
+
+static int load_app(lua_State *L) {
+  require_push_caller(L);
+  lua_pushliteral(L, "perilune.load");
+  lua_callk(L, 1, 1, 0, app_loaded);
+  return app_loaded(L, LUA_OK, 0);
+}
+
+static int load_failed(lua_State *L) {
+  size_t len;
+  const char *text = luaL_tolstring(L, 1, &len);
+  thread_of(worker_of(L))->problem = memory_copy(text, len);
+  return 0;
+}
+
+static void load_ended(struct fiber *fiber) {
+  struct thread *thread = thread_of(fiber->worker);
+  place_end_load(fiber->worker->L);
+  send_report(thread, thread->service ? REPORT_READY : REPORT_FAILED);
+}
+
+static void turn(struct worker *worker) {
+  struct thread *thread = thread_of(worker);
+  http_turn(worker);
+  bool idle = !thread->service || http_service_is_idle(thread->service);
+  if (thread->draining && !thread->drained && idle) {
+    thread->drained = true;
+    send_report(thread, REPORT_DRAINED);
+  }
+  if (!thread->stopping) return;
+  if (list_is_empty(&worker->fibers))
+    worker->stopped = idle;
+  else
+    worker_cancel_all(worker, "the server stops");
+}
+
+static const struct worker_role server_role = {.name = "http",
+                                               .stalls_matter = true,
+                                               .runs_blocking = false,
+                                               .begin = http_begin,
+                                               .turn = turn};
+
+static void deliver_listen(struct message *message, void *owner) {
+  struct thread *thread = container_of(message, struct thread, listen);
+  (void)owner;
+  uv_err error = http_service_listen(thread->service, thread->fd);
+  if (!error) return;
+  const struct log_field field = log_text("error", uv_strerror(error));
+  log_write(thread->worker.process->log, LOG_ERROR, "cannot listen", &field, 1);
+}
+
+static void deliver_drain(struct message *message, void *owner) {
+  struct thread *thread = container_of(message, struct thread, drain);
+  (void)owner;
+  thread->draining = true;
+  if (thread->service) http_service_drain(thread->service);
+}
+
+static void deliver_stop(struct message *message, void *owner) {
+  struct thread *thread = container_of(message, struct thread, stop);
+  (void)owner;
+  thread->stopping = true;
+  if (thread->service) http_service_close(thread->service);
+  worker_cancel_all(&thread->worker, "the server stops");
+}
+
+static void start_load(struct thread *thread) {
+  place_begin_load(thread->worker.L, pools_host(thread->server->pools));
+  struct fiber *fiber = fiber_create(&thread->worker, load_app);
+  if (!fiber) {
+    thread->problem = memory_copy("not enough memory", strlen("not enough memory"));
+    send_report(thread, REPORT_FAILED);
+    return;
+  }
+  fiber->failed = load_failed;
+  fiber->ended = load_ended;
+  fiber->name = "load";
+  fiber_start(fiber, 0);
+}
+
+static void run_thread(void *context) {
+  struct thread *thread = context;
+  struct worker *worker = &thread->worker;
+  http_init(worker);
+  worker->role = &server_role;
+  uv_err error = worker_init(worker);
+  if (error) {
+    const char *text = uv_strerror(error);
+    thread->problem = memory_copy(text, strlen(text));
+    send_report(thread, REPORT_FAILED);
+  } else {
+    atomic_store(&worker->heartbeat.call, STOP_ID);
+    start_load(thread);
+    worker_run(worker);
+    if (thread->service) http_service_destroy(thread->service);
+  }
+  worker_finish(worker);
+  http_finish(worker);
+  send_report(thread, REPORT_ENDED);
+}
+
+/* ---- the main thread's side ---- */
+
+static bool all_ready(const struct server *server) {
+  return server->ready == server->count;
+}
+
+static void post(struct thread *thread, struct message *message) {
+  inbox_post(&thread->worker.inbox, message);
+}
+
+/* Hard end of what does not end by itself. */
+static void shutdown_timed_out(struct timer *timer) {
+  struct server *server = container_of(timer, struct server, shutdown_timer);
+  log_write(server->program->process.log, LOG_ERROR, "shutdown timed out: what is left is given up",
+            NULL, 0);
+  _exit(1);
+}
+
+/* Cancels what still runs; the watchdog interrupts what computes. */
+static void stop_threads(struct server *server) {
+  if (server->phase == PHASE_STOPPING) return;
+  server->phase = PHASE_STOPPING;
+  timer_stop(&server->timers, &server->drain_timer);
+  for (int i = 0; i < server->count; i++) {
+    struct thread *thread = &server->threads[i];
+    if (!thread->started) continue;
+    atomic_store(&thread->worker.heartbeat.cancel, STOP_ID);
+    post(thread, &thread->stop);
+  }
+}
+
+static void drain_timed_out(struct timer *timer) {
+  struct server *server = container_of(timer, struct server, drain_timer);
+  const struct log_field field = log_integer("workers", server->running - server->drained);
+  log_write(server->program->process.log, LOG_WARN, "requests in flight are cancelled", &field, 1);
+  stop_threads(server);
+}
+
+static void drain_threads(struct server *server) {
+  server->phase = PHASE_DRAINING;
+  uint64_t limit_ns = (uint64_t)server->program->settings.drain_timeout_ms * NS_PER_MS;
+  timer_start(&server->timers, &server->drain_timer, uv_hrtime() + limit_ns, drain_timed_out);
+  for (int i = 0; i < server->count; i++) post(&server->threads[i], &server->threads[i].drain);
+}
+
+/* A signal, or a load that failed: the end begins. Legal in any phase, and twice. */
+static void begin_end(struct server *server) {
+  uint64_t limit_ns = (uint64_t)server->program->settings.shutdown_timeout_ms * NS_PER_MS;
+  if (!timer_is_started(&server->shutdown_timer))
+    timer_start(&server->timers, &server->shutdown_timer, uv_hrtime() + limit_ns,
+                shutdown_timed_out);
+  if (server->phase == PHASE_SERVING) drain_threads(server);
+}
+
+static void take_signal(uv_signal_t *handle, int number) {
+  struct server *server = handle->data;
+  if (timer_is_started(&server->shutdown_timer)) _exit(1); /* the second signal */
+  const struct log_field field = log_text("signal", number == SIGINT ? "SIGINT" : "SIGTERM");
+  log_write(server->program->process.log, LOG_INFO, "stopping", &field, 1);
+  begin_end(server);
+}
+
+/* The thread, and those that it makes, start with SIGINT and SIGTERM blocked: they reach the main
+ * thread alone. */
+static void start_thread(struct server *server, struct thread *thread) {
+  sigset_t ending, before;
+  sigemptyset(&ending);
+  sigaddset(&ending, SIGINT);
+  sigaddset(&ending, SIGTERM);
+  pthread_sigmask(SIG_BLOCK, &ending, &before);
+  uv_err error = uv_thread_create(&thread->thread, run_thread, thread);
+  pthread_sigmask(SIG_SETMASK, &before, NULL);
+  assert(error == 0);
+  (void)error;
+  server->running++;
+}
+
+static void log_listening(const struct server *server) {
+  const struct settings *settings = &server->program->settings;
+  char url[LISTENER_MESSAGE_BYTES + 32];
+  bool is_ipv6 = strchr(settings->host, ':') != NULL;
+  snprintf(url, sizeof url, is_ipv6 ? "http://[%s]:%u" : "http://%s:%u", settings->host,
+           (unsigned)server->port);
+  const struct log_field fields[] = {log_text("url", url), log_integer("workers", server->count)};
+  log_write(server->program->process.log, LOG_INFO, "listening", fields, array_len(fields));
+}
+
+static void take_ready(struct server *server, struct thread *thread) {
+  thread->started = true;
+  server->ready++;
+  if (timer_is_started(&server->shutdown_timer)) { /* a signal came while it loaded */
+    server->phase = PHASE_SERVING;
+    server->count = server->ready;
+    stop_threads(server);
+    return;
+  }
+  if (server->ready == 1)
+    for (int i = 1; i < server->count; i++) start_thread(server, &server->threads[i]);
+  if (!all_ready(server)) return;
+  server->phase = PHASE_SERVING;
+  for (int i = 0; i < server->count; i++) post(&server->threads[i], &server->threads[i].listen);
+  log_listening(server);
+}
+
+static void take_failed(struct server *server, struct thread *thread) {
+  thread->started = true;
+  if (server->exit_code == 0) fprintf(stderr, "perilune: %s\n", thread->problem);
+  server->exit_code = 1;
+  begin_end(server);
+  stop_threads(server);
+}
+
+static void deliver_report(struct message *message, void *owner) {
+  struct report_message *report = container_of(message, struct report_message, message);
+  struct server *server = owner;
+  struct thread *thread = report->thread;
+  switch ((enum report)(report - thread->reports)) {
+  case REPORT_READY:
+    take_ready(server, thread);
+    break;
+  case REPORT_FAILED:
+    take_failed(server, thread);
+    break;
+  case REPORT_DRAINED:
+    if (++server->drained == server->count) stop_threads(server);
+    break;
+  case REPORT_ENDED:
+    server->running--;
+    uv_thread_join(&thread->thread);
+    break;
+  }
+}
+
+static void init_thread(struct server *server, struct thread *thread, int index) {
+  thread->server = server;
+  thread->listen.deliver = deliver_listen;
+  thread->drain.deliver = deliver_drain;
+  thread->stop.deliver = deliver_stop;
+  for (size_t i = 0; i < array_len(thread->reports); i++)
+    thread->reports[i] =
+        (struct report_message){.message = {.deliver = deliver_report}, .thread = thread};
+  thread->worker.index = (unsigned)index;
+  thread->worker.process = &server->program->process;
+  thread->worker.snapshot = server->snapshot;
+}
+
+static int bind_sockets(struct server *server) {
+  const struct settings *settings = &server->program->settings;
+  char message[LISTENER_MESSAGE_BYTES];
+  int *fds = memory_alloc((size_t)server->count * sizeof *fds);
+  uv_err error = listener_bind(settings->host, (uint16_t)settings->port, server->count, fds,
+                               &server->port, message);
+  if (error) fprintf(stderr, "perilune: %s\n", message);
+  for (int i = 0; i < server->count && !error; i++) server->threads[i].fd = fds[i];
+  free(fds);
+  return error;
+}
+
+static void start_signals(struct server *server) {
+  static const int numbers[] = {SIGINT, SIGTERM};
+  for (size_t i = 0; i < array_len(numbers); i++) {
+    uv_signal_init(&server->loop, &server->signals[i]);
+    server->signals[i].data = server;
+    uv_signal_start(&server->signals[i], take_signal, numbers[i]);
+  }
+}
+
+static void turn_main(struct server *server) {
+  timers_arm(&server->timers);
+  uv_run(&server->loop, UV_RUN_ONCE);
+  inbox_drain(&server->inbox);
+  timers_run(&server->timers);
+}
+
+static void serve_until_ended(struct server *server) {
+  start_signals(server);
+  start_thread(server, &server->threads[0]);
+  while (server->running > 0) turn_main(server);
+  for (size_t i = 0; i < array_len(server->signals); i++)
+    uv_close((uv_handle_t *)&server->signals[i], NULL);
+}
+
+static void finish(struct server *server) {
+  pools_destroy(server->pools);
+  route_table_destroy(server->table);
+  snapshot_destroy(server->snapshot);
+  for (int i = 0; i < server->count; i++) free(server->threads[i].problem);
+  free(server->threads);
+  inbox_finish(&server->inbox);
+  timers_finish(&server->timers);
+  uv_run(&server->loop, UV_RUN_DEFAULT);
+  uv_loop_close(&server->loop);
+}
+
+int server_run(struct program *program, const char *dir) {
+  struct server server = {.program = program, .count = program->settings.workers};
+  server.snapshot = snapshot_create(dir);
+  server.pools = pools_create(&program->process, server.snapshot);
+  server.threads = memory_alloc_zero((size_t)server.count * sizeof(struct thread));
+  for (int i = 0; i < server.count; i++) init_thread(&server, &server.threads[i], i);
+  uv_loop_init(&server.loop);
+  inbox_init(&server.inbox, &server.loop, &server);
+  timers_init(&server.timers, &server.loop);
+  if (bind_sockets(&server) == 0)
+    serve_until_ended(&server);
+  else
+    server.exit_code = 1;
+  int exit_code = server.exit_code;
+  finish(&server);
+  return exit_code;
+}
