@@ -121,7 +121,7 @@ describe("a wrong command line", function()
     expect_failure({ "sevre", WIRE }, 2, "sevre")
     expect_failure({ "serve" }, 2, "DIR", "usage: perilune serve DIR")
     expect_failure({ "test" }, 2, "directory")
-    expect_failure({ "serve", WIRE, "more" }, 2, "more")
+    expect_failure({ "serve", WIRE, "more" }, 2, "too many arguments")
   end)
 
   it("is one with an unknown flag", function()

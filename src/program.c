@@ -124,12 +124,8 @@ static int run_module(lua_State *L) {
 }
 
 static int failed(lua_State *L) {
-  struct fiber *fiber = fiber_running(L);
-  struct run *run = fiber->data;
-  const char *text = luaL_tolstring(L, 1, NULL);
-  bool is_plain = !fiber->traceback || lua_istable(L, 1);
-  fprintf(stderr, "perilune: %s%s%s\n", text, is_plain ? "" : "\n",
-          is_plain ? "" : fiber->traceback);
+  struct run *run = fiber_running(L)->data;
+  fprintf(stderr, "perilune: %s\n", luaL_tolstring(L, 1, NULL));
   run->exit_code = 1;
   return 0;
 }
@@ -196,9 +192,13 @@ static void push_lua_dir(lua_State *L) {
   char *slash = strrchr(exe, '/');
   if (slash) *slash = '\0';
   for (size_t i = 0; i < array_len(places); i++) {
+    char resolved[PATH_BYTES];
     lua_pushfstring(L, places[i], exe);
-    if (is_directory(lua_tostring(L, -1))) return;
+    bool found = realpath(lua_tostring(L, -1), resolved) && is_directory(resolved);
     lua_pop(L, 1);
+    if (!found) continue;
+    lua_pushstring(L, resolved);
+    return;
   }
   luaL_error(L, "the Lua files of perilune are missing: expected in %s/../share/perilune/lua", exe);
 }

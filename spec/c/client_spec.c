@@ -220,10 +220,11 @@ static void sends_headers_and_query(void **state) {
       state,
       "local req = http.get(base .. '/echo?z=1', { query = { b = { 'x y', '&' }, a = 5, c = true,\n"
       "  ['\\u{e9}'] = '~' }, headers = { ['X-One'] = '1', ['X-List'] = { 'a', 'b' },\n"
-      "  ['X-Empty'] = '' } }).body\n"
+      "  ['X-Empty'] = '', ['X-Blank'] = ' ' } }).body\n"
       "has(req:lower(), 'get /echo?z=1&a=5&b=x%20y&b=%26&c=true&%c3%a9=~ http/1.1\\r\\n')\n"
       "has(req, '\\r\\nX-One: 1\\r\\n') has(req, '\\r\\nX-List: a\\r\\nX-List: b\\r\\n')\n"
-      "has(req, '\\r\\nX-Empty:\\r\\n') has(req, '\\r\\nUser-Agent: perilune/')\n"
+      "has(req, '\\r\\nX-Empty:\\r\\n') has(req, '\\r\\nX-Blank:\\r\\n') has(req, "
+      "'\\r\\nUser-Agent: perilune/')\n"
       "lacks(req, 'content-type') lacks(req, 'expect') lacks(req, 'content-length')\n"
       "has(http.get(base .. '/echo?a b#part').body, 'GET /echo?a+b HTTP')\n");
 }

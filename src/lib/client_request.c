@@ -142,7 +142,9 @@ static void take_header(lua_State *L, struct fetch *fetch, const char *name, con
   if (!is_token(name)) luaL_error(L, "\"%s\" is no header name", name);
   if (strlen(value) != value_len || strpbrk(value, "\r\n"))
     luaL_error(L, "the value of header \"%s\" has a CR, LF or NUL", name);
-  const char *line = lua_pushfstring(L, *value ? "%s: %s" : "%s;%s", name, value);
+  bool blank =
+      value[strspn(value, " \t")] == '\0'; /* curl takes "name:" as an order to send none */
+  const char *line = lua_pushfstring(L, blank ? "%s;" : "%s: %s", name, value);
   if (!fetch_add_header(fetch, line)) raise_no_memory(L);
   lua_pop(L, 1);
 }

@@ -178,20 +178,21 @@ static void close_with(struct buffer *out, char bracket) {
   out->data[out->len - 1] = bracket;
 }
 
-/* Raises for the key of the pair on top, which the table at `level` must not have. */
+/* Raises for the key of the pair on top, which the table at `level` must not have: a list, or an
+ * object, as its first key said. */
 static NO_RETURN void fail_key(struct encoder *encoder, int level, bool is_list) {
   lua_State *L = encoder->L;
   const char *why;
-  if (lua_type(L, -2) == LUA_TSTRING) {
+  int type = lua_type(L, -2);
+  if (type != LUA_TSTRING && type != LUA_TNUMBER) {
+    why = lua_pushfstring(L, "a %s cannot be a key in JSON", lua_typename(L, type));
+  } else if (type == LUA_TNUMBER && is_list) {
+    why = lua_pushfstring(L, "a list cannot have the key %s", luaL_tolstring(L, -2, NULL));
+  } else if (class_is_array(L, encoder->root + 2 * level)) {
     json_path_push_key(L, -2);
     why = lua_pushfstring(L, "a list cannot have the key %s", lua_tostring(L, -1));
-  } else if (lua_type(L, -2) != LUA_TNUMBER) {
-    why = lua_pushfstring(L, "a %s cannot be a key in JSON", luaL_typename(L, -2));
-  } else if (is_list) {
-    why = lua_pushfstring(L, "a list cannot have the key %s", luaL_tolstring(L, -2, NULL));
   } else {
-    why = lua_pushfstring(L, "an object cannot have the number %s as a key (mixed keys)",
-                          luaL_tolstring(L, -2, NULL));
+    why = "a table with both strings and numbers as keys has no JSON form";
   }
   fail(encoder, level, why);
 }

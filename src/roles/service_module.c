@@ -111,6 +111,8 @@ int service_module_open(lua_State *L) {
   luaL_newmetatable(L, HANDLE_CLASS);
   luaL_newlib(L, methods);
   lua_setfield(L, -2, "__index");
+  lua_pushcfunction(L, destroy);
+  lua_setfield(L, -2, "__close");
   lua_pop(L, 1);
   lua_createtable(L, 0, 1);
   lua_pushcfunction(L, open_service);

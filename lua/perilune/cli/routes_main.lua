@@ -4,6 +4,7 @@
 -- Errors of loading are raised: native.run prints them.
 
 local app_module = require "perilune.app"
+local native = require "perilune.native.service"
 
 local head = { "METHOD", "PATH", "WHERE", "SOURCE" }
 
@@ -28,7 +29,8 @@ end
 ---@return integer exit_code
 local function main(arguments)
   local rows = { head }
-  for _, route in ipairs(app_module.load_directory(arguments.dir).routes) do
+  local service <close> = native.open(arguments.dir) -- marks are made on its pools
+  for _, route in ipairs(app_module.load_directory().routes) do
     rows[#rows + 1] = cells(route)
   end
   print_aligned(rows)
