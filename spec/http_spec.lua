@@ -188,9 +188,9 @@ describe("a connection", function()
 
   it("gives the responses to pipelined requests in their order", function()
     local client = connect()
-    client:send(get "/sleep/150" .. get "/" .. get "/nothing" .. get "/blocking"
+    client:send(get "/nap/150" .. get "/" .. get "/nothing" .. get "/blocking"
       .. request("POST", "/echo", nil, "abc"))
-    assert.equal("slept", client:receive_response().body)
+    assert.equal("awake", client:receive_response().body)
     assert.equal("hello", client:receive_response().body)
     assert.equal(404, client:receive_response().status)
     assert.equal("from the pool", client:receive_response().body)
@@ -246,11 +246,11 @@ describe("a connection", function()
   it("does not wait for a thousand others", function()
     local many = {}
     for i = 1, 1000 do many[i] = connect() end
-    for _, client in ipairs(many) do client:send(get "/sleep/100") end
+    for _, client in ipairs(many) do client:send(get "/nap/100") end
     for _, client in ipairs(many) do
       local response = client:receive_response()
       assert.equal(200, response.status)
-      assert.equal("slept", response.body)
+      assert.equal("awake", response.body)
     end
     expect_serving()
   end)

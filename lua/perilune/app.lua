@@ -60,7 +60,7 @@ end
 ---@param handler function|nil
 function App:route(list, path, options, handler)
   check.self(self, App, "route")
-  if handler == nil and type(options) ~= "table" then options, handler = {}, options end
+  if handler == nil then options, handler = {}, options end
   if type(path) ~= "string" then check.fail("a path is a string, not a %s", type(path)) end
   check.options(options, route_options)
   check.field(options, "name", "string")

@@ -14,6 +14,7 @@
 #include <errno.h>
 #include <lauxlib.h>
 #include <pthread.h>
+#include <setjmp.h>
 #include <signal.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -44,6 +45,14 @@ void interrupt_set_hook(struct worker *worker, lua_State *L) {
 
 #ifdef WITH_TSAN
 #  define NOT_SANITIZED __attribute__((no_sanitize("thread")))
+
+/* Distributions compile Lua with _FORTIFY_SOURCE, so it jumps by __longjmp_chk, which the sanitizer
+ * does not know: its own stack of calls would grow with every error and yield. */
+void __longjmp_chk(jmp_buf environment, int value);
+
+void __longjmp_chk(jmp_buf environment, int value) {
+  longjmp(environment, value);
+}
 #else
 #  define NOT_SANITIZED
 #endif

@@ -8,6 +8,7 @@
 #include "base/settings.h"
 #include "core/call.h"
 #include "core/coroutine.h"
+#include "core/error.h"
 #include "core/place.h"
 #include "core/require.h"
 #include "core/worker.h"
@@ -79,6 +80,7 @@ const char *state_push_function_name(lua_State *L, lua_Debug *debug) {
 
 static int open_state(lua_State *L) {
   luaL_openlibs(L);
+  error_open(L);
   coroutine_open(L);
   require_open(L);
   place_open(L);

@@ -51,11 +51,12 @@ struct runner {
   struct worker worker;
   struct pools *pools;
   struct pool *pool;
-  struct call *call; /* what it runs; set under the lock when handed over */
-  bool started;      /* the call's fiber has been started */
-  bool ended;        /* the call's fiber has ended; what it left behind may still live */
-  bool loaded;       /* the app has been loaded into its state */
-  bool open;         /* its inbox takes messages; under the lock */
+  struct call *assigned; /* under the lock: what it is to run, or runs */
+  struct call *call;     /* the same, once this thread knows */
+  bool started;          /* the call's fiber has been started */
+  bool ended;            /* the call's fiber has ended; what it left behind may still live */
+  bool loaded;           /* the app has been loaded into its state */
+  bool open;             /* its inbox takes messages; under the lock */
   struct buffer load_problem;
   struct message wake, stop; /* posted at most once at a time each */
   struct timer idle_timer;
@@ -152,7 +153,7 @@ static void leave_pool(struct runner *runner) {
 static void end_idle(struct timer *timer) {
   struct runner *runner = container_of(timer, struct runner, idle_timer);
   uv_mutex_lock(&runner->pools->lock);
-  if (!runner->call) leave_pool(runner);
+  if (!runner->assigned) leave_pool(runner);
   uv_mutex_unlock(&runner->pools->lock);
 }
 
@@ -160,7 +161,7 @@ static void end_idle(struct timer *timer) {
 static void swap_call(struct runner *runner) {
   struct pool *pool = runner->pool;
   struct call *call = runner->call;
-  runner->call = NULL;
+  runner->call = runner->assigned = NULL;
   runner->started = false;
   call->state = CALL_DONE;
   call->runner = NULL;
@@ -172,7 +173,7 @@ static void swap_call(struct runner *runner) {
   struct list *link = list_pop(&pool->queue);
   if (link) {
     pool->queued--;
-    runner->call = container_of(link, struct call, link);
+    runner->call = runner->assigned = container_of(link, struct call, link);
     runner->call->state = CALL_RUNNING;
     runner->call->runner = runner;
   } else {
@@ -258,7 +259,7 @@ static void start_load(struct runner *runner) {
 static void give_up(struct runner *runner) {
   uv_mutex_lock(&runner->pools->lock);
   struct call *call = runner->call;
-  runner->call = NULL;
+  runner->call = runner->assigned = NULL;
   call->kind = CALL_RAISED;
   call->state = CALL_DONE;
   if (call->abandoned)
@@ -286,9 +287,11 @@ static void run(void *context) {
   buffer_finish(&runner->load_problem);
 }
 
-static void wake_up(struct message *message, void *owner) {
-  (void)message;
-  (void)owner; /* the turn looks at runner.call */
+/* Written before the message was posted, so the inbox's lock orders it. */
+static void take_assigned(struct message *message, void *owner) {
+  struct runner *runner = container_of(message, struct runner, wake);
+  (void)owner;
+  runner->call = runner->assigned;
 }
 
 static void stop_running(struct message *message, void *owner) {
@@ -307,8 +310,8 @@ static uv_err add_runner(struct pools *pools, struct pool *pool, struct call *ca
   struct runner *runner = memory_alloc_zero(sizeof *runner);
   runner->pools = pools;
   runner->pool = pool;
-  runner->call = call;
-  runner->wake.deliver = wake_up;
+  runner->call = runner->assigned = call;
+  runner->wake.deliver = take_assigned;
   runner->stop.deliver = stop_running;
   runner->worker.role = &pool_role;
   runner->worker.role_data = runner;
@@ -341,7 +344,7 @@ static struct pool *find_pool(struct pools *pools, const char *name) {
 static void hand_over(struct pool *pool, struct call *call) {
   struct runner *runner = container_of(pool->idle.prev, struct runner, idle);
   list_remove(&runner->idle);
-  runner->call = call;
+  runner->assigned = call;
   call->state = CALL_RUNNING;
   call->runner = runner;
   inbox_post(&runner->worker.inbox, &runner->wake);
@@ -515,8 +518,8 @@ static void stop_runners(struct pools *pools) {
   }
   for (struct list *link = pools->runners.next; link != &pools->runners; link = link->next) {
     struct runner *runner = container_of(link, struct runner, link);
-    if (runner->call)
-      atomic_store_explicit(&runner->worker.heartbeat.cancel, runner->call->id,
+    if (runner->assigned)
+      atomic_store_explicit(&runner->worker.heartbeat.cancel, runner->assigned->id,
                             memory_order_release);
     if (runner->open) inbox_post(&runner->worker.inbox, &runner->stop);
   }

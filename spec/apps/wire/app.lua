@@ -37,6 +37,11 @@ app:get("/sleep/{ms:int}", function(req)
   return "slept"
 end)
 
+app:get("/nap/{ms:int}", function(req)
+  async.sleep(req.params.ms / 1000)
+  return "awake"
+end)
+
 app:get("/large/{bytes:int}", function(req) return ("x"):rep(req.params.bytes) end)
 
 app:get("/blocking", perilune.blocking(function() return "from the pool" end))
