@@ -6,5 +6,5 @@
 std = "lua54"
 max_line_length = 100
 
-files["spec/*_spec.lua"] = { std = "+busted" }
-files["apps/*/spec/*_spec.lua"] = { std = "+busted" }
+files["spec/**/*_spec.lua"] = { std = "+busted" }
+files["apps/*/spec/**/*_spec.lua"] = { std = "+busted" }

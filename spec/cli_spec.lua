@@ -70,6 +70,16 @@ local function send_get(to, target)
   return client
 end
 
+--- An app that says so when it loads, and takes its time.
+local function make_slow_app(seconds)
+  return make_directory { ["app.lua"] = ([[
+    local app = require "perilune".app {}
+    require "perilune.log".info "loading"
+    require "perilune.async".sleep(%s)
+    return app
+  ]]):format(seconds) }
+end
+
 local function is_refused(port)
   local ok, client = pcall(raw.connect, port)
   if ok then client:close() end
@@ -293,16 +303,17 @@ describe("a server", function()
     client:close()
   end)
 
-  it("ends by a signal before it is ready", function()
-    local path = make_directory { ["app.lua"] = [[
-      local app = require "perilune".app {}
-      require "perilune.log".info "loading"
-      require "perilune.async".sleep(60)
-      return app
-    ]] }
-    local started = start({}, "spawn", path)
+  it("ends by a signal while its first worker loads", function()
+    local started = start({}, "spawn", make_slow_app(60))
     assert.is_truthy(started:wait_log "loading")
     assert.equal(0, started:stop("TERM", AT_ONCE_S))
+    assert.is_nil(started:log():find("listening", 1, true))
+  end)
+
+  it("ends by a signal while its other workers load", function()
+    local started = start({ "--workers", "4" }, "spawn", make_slow_app(0.2))
+    assert.is_truthy(started:wait_log "loading.*loading")
+    assert.equal(0, started:stop("TERM", AT_ONCE_S), started:log())
     assert.is_nil(started:log():find("listening", 1, true))
   end)
 end)

@@ -1,4 +1,7 @@
-/* libs.h - which modules in C each Lua state of a worker has. */
+/* libs.h - which modules in C each Lua state of a worker has.
+ *
+ * The list stands above lib/ and roles/, since it names both; every new module in C is added to
+ * it. */
 #ifndef LIBS_H
 #define LIBS_H
 

@@ -4,6 +4,7 @@
  * source tree: ../lua), so that nothing is built in that moves. */
 #include "program.h"
 
+#include "core/error.h"
 #include "core/fiber.h"
 #include "core/interrupt.h"
 #include "core/require.h"
@@ -125,7 +126,7 @@ static int run_module(lua_State *L) {
 
 static int failed(lua_State *L) {
   struct run *run = fiber_running(L)->data;
-  fprintf(stderr, "perilune: %s\n", luaL_tolstring(L, 1, NULL));
+  fprintf(stderr, "perilune: %s\n", error_push_text(L, 1));
   run->exit_code = 1;
   return 0;
 }

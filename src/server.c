@@ -6,6 +6,7 @@
 #include "server.h"
 
 #include "base/log.h"
+#include "core/error.h"
 #include "core/place.h"
 #include "core/require.h"
 #include "core/snapshot.h"
@@ -28,7 +29,15 @@
 #define STOP_ID UINT64_MAX
 
 enum phase { PHASE_LOADING, PHASE_SERVING, PHASE_DRAINING, PHASE_STOPPING };
-enum report { REPORT_READY, REPORT_FAILED, REPORT_DRAINED, REPORT_ENDED };
+enum report {
+  REPORT_OPEN,      /* takes messages */
+  REPORT_READY,     /* the app is loaded */
+  REPORT_FAILED,    /* or not: thread.problem */
+  REPORT_LISTENING, /* connections are accepted */
+  REPORT_DRAINED,   /* no connection is left */
+  REPORT_ENDED,     /* the thread's last act */
+  REPORT_COUNT
+};
 
 struct server;
 
@@ -45,9 +54,12 @@ struct thread {
   struct http_service *service;
   int fd;
   char *problem; /* why the app did not load */
-  bool started, draining, drained, stopping;
-  struct report_message reports[4]; /* by enum report */
+  bool draining, drained, stopping;
+  struct report_message reports[REPORT_COUNT];
   struct message listen, drain, stop;
+
+  /* the main thread's own */
+  bool open, listens, stop_posted;
   uv_thread_t thread;
 };
 
@@ -64,7 +76,7 @@ struct server {
   struct thread *threads;
   int count;   /* of threads */
   int running; /* threads that have been started and have not ended */
-  int ready, drained;
+  int ready, listening, drained;
   uint16_t port;
   enum phase phase;
   int exit_code;
@@ -78,6 +90,11 @@ static struct thread *thread_of(struct worker *worker) {
 
 static void send_report(struct thread *thread, enum report report) {
   inbox_post(&thread->server->inbox, &thread->reports[report].message);
+}
+
+static void set_problem(struct thread *thread, const char *text) {
+  free(thread->problem);
+  thread->problem = memory_copy(text, strlen(text));
 }
 
 /* Stack: the app. */
@@ -102,9 +119,11 @@ static int load_app(lua_State *L) {
 }
 
 static int load_failed(lua_State *L) {
-  size_t len;
-  const char *text = luaL_tolstring(L, 1, &len);
-  thread_of(worker_of(L))->problem = memory_copy(text, len);
+  if (!lua_isstring(L, 1)) {
+    const char *dir = snapshot_shown_dir(worker_of(L)->snapshot);
+    lua_pushfstring(L, "%s/app.lua raised %s", dir, error_push_text(L, 1));
+  }
+  set_problem(thread_of(worker_of(L)), lua_tostring(L, -1));
   return 0;
 }
 
@@ -139,9 +158,12 @@ static void deliver_listen(struct message *message, void *owner) {
   struct thread *thread = container_of(message, struct thread, listen);
   (void)owner;
   uv_err error = http_service_listen(thread->service, thread->fd);
-  if (!error) return;
-  const struct log_field field = log_text("error", uv_strerror(error));
-  log_write(thread->worker.process->log, LOG_ERROR, "cannot listen", &field, 1);
+  if (error) {
+    set_problem(thread, uv_strerror(error));
+    send_report(thread, REPORT_FAILED);
+    return;
+  }
+  send_report(thread, REPORT_LISTENING);
 }
 
 static void deliver_drain(struct message *message, void *owner) {
@@ -163,7 +185,7 @@ static void start_load(struct thread *thread) {
   place_begin_load(thread->worker.L, pools_host(thread->server->pools));
   struct fiber *fiber = fiber_create(&thread->worker, load_app);
   if (!fiber) {
-    thread->problem = memory_copy("not enough memory", strlen("not enough memory"));
+    set_problem(thread, "not enough memory");
     send_report(thread, REPORT_FAILED);
     return;
   }
@@ -180,11 +202,11 @@ static void run_thread(void *context) {
   worker->role = &server_role;
   uv_err error = worker_init(worker);
   if (error) {
-    const char *text = uv_strerror(error);
-    thread->problem = memory_copy(text, strlen(text));
+    set_problem(thread, uv_strerror(error));
     send_report(thread, REPORT_FAILED);
   } else {
     atomic_store(&worker->heartbeat.call, STOP_ID);
+    send_report(thread, REPORT_OPEN);
     start_load(thread);
     worker_run(worker);
     if (thread->service) http_service_destroy(thread->service);
@@ -196,12 +218,12 @@ static void run_thread(void *context) {
 
 /* ---- the main thread's side ---- */
 
-static bool all_ready(const struct server *server) {
-  return server->ready == server->count;
-}
-
 static void post(struct thread *thread, struct message *message) {
   inbox_post(&thread->worker.inbox, message);
+}
+
+static bool is_ending(const struct server *server) {
+  return timer_is_started(&server->shutdown_timer);
 }
 
 /* Hard end of what does not end by itself. */
@@ -212,22 +234,24 @@ static void shutdown_timed_out(struct timer *timer) {
   _exit(1);
 }
 
-/* Cancels what still runs; the watchdog interrupts what computes. */
+/* Ends one thread: what still runs is cancelled, the watchdog interrupts what computes. A thread
+ * that does not take messages yet is stopped when it reports that it does. */
+static void stop_thread(struct thread *thread) {
+  if (!thread->open || thread->stop_posted) return;
+  thread->stop_posted = true;
+  atomic_store(&thread->worker.heartbeat.cancel, STOP_ID);
+  post(thread, &thread->stop);
+}
+
 static void stop_threads(struct server *server) {
-  if (server->phase == PHASE_STOPPING) return;
   server->phase = PHASE_STOPPING;
   timer_stop(&server->timers, &server->drain_timer);
-  for (int i = 0; i < server->count; i++) {
-    struct thread *thread = &server->threads[i];
-    if (!thread->started) continue;
-    atomic_store(&thread->worker.heartbeat.cancel, STOP_ID);
-    post(thread, &thread->stop);
-  }
+  for (int i = 0; i < server->count; i++) stop_thread(&server->threads[i]);
 }
 
 static void drain_timed_out(struct timer *timer) {
   struct server *server = container_of(timer, struct server, drain_timer);
-  const struct log_field field = log_integer("workers", server->running - server->drained);
+  const struct log_field field = log_integer("workers", server->count - server->drained);
   log_write(server->program->process.log, LOG_WARN, "requests in flight are cancelled", &field, 1);
   stop_threads(server);
 }
@@ -239,33 +263,38 @@ static void drain_threads(struct server *server) {
   for (int i = 0; i < server->count; i++) post(&server->threads[i], &server->threads[i].drain);
 }
 
-/* A signal, or a load that failed: the end begins. Legal in any phase, and twice. */
+/* A signal, or a start that failed: the end begins. Legal in any phase, and twice. */
 static void begin_end(struct server *server) {
+  if (is_ending(server)) return;
   uint64_t limit_ns = (uint64_t)server->program->settings.shutdown_timeout_ms * NS_PER_MS;
-  if (!timer_is_started(&server->shutdown_timer))
-    timer_start(&server->timers, &server->shutdown_timer, uv_hrtime() + limit_ns,
-                shutdown_timed_out);
-  if (server->phase == PHASE_SERVING) drain_threads(server);
+  timer_start(&server->timers, &server->shutdown_timer, uv_hrtime() + limit_ns, shutdown_timed_out);
+  if (server->phase == PHASE_SERVING)
+    drain_threads(server);
+  else
+    stop_threads(server);
 }
 
 static void take_signal(uv_signal_t *handle, int number) {
   struct server *server = handle->data;
-  if (timer_is_started(&server->shutdown_timer)) _exit(1); /* the second signal */
+  if (is_ending(server)) _exit(1); /* the second signal */
   const struct log_field field = log_text("signal", number == SIGINT ? "SIGINT" : "SIGTERM");
   log_write(server->program->process.log, LOG_INFO, "stopping", &field, 1);
   begin_end(server);
 }
 
-/* The thread, and those that it makes, start with SIGINT and SIGTERM blocked: they reach the main
- * thread alone. */
-static void start_thread(struct server *server, struct thread *thread) {
-  sigset_t ending, before;
+/* SIGINT and SIGTERM reach the main thread alone: other threads start with them blocked. */
+static void block_signals(int how) {
+  sigset_t ending;
   sigemptyset(&ending);
   sigaddset(&ending, SIGINT);
   sigaddset(&ending, SIGTERM);
-  pthread_sigmask(SIG_BLOCK, &ending, &before);
+  pthread_sigmask(how, &ending, NULL);
+}
+
+static void start_thread(struct server *server, struct thread *thread) {
+  block_signals(SIG_BLOCK);
   uv_err error = uv_thread_create(&thread->thread, run_thread, thread);
-  pthread_sigmask(SIG_SETMASK, &before, NULL);
+  block_signals(SIG_UNBLOCK);
   assert(error == 0);
   (void)error;
   server->running++;
@@ -281,29 +310,30 @@ static void log_listening(const struct server *server) {
   log_write(server->program->process.log, LOG_INFO, "listening", fields, array_len(fields));
 }
 
-static void take_ready(struct server *server, struct thread *thread) {
-  thread->started = true;
+static void take_open(struct server *server, struct thread *thread) {
+  thread->open = true;
+  if (is_ending(server)) stop_thread(thread);
+}
+
+static void take_ready(struct server *server) {
   server->ready++;
-  if (timer_is_started(&server->shutdown_timer)) { /* a signal came while it loaded */
-    server->phase = PHASE_SERVING;
-    server->count = server->ready;
-    stop_threads(server);
-    return;
-  }
+  if (is_ending(server)) return;
   if (server->ready == 1)
     for (int i = 1; i < server->count; i++) start_thread(server, &server->threads[i]);
-  if (!all_ready(server)) return;
+  if (server->ready < server->count) return;
   server->phase = PHASE_SERVING;
-  for (int i = 0; i < server->count; i++) post(&server->threads[i], &server->threads[i].listen);
-  log_listening(server);
+  for (int i = 0; i < server->count; i++) {
+    server->threads[i].listens = true;
+    post(&server->threads[i], &server->threads[i].listen);
+  }
 }
 
 static void take_failed(struct server *server, struct thread *thread) {
-  thread->started = true;
-  if (server->exit_code == 0) fprintf(stderr, "perilune: %s\n", thread->problem);
-  server->exit_code = 1;
+  if (!is_ending(server)) {
+    fprintf(stderr, "perilune: %s\n", thread->problem);
+    server->exit_code = 1;
+  }
   begin_end(server);
-  stop_threads(server);
 }
 
 static void deliver_report(struct message *message, void *owner) {
@@ -311,11 +341,17 @@ static void deliver_report(struct message *message, void *owner) {
   struct server *server = owner;
   struct thread *thread = report->thread;
   switch ((enum report)(report - thread->reports)) {
+  case REPORT_OPEN:
+    take_open(server, thread);
+    break;
   case REPORT_READY:
-    take_ready(server, thread);
+    take_ready(server);
     break;
   case REPORT_FAILED:
     take_failed(server, thread);
+    break;
+  case REPORT_LISTENING:
+    if (++server->listening == server->count) log_listening(server);
     break;
   case REPORT_DRAINED:
     if (++server->drained == server->count) stop_threads(server);
@@ -323,6 +359,8 @@ static void deliver_report(struct message *message, void *owner) {
   case REPORT_ENDED:
     server->running--;
     uv_thread_join(&thread->thread);
+    break;
+  case REPORT_COUNT:
     break;
   }
 }
@@ -380,7 +418,10 @@ static void finish(struct server *server) {
   pools_destroy(server->pools);
   route_table_destroy(server->table);
   snapshot_destroy(server->snapshot);
-  for (int i = 0; i < server->count; i++) free(server->threads[i].problem);
+  for (int i = 0; i < server->count; i++) {
+    free(server->threads[i].problem);
+    if (server->threads[i].fd > 0 && !server->threads[i].listens) close(server->threads[i].fd);
+  }
   free(server->threads);
   inbox_finish(&server->inbox);
   timers_finish(&server->timers);

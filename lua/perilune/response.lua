@@ -57,13 +57,16 @@ end
 
 --- A redirect.
 ---@param url string
----@param status integer|nil 302
+---@param status integer|nil 302; 303 after a POST, which C sees (src/lib/reply.c)
 function response.redirect(url, status)
   check.type("perilune.redirect", 1, url, "string", "a URL")
-  status = status or 302
-  check_status(status)
-  if status < 300 or status > 399 then check.fail("a redirect has a status from 300 to 399") end
-  return response.new { status = status, headers = { Location = url } }
+  if status ~= nil then
+    check_status(status)
+    if status < 300 or status > 399 then check.fail("a redirect has a status from 300 to 399") end
+  end
+  local result = response.new { status = status or 302, headers = { Location = url } }
+  result.has_default_redirect = status == nil or nil
+  return result
 end
 
 --- Ends the handler from anywhere below it with {"detail": detail}.

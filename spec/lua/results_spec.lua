@@ -139,12 +139,9 @@ describe("a wrong result", function()
 
   --- What the log says last of that target: the line, the traceback below it.
   local function logged(target)
-    local log, last, at = server:log(), nil, 0
-    repeat
-      last = at
-      at = log:find("target=" .. target .. " ", at + 1, true)
-    until not at
-    if last == 0 then error(("no line for %s in the log"):format(target), 2) end
+    local log, last = server:log(), nil
+    for at in log:gmatch("()target=" .. target:gsub("%p", "%%%0") .. " ") do last = at end
+    if not last then error(("no line for %s in the log"):format(target), 2) end
     local line, rest = log:sub(last):match "^([^\n]*)\n(.*)"
     return line, rest:match "^(.-)\n%d%d%d%d%-" or rest
   end

@@ -70,8 +70,8 @@ void call_submit(lua_State *L, int index);
  * be returned from a C function. */
 lua_nret call_await(lua_State *L, int index);
 
-/* The C function behind every marked function (upvalues: the function, its place): runs it inline
- * in a worker that runs blocking functions, else through its host, and waits. */
+/* [owner] The C function behind every marked function (upvalues: the function, its place): runs it
+ * inline in a worker that runs blocking functions, else through its host, and waits. */
 int call_marked(lua_State *L);
 
 /* [owner] For the runner: reads the payload; pushes the function and its arguments and gives their

@@ -27,4 +27,8 @@ NO_RETURN void error_raise(lua_State *L, const char *kind, const char *format, .
  * lives as long as that table. Raises when the stack cannot grow. */
 const char *error_kind(lua_State *L, int index);
 
+/* [owner] Pushes what a log says of the error at `index` and gives it (owned by the stack): its
+ * tostring, or for a plain table its first fields, as `{ code = 7 }`. */
+const char *error_push_text(lua_State *L, int index);
+
 #endif

@@ -126,7 +126,8 @@ void fiber_cancel(struct fiber *fiber, const char *reason);
  * traceback when it ends the fiber. */
 void fiber_set_trail(lua_State *L, int index, const char *traceback);
 
-/* A message handler for lua_pcallk: makes the traceback the trail of the error, gives the error. */
+/* [owner] A message handler for lua_pcallk: makes the traceback the trail of the error, gives the
+ * error. */
 int fiber_save_trail(lua_State *L);
 
 /* [owner] Pushes the traceback of `L` from `level` on, joined with the trail of the error at

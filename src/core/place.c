@@ -172,13 +172,16 @@ static struct place *push_place(lua_State *L, const char *pool, double timeout) 
 }
 
 /* Raises when a mark in the list on top has the same identity; gives true when that mark does the
- * same thing, since nothing else than code and primitive upvalues makes it up. */
-static bool is_known(lua_State *L, const struct place *place, bool only_primitive) {
+ * same thing: it is of the same function, or nothing else than code and primitive upvalues makes
+ * it up. */
+static bool is_known(lua_State *L, const struct place *place, int function, bool only_primitive) {
   for (lua_Integer i = 1; lua_rawgeti(L, -1, i) != LUA_TNIL; i++) {
     const struct place *other = place_of(L, -1);
-    lua_pop(L, 1);
+    place_push_function(L, -1);
+    bool is_same = lua_rawequal(L, -1, function);
+    lua_pop(L, 2);
     if (second_part(other) != second_part(place)) continue;
-    if (only_primitive) return true;
+    if (is_same || only_primitive) return true;
     luaL_error(L,
                "two marked functions cannot be told apart: %s; give each a name: "
                "perilune.blocking({ name = \"...\" }, fn)",
@@ -209,7 +212,7 @@ void place_mark(lua_State *L, int index, const char *pool, const char *name, dou
 
   lua_rawgetp(L, LUA_REGISTRYINDEX, &marks_key);
   luaL_getsubtable(L, -1, first);
-  bool known = is_known(L, place, only_primitive);
+  bool known = is_known(L, place, index, only_primitive);
   lua_pushvalue(L, index);
   lua_pushvalue(L, -5);
   lua_pushcclosure(L, call_marked, 2);

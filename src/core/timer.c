@@ -8,6 +8,11 @@
 #include <assert.h>
 #include <stdlib.h>
 
+/* Differences of the order numbers count: they may wrap around. */
+static bool is_before(const struct timer *a, const struct timer *b) {
+  return a->due_ns != b->due_ns ? a->due_ns < b->due_ns : (int32_t)(a->_order - b->_order) < 0;
+}
+
 static void place(struct timers *timers, uint32_t at, struct timer *timer) {
   timers->_heap[at] = timer;
   timer->_slot = at + 1;
@@ -16,7 +21,7 @@ static void place(struct timers *timers, uint32_t at, struct timer *timer) {
 static void sift_up(struct timers *timers, uint32_t at, struct timer *timer) {
   while (at > 0) {
     uint32_t parent = (at - 1) / 2;
-    if (timers->_heap[parent]->due_ns <= timer->due_ns) break;
+    if (!is_before(timer, timers->_heap[parent])) break;
     place(timers, at, timers->_heap[parent]);
     at = parent;
   }
@@ -27,10 +32,9 @@ static void sift_down(struct timers *timers, uint32_t at, struct timer *timer) {
   for (;;) {
     uint32_t child = at * 2 + 1;
     if (child >= timers->_count) break;
-    if (child + 1 < timers->_count &&
-        timers->_heap[child + 1]->due_ns < timers->_heap[child]->due_ns)
+    if (child + 1 < timers->_count && is_before(timers->_heap[child + 1], timers->_heap[child]))
       child++;
-    if (timer->due_ns <= timers->_heap[child]->due_ns) break;
+    if (is_before(timer, timers->_heap[child])) break;
     place(timers, at, timers->_heap[child]);
     at = child;
   }
@@ -39,7 +43,7 @@ static void sift_down(struct timers *timers, uint32_t at, struct timer *timer) {
 
 /* Puts `timer` where the entry at `at` was. */
 static void settle(struct timers *timers, uint32_t at, struct timer *timer) {
-  if (at > 0 && timers->_heap[(at - 1) / 2]->due_ns > timer->due_ns)
+  if (at > 0 && is_before(timer, timers->_heap[(at - 1) / 2]))
     sift_up(timers, at, timer);
   else
     sift_down(timers, at, timer);
@@ -77,7 +81,8 @@ uint64_t timers_now(const struct timers *timers) {
 
 void timer_start(struct timers *timers, struct timer *timer, uint64_t due_ns, timer_fn fire) {
   timer->fire = fire;
-  timer->due_ns = due_ns;
+  timer->due_ns = due_ns < timers->_firing_ns ? timers->_firing_ns : due_ns;
+  timer->_order = timers->_order++;
   if (timer->_slot != 0) {
     settle(timers, timer->_slot - 1, timer);
     return;
@@ -101,18 +106,22 @@ void timer_stop(struct timers *timers, struct timer *timer) {
 void timers_run(struct timers *timers) {
   if (timers->_count == 0) return;
   uint64_t now = timers_now(timers);
-  /* What a timer starts while firing is due at `now` at the earliest: it waits its turn. */
-  uint32_t budget = timers->_count;
-  while (timers->_count > 0 && timers->_heap[0]->due_ns <= now && budget-- > 0) {
+  uint32_t first_late = timers->_order;
+  timers->_firing_ns = now;
+  while (timers->_count > 0) {
     struct timer *timer = timers->_heap[0];
+    /* What is started while firing is due at `now` at the earliest: behind all that came before. */
+    if (timer->due_ns > now || (int32_t)(timer->_order - first_late) >= 0) break;
     timer_stop(timers, timer);
     timer->fire(timer);
   }
+  timers->_firing_ns = 0;
 }
 
 void timers_arm(struct timers *timers) {
   if (timers->_manual) return;
   uint64_t due = timers->_count ? timers->_heap[0]->due_ns : 0;
+  if (timers->_count && due == 0) due = 1; /* 0 says that there is none */
   if (due == timers->_armed_ns) {
     if (due == 0 || uv_is_active((uv_handle_t *)timers->_uv)) return;
   }

@@ -22,12 +22,15 @@ typedef void (*timer_fn)(struct timer *timer);
 struct timer {
   uint64_t due_ns;
   timer_fn fire;
-  uint32_t _slot; /* place in the heap + 1; 0 while stopped */
+  uint32_t _slot;  /* place in the heap + 1; 0 while stopped */
+  uint32_t _order; /* of starting; equal due times fire in it */
 };
 
 struct timers {
   struct timer **_heap;
   uint32_t _count, _cap;
+  uint32_t _order;     /* of the timer that is started next */
+  uint64_t _firing_ns; /* what timers_run takes as now; 0 while it does not run */
   bool _manual;
   uint64_t _manual_ns;
   uint64_t _armed_ns; /* what the uv_timer was set to; 0 while it is stopped */
@@ -48,14 +51,15 @@ void timers_finish(struct timers *timers);
 /* [owner] Nanoseconds on this clock; monotonic. */
 uint64_t timers_now(const struct timers *timers);
 
-/* [owner] (Re)starts a timer that fires once the clock reaches `due_ns`. */
+/* [owner] (Re)starts a timer that fires once the clock reaches `due_ns`; while timers fire, a time
+ * that has passed is as good as now. */
 void timer_start(struct timers *timers, struct timer *timer, uint64_t due_ns, timer_fn fire);
 
 /* [owner] Stops a timer; one that is stopped already is left alone. */
 void timer_stop(struct timers *timers, struct timer *timer);
 
-/* [owner] Fires what is due, in order of due time. Timers started while firing wait for the next
- * run even when due. */
+/* [owner] Fires what is due, in order of due time, then of starting. Timers started while firing
+ * wait for the next run even when due. */
 void timers_run(struct timers *timers);
 
 /* [owner] Sets the uv_timer to the earliest due time; called before the loop may sleep. */

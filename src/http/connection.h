@@ -50,6 +50,9 @@ struct connection {
   size_t unread_bytes;          /* output_unread, as last seen by the timer */
   uint64_t write_since_ns;      /* when that was last less than before */
 
+  char peer[INET6_ADDRSTRLEN]; /* the client's address as text, once it is known */
+  bool peer_known;
+
   bool head_done;    /* of `incoming` */
   bool continue_due; /* 100 Continue is to be written once it is its turn */
   bool paused;       /* too much unanswered or unwritten: nothing is read or parsed */

@@ -128,12 +128,19 @@ void exchange_detach(struct exchange *exchange) {
   }
 }
 
-void exchange_peer(const struct exchange *exchange, char *out, size_t size) {
-  out[0] = '\0';
-  struct connection *connection = exchange->connection;
-  if (!connection || connection->io.handle.type != UV_TCP) return;
+static void find_peer(struct connection *connection) {
   struct sockaddr_storage address;
   int len = sizeof address;
+  connection->peer_known = true;
+  if (connection->io.handle.type != UV_TCP) return;
   if (uv_tcp_getpeername(&connection->io.tcp, (struct sockaddr *)&address, &len) != 0) return;
-  if (uv_ip_name((const struct sockaddr *)&address, out, size) != 0) out[0] = '\0';
+  if (uv_ip_name((const struct sockaddr *)&address, connection->peer, sizeof connection->peer) != 0)
+    connection->peer[0] = '\0';
+}
+
+const char *exchange_peer(const struct exchange *exchange) {
+  struct connection *connection = exchange->connection;
+  if (!connection) return "";
+  if (!connection->peer_known) find_peer(connection);
+  return connection->peer;
 }

@@ -1,16 +1,11 @@
 /* exchange.h - one request and its response.
  *
  * Whoever gets an exchange by hub.handle owns it until exchange_release, which must come exactly
- * once: after exchange_respond, or, when hub.gone was called for it, with no response at all.
- * Until then request and match stay as they are, even when the connection is long gone. Responses
- * may come in any order; they leave in the order of the requests, when hub_flush runs.
- *
- *   handle -> respond -> release                     who does not care when it is written
- *   handle -> respond -> sent(delivered) -> release  who starts something then
- *   handle -> gone -> release                        the client left before the response
- *   handle -> gone -> respond -> sent(false) -> release
- *
- * respond and release may be called inside handle, release inside gone and sent. */
+ * once: after exchange_respond, or, when hub.gone was called for it, with no response at all. Until
+ * then request and match stay, even when the connection is long gone. Responses may come in any
+ * order; they leave in the order of the requests, when hub_flush runs. Then hub.sent is called,
+ * unless it was released before; for a client that had gone with delivered false. respond and
+ * release may be called inside handle, release inside gone and sent. */
 #ifndef HTTP_EXCHANGE_H
 #define HTTP_EXCHANGE_H
 
@@ -62,8 +57,9 @@ void exchange_respond_status(struct exchange *exchange, int status, struct slice
  * any more. */
 void exchange_release(struct exchange *exchange);
 
-/* [owner] Writes the client's IP address, terminated; "" when it is gone or has none. */
-void exchange_peer(const struct exchange *exchange, char *out, size_t size);
+/* [owner] The client's IP address; "" when it is gone or has none. Valid while the client is there.
+ */
+const char *exchange_peer(const struct exchange *exchange);
 
 /* For the files of http/ only. [owner] An exchange in state READING on a connection; and one that
  * nobody knows any more, given back with its memory. */

@@ -68,7 +68,7 @@ static request_status add_name(struct request *request, const struct request_lim
 }
 
 static request_status add_value(struct request *request, uint32_t at, uint32_t len) {
-  assert(request->field_count > 0);
+  if (request->field_count == 0) return STATUS_BAD_REQUEST; /* llhttp lets an empty name through */
   struct request_field *last = &request->fields[request->field_count - 1];
   if (last->value_at == 0) last->value_at = at;
   if (at != last->value_at + last->value_len) return STATUS_BAD_REQUEST; /* a folded line */

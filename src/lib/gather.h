@@ -10,7 +10,7 @@
 /* [owner] Registers the class of its state. */
 void gather_open(lua_State *L);
 
-/* The Lua function: gather(a, b, ...) or gather { ... }; each a function, a task or
+/* [owner] The Lua function: gather(a, b, ...) or gather { ... }; each a function, a task or
  * { fn, args... }. */
 int gather(lua_State *L);
 

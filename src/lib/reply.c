@@ -23,6 +23,7 @@ enum { SCRATCH_KEEP_BYTES = 1 << 20 };
 struct reply {
   lua_State *L;
   struct reply_scratch *scratch;
+  bool is_post;
   struct response response;
 };
 
@@ -162,6 +163,14 @@ static void set_status(struct reply *reply, int index) {
 
 /* ---- kinds of results ---- */
 
+/* A redirect without a status of its own is See Other after a POST (RFC 9110, 15.4.4). */
+static void choose_redirect(struct reply *reply, int index) {
+  if (!reply->is_post || reply->response.status != STATUS_FOUND) return;
+  if (lua_getfield(reply->L, index, "has_default_redirect") != LUA_TNIL)
+    reply->response.status = STATUS_SEE_OTHER;
+  lua_pop(reply->L, 1);
+}
+
 /* A response object: { status=, headers=, body= | json= }. */
 static void set_object(struct reply *reply, int index) {
   lua_State *L = reply->L;
@@ -174,6 +183,7 @@ static void set_object(struct reply *reply, int index) {
     reply->response.status = STATUS_OK;
   else
     set_status(reply, status);
+  choose_redirect(reply, index);
   bool has_type = add_headers(reply, status + 1);
   if (!lua_isnil(L, status + 3)) {
     if (!lua_isnil(L, status + 2)) luaL_error(L, "a response has body or json, not both");
@@ -246,6 +256,7 @@ static struct reply begin(lua_State *L, struct reply_scratch *scratch) {
 void reply_results(lua_State *L, int first, int count, struct exchange *exchange,
                    struct reply_scratch *scratch) {
   struct reply reply = begin(L, scratch);
+  reply.is_post = exchange->request.method == METHOD_POST;
   set_results(&reply, first, count);
   exchange_respond(exchange, &reply.response);
 }

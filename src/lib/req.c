@@ -18,8 +18,6 @@
 
 #define CLASS_REQ_BODY "perilune.req.body" /* the same, with a finalizer */
 
-enum { PEER_BYTES_MAX = 64 };
-
 /* A range of req.bytes. */
 struct range {
   uint32_t at, len;
@@ -44,7 +42,7 @@ struct req {
   enum method method;
   uint32_t minor;
   uint32_t field_count, param_count;
-  struct range target, path, query, authority, route;
+  struct range target, path, query, authority, route, peer;
   /* followed by params, fields and bytes */
 };
 
@@ -62,8 +60,8 @@ static const char *bytes_of(const struct req *req) {
 
 /* ---- making one ---- */
 
-static size_t extra_bytes(const struct match *match, const char *route) {
-  size_t size = strlen(route);
+static size_t extra_bytes(const struct match *match, const char *route, const char *peer) {
+  size_t size = strlen(route) + strlen(peer);
   for (uint32_t i = 0; i < match->param_count; i++) size += match->params[i].name.len;
   return size;
 }
@@ -80,7 +78,7 @@ static struct range append(struct req *req, uint32_t *end, const char *data, siz
   return range;
 }
 
-static void fill(struct req *req, const struct req_source *source) {
+static void fill(struct req *req, const struct req_source *source, const char *peer) {
   const struct request *request = &source->exchange->request;
   const struct match *match = &source->exchange->match;
   const char *head = request->head.data;
@@ -88,7 +86,8 @@ static void fill(struct req *req, const struct req_source *source) {
   req->path = range_in(request->uri.path, head);
   req->query = range_in(request->uri.query, head);
   req->authority = range_in(request->uri.authority, head);
-  memcpy(fields_of(req), request->fields, request->field_count * sizeof(struct request_field));
+  if (request->field_count > 0)
+    memcpy(fields_of(req), request->fields, request->field_count * sizeof(struct request_field));
   uint32_t end = 0;
   append(req, &end, head, request->head.len);
   struct req_param *params = params_of(req);
@@ -101,6 +100,7 @@ static void fill(struct req *req, const struct req_source *source) {
     if (param->kind == PARAM_FLOAT) params[i].number = param->number;
   }
   req->route = append(req, &end, source->route, strlen(source->route));
+  req->peer = append(req, &end, peer, strlen(peer));
 }
 
 static struct req *push_block(lua_State *L, size_t size, bool has_body) {
@@ -114,9 +114,10 @@ static struct req *push_block(lua_State *L, size_t size, bool has_body) {
 void req_push(lua_State *L, struct req_source *source) {
   struct request *request = &source->exchange->request;
   const struct match *match = &source->exchange->match;
+  const char *peer = exchange_peer(source->exchange);
   size_t size = sizeof(struct req) + match->param_count * sizeof(struct req_param) +
                 request->field_count * sizeof(struct request_field) + request->head.len +
-                extra_bytes(match, source->route);
+                extra_bytes(match, source->route, peer);
   struct req *req = push_block(L, size, request->body.len > 0);
   req->source = source;
   req->source_number = source->number;
@@ -125,7 +126,7 @@ void req_push(lua_State *L, struct req_source *source) {
   req->minor = request->minor;
   req->field_count = request->field_count;
   req->param_count = match->param_count;
-  fill(req, source);
+  fill(req, source, peer);
   if (request->body.len == 0) return;
   req->body = request->body.data; /* moved, not copied */
   req->body_len = request->body.len;
@@ -296,10 +297,7 @@ static void push_body(lua_State *L, struct req *req) {
 }
 
 static void push_remote_addr(lua_State *L, struct req *req) {
-  char peer[PEER_BYTES_MAX] = "";
-  const struct req_source *source = find_source(req);
-  if (source) exchange_peer(source->exchange, peer, sizeof peer);
-  lua_pushstring(L, peer);
+  push_range(L, req, req->peer);
 }
 
 static void push_id(lua_State *L, struct req *req) {
@@ -330,7 +328,7 @@ static const struct req_field_kind field_kinds[] = {
     {"scheme", push_scheme, false}, {"host", push_host, false},
     {"url", push_url, false},       {"params", push_params, true},
     {"query", push_query, true},    {"headers", push_headers, true},
-    {"body", push_body, true},      {"remote_addr", push_remote_addr, true},
+    {"body", push_body, true},      {"remote_addr", push_remote_addr, false},
     {"id", push_id, false},         {"route", push_route, false},
     {"tasks", push_tasks, true},
 };

@@ -51,7 +51,7 @@ static void log_failure(lua_State *L, const char *message, int error, const char
       log_text("task", name),
       log_integer("attempt", 1),
       log_text("request", request),
-      log_text("error", luaL_tolstring(L, error, NULL)),
+      log_text("error", error_push_text(L, error)),
       log_text("traceback", traceback ? traceback : ""),
   };
   log_write(worker->process->log, LOG_ERROR, message, fields, array_len(fields));

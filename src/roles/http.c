@@ -135,7 +135,7 @@ static void log_failed(lua_State *L, const struct run *run, const char *tracebac
       log_text("method", method_name(request->method)),
       log_bytes("target", target.data, target.len),
       log_text("request", id),
-      log_text("error", luaL_tolstring(L, 1, NULL)),
+      log_text("error", error_push_text(L, 1)),
       log_text("traceback", traceback ? traceback : ""),
   };
   log_write(run->service->worker->process->log, LOG_ERROR, "handler failed", fields,
@@ -219,6 +219,7 @@ void http_turn(struct worker *worker) {
   struct list *services = &state_of(worker)->services;
   for (struct list *link = services->next; link != services; link = link->next)
     hub_flush(&container_of(link, struct http_service, link)->hub);
+  http_begin(worker); /* room for pipelined requests may have let further ones in */
 }
 
 const struct worker_role http_role = {.name = "http",

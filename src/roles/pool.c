@@ -8,6 +8,7 @@
 #include "base/limits.h"
 #include "base/log.h"
 #include "base/settings.h"
+#include "core/error.h"
 #include "core/require.h"
 #include "core/snapshot.h"
 #include "core/transfer.h"
@@ -231,7 +232,7 @@ static int load_app(lua_State *L) {
 
 static int load_failed(lua_State *L) {
   struct runner *runner = runner_of(worker_of(L));
-  const char *text = luaL_tolstring(L, 1, NULL);
+  const char *text = error_push_text(L, 1);
   buffer_printf(&runner->load_problem, "the app did not load in a pool thread: %s", text);
   return 0;
 }

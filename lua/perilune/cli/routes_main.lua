@@ -29,7 +29,7 @@ end
 ---@return integer exit_code
 local function main(arguments)
   local rows = { head }
-  local service <close> = native.open(arguments.dir) -- marks are made on its pools
+  local _ <close> = native.open(arguments.dir) -- marks are made on its pools
   for _, route in ipairs(app_module.load_directory().routes) do
     rows[#rows + 1] = cells(route)
   end
