@@ -185,7 +185,7 @@ describe("a wrong result", function()
 
     it(("is an error that is no text, of a %s handler"):format(colour), function()
       ask(prefix .. "/wrong/error_table")
-      assert.is_truthy(logged(prefix .. "/wrong/error_table"):find "error=\"?table")
+      assert.is_truthy(logged(prefix .. "/wrong/error_table"):find "error=\"{ %w+ = ")
       ask(prefix .. "/wrong/error_nil")
       assert.is_truthy(logged(prefix .. "/wrong/error_nil"):find "error=nil")
     end)

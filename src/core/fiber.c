@@ -96,10 +96,11 @@ void fiber_start(struct fiber *fiber, int nargs) {
 
 /* ---- park and wake ---- */
 
-/* Raises the error that says which C function is in the way of a wait. */
+/* Raises the error that says which C function is in the way of a wait, if it is in this coroutine.
+ */
 static NO_RETURN void raise_cannot_wait(lua_State *L, const char *what) {
   lua_Debug debug;
-  for (int level = 1; lua_getstack(L, level, &debug); level++) {
+  for (int level = 1; !lua_isyieldable(L) && lua_getstack(L, level, &debug); level++) {
     lua_getinfo(L, "S", &debug);
     if (*debug.what != 'C') continue;
     const char *name = state_push_function_name(L, &debug);

@@ -11,6 +11,7 @@
 #include "core/worker.h"
 
 #include <lauxlib.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* Registry keys: modules being run (name -> struct loading); names of the app's modules. */
@@ -123,9 +124,7 @@ static int search_app(lua_State *L) {
       return 2;
     }
   }
-  const char *dir = snapshot_shown_dir(snapshot);
-  lua_pushfstring(L, "no file '%s/%s.lua'\n\tno file '%s/%s/init.lua'", dir, base, dir, base);
-  return 1;
+  return 0;
 }
 
 /* package.searchers: package.path, as text. Upvalue 1: package. */
@@ -147,25 +146,30 @@ static int search_path(lua_State *L) {
 
 /* ---- require ---- */
 
+static NO_RETURN void raise_not_found(lua_State *L, const char *name) {
+  const struct snapshot *snapshot = worker_of(L)->snapshot;
+  const char *base = luaL_gsub(L, name, ".", "/");
+  const char *dir = snapshot ? snapshot_shown_dir(snapshot) : ".";
+  luaL_error(L,
+             "module '%s' not found: there is no %s/%s.lua, no %s/%s/init.lua, and nothing of that "
+             "name in package.path and package.cpath",
+             name, dir, base, dir, base);
+  abort();
+}
+
 /* Leaves the loader's extra value at 3 and the loader at 4; raises when no searcher has it.
  * Upvalue 1: package. */
 static void find_loader(lua_State *L, const char *name) {
-  enum { SEARCHERS = 3, MISSING = 4 };
+  enum { SEARCHERS = 3, LOADER = 4 };
   lua_getfield(L, lua_upvalueindex(1), "searchers");
-  lua_pushliteral(L, "");
   for (lua_Integer i = 1;; i++) {
-    if (lua_rawgeti(L, SEARCHERS, i) == LUA_TNIL)
-      luaL_error(L, "module '%s' not found:%s", name, lua_tostring(L, MISSING));
+    if (lua_rawgeti(L, SEARCHERS, i) == LUA_TNIL) raise_not_found(L, name);
     lua_pushstring(L, name);
     lua_call(L, 1, 2);
-    if (lua_isfunction(L, -2)) break;
-    lua_pop(L, 1);
-    lua_pushfstring(L, "%s\n\t%s", lua_tostring(L, MISSING), luaL_optstring(L, -1, ""));
-    lua_replace(L, MISSING);
-    lua_settop(L, MISSING);
+    if (lua_isfunction(L, LOADER)) break;
+    lua_settop(L, SEARCHERS);
   }
   lua_replace(L, SEARCHERS);
-  lua_replace(L, MISSING);
 }
 
 /* Stack: name, loading at 2, loader data at 3; then the results or the error. */

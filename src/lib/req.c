@@ -217,9 +217,8 @@ static void push_url(lua_State *L, struct req *req) {
   if (req->query.len > 0) {
     lua_pushliteral(L, "?");
     push_range(L, req, req->query);
-    lua_concat(L, 2);
   }
-  lua_concat(L, 4);
+  lua_concat(L, req->query.len > 0 ? 5 : 3);
 }
 
 static void push_params(lua_State *L, struct req *req) {
