@@ -32,8 +32,7 @@ static void gives_the_handler_what_was_sent(void **state) {
   assert_slice(request_body(request), "xyz");
   assert_slice(request_field_value(request, request_find(request, (struct slice){"x-one", 5}, 0)),
                "1");
-  char peer[64];
-  exchange_peer(exchange, peer, sizeof peer);
+  const char *peer = exchange_peer(exchange);
   assert_string_equal(peer, "127.0.0.1");
   site_respond(site, 0, "done");
   client_expect(site, client, OK_HEAD("4") "done");
