@@ -32,10 +32,12 @@ static const char lua_dir_key = 0;
 /* ---- setting up the process ---- */
 
 static uv_err program_init(lua_State *L, struct program *program) {
-  program->process = (struct process){.settings = &program->settings,
-                                      .log = &program->log,
-                                      .watchdog = &program->watchdog,
-                                      .open_libs = libs_open};
+  program->process =
+      (struct process){.settings = &program->settings,
+                       .log = &program->log,
+                       .watchdog = &program->watchdog,
+                       .open_libs = libs_open,
+                       .app_settings = {program->app_settings.data, program->app_settings.len}};
   lua_rawgetp(L, LUA_REGISTRYINDEX, &lua_dir_key);
   program->process.lua_dir = lua_tostring(L, -1); /* the registry keeps it */
   lua_pop(L, 1);
@@ -50,6 +52,7 @@ static uv_err program_init(lua_State *L, struct program *program) {
 static void program_finish(struct program *program) {
   watchdog_stop(&program->watchdog);
   settings_finish(&program->settings);
+  buffer_finish(&program->app_settings);
 }
 
 /* Reads the table of arguments at 1 into a program owned by a userdata left on the stack. */
@@ -59,6 +62,9 @@ static struct program *push_program(lua_State *L) {
   settings_init(&program->settings);
   lua_getfield(L, 1, "settings");
   if (lua_istable(L, -1)) command_read_settings(L, -1, &program->settings);
+  lua_pop(L, 1);
+  if (lua_getfield(L, 1, "app_settings") == LUA_TTABLE)
+    transfer_encode(L, lua_gettop(L), 1, "setting", &program->app_settings);
   lua_pop(L, 1);
   uv_err error = program_init(L, program);
   if (error) luaL_error(L, "cannot start: %s", uv_strerror(error));

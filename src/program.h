@@ -5,6 +5,7 @@
 #ifndef PROGRAM_H
 #define PROGRAM_H
 
+#include "base/buffer.h"
 #include "base/log.h"
 #include "base/settings.h"
 #include "core/watchdog.h"
@@ -15,6 +16,7 @@ struct program {
   struct settings settings;
   struct log log;
   struct watchdog watchdog;
+  struct buffer app_settings; /* process.app_settings */
 };
 
 /* [owner] Runs the command line with the arguments behind the program's name; gives the exit

@@ -27,8 +27,10 @@ function app.new(options)
   check.options(options, app_options)
   check.field(options, "name", "string")
   check.field(options, "pools", "table")
-  local dir = native.directory()
-  return setmetatable({ name = options.name, pools = options.pools, dir = dir, routes = {} }, App)
+  return setmetatable({
+    name = options.name, pools = options.pools, dir = (native.directory()),
+    settings = native.settings(), routes = {},
+  }, App)
 end
 
 local function check_methods(list)

@@ -18,6 +18,7 @@ uv_err worker_init(struct worker *worker) {
   list_init(&worker->watched);
   uv_err error = uv_loop_init(&worker->loop);
   if (error) return error;
+  worker->loop.data = worker; /* what tells that there is one to close */
   timers_init(&worker->timers, &worker->loop);
   error = inbox_init(&worker->inbox, &worker->loop, worker);
   if (error) return error;
@@ -68,6 +69,7 @@ static void free_fibers(struct worker *worker) {
   }
   while ((link = list_pop(&worker->idle_fibers))) {
     struct fiber *fiber = container_of(link, struct fiber, link);
+    timer_stop(fiber->timers, &fiber->timer);
     free(fiber->traceback);
     free(fiber->trail);
     free(fiber->base.reason);
@@ -84,6 +86,7 @@ void worker_finish(struct worker *worker) {
   worker->L = NULL;
   inbox_finish(&worker->inbox);
   timers_finish(&worker->timers);
+  if (!worker->loop.data) return;
   uv_run(&worker->loop, UV_RUN_DEFAULT);
   uv_err error = uv_loop_close(&worker->loop);
   assert(error == 0);

@@ -5,6 +5,7 @@
 #ifndef CORE_WORKER_H
 #define CORE_WORKER_H
 
+#include "base/base.h"
 #include "base/list.h"
 #include "core/heartbeat.h"
 #include "core/inbox.h"
@@ -35,8 +36,9 @@ struct process {
   const struct settings *settings;
   struct log *log;
   struct watchdog *watchdog;
-  const char *lua_dir;     /* the framework's Lua files */
-  lua_CFunction open_libs; /* registers the modules in C; runs once in each new state */
+  const char *lua_dir;       /* the framework's Lua files */
+  struct slice app_settings; /* app.settings, as a transfer message; empty: none */
+  lua_CFunction open_libs;   /* registers the modules in C; runs once in each new state */
 };
 
 struct worker {

@@ -8,6 +8,7 @@
 #include "core/place.h"
 #include "core/require.h"
 #include "core/snapshot.h"
+#include "core/transfer.h"
 #include "core/worker.h"
 #include "http/response.h"
 #include "lib/options.h"
@@ -29,6 +30,14 @@ static int directory(lua_State *L) {
   lua_pushstring(L, snapshot_dir(snapshot));
   lua_pushstring(L, snapshot_shown_dir(snapshot));
   return 2;
+}
+
+/* settings() -> a fresh copy of app.settings: conf.lua's, with the environment over it */
+static int settings(lua_State *L) {
+  struct slice message = worker_of(L)->process->app_settings;
+  if (message.len > 0) return transfer_decode(L, message.data, message.len);
+  lua_newtable(L);
+  return 1;
 }
 
 /* mark(fn, pool | nil, name | nil, timeout | nil) -> the marked function */
@@ -100,6 +109,7 @@ static int check_header(lua_State *L) {
 int app_open(lua_State *L) {
   static const luaL_Reg functions[] = {{"load_file", load_file},
                                        {"directory", directory},
+                                       {"settings", settings},
                                        {"mark", mark},
                                        {"marked", marked},
                                        {"class", class},

@@ -1,0 +1,61 @@
+-- readme_spec.lua - README.md is true: commands first, settings as in --help, code as in the apps.
+--
+-- A code block in the tour that is marked as Lua and stands in an app is looked for there line by
+-- line; the blocks that show a single call are listed here.
+
+local program = require "spec.support.program"
+local settings_table = require "spec.support.settings_table"
+
+local function read(path)
+  local file = assert(io.open(program.root() .. "/" .. path, "rb"))
+  local text = file:read "a"
+  file:close()
+  return text
+end
+
+--- Lines of the Lua blocks that have no counterpart in an app.
+local shown_only = {
+  "pcall(async.timeout", "err.kind", "async.gather(", "test.client()", "client:get", "assert.same",
+}
+
+local function is_shown_only(line)
+  for _, part in ipairs(shown_only) do
+    if line:find(part, 1, true) then return true end
+  end
+  return false
+end
+
+describe("README.md", function()
+  local readme = read "README.md"
+
+  it("begins with the two commands", function()
+    local first = readme:match "^# Perilune\n\n(.-)\n\n"
+    assert.equal("    ./perilune serve apps/hello\n    ./perilune test", first)
+  end)
+
+  it("has the settings of --help", function()
+    local made = settings_table.make(program.run({ "serve", "--help" }).out)
+    assert.is_truthy(made:find("--max-body", 1, true))
+    if os.getenv "PERILUNE_WRITE_README" then
+      local file = assert(io.open(program.root() .. "/README.md", "wb"))
+      file:write(settings_table.replace(readme, made))
+      file:close()
+    else
+      assert.equal(made, settings_table.read(readme))
+    end
+  end)
+
+  it("shows the code of apps/hello", function()
+    local app = read "apps/hello/app.lua"
+    local count = 0
+    for block in readme:gmatch "```lua\n(.-)```" do
+      for line in block:gmatch "[^\n]+" do
+        if not is_shown_only(line) then
+          assert.is_truthy(app:find(line, 1, true), "not in apps/hello/app.lua: " .. line)
+          count = count + 1
+        end
+      end
+    end
+    assert.is_true(count > 15)
+  end)
+end)
