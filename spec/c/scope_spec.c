@@ -113,6 +113,7 @@ static void keeps_the_outside_from_reaching_inside_a_shield(void **state) {
   scope_pop(&shield);
   assert_true(fiber->cancelled);
   assert_ptr_equal(scope_find_cancelled(fiber), &outer);
+  scope_pop(&outer);
 }
 
 /* ---- deadlines ---- */
@@ -155,6 +156,7 @@ static void has_computing_code_interrupted_in_real_time(void **state) {
   scope_cancel(&manual, NULL); /* a grace is real time too */
   assert_in_range(fiber->interrupt_ns, before + INTERRUPT_GRACE_MS * NS_PER_MS,
                   uv_hrtime() + INTERRUPT_GRACE_MS * NS_PER_MS);
+  scope_pop(&manual);
 }
 
 /* ---- detached scopes ---- */
@@ -271,6 +273,32 @@ static void insists_when_the_grace_is_over_until_the_scope_ends(void **state) {
   assert_null(fiber->interrupted);
 }
 
+/* The inner one uses its grace when the outer one is interrupted too: the order of interruption is
+ * not that of nesting, and each may end or be interrupted again first. */
+static void forgets_scopes_in_any_order(void **state) {
+  struct fiber *fiber = new_fiber(*state);
+  for (int again = 0; again < 2; again++) {
+    struct scope outer = {0}, inner = {0};
+    scope_push(fiber, &outer, 0, false);
+    scope_push(fiber, &inner, 0, false);
+    inner.interrupt_ns = 10;
+    assert_ptr_equal(scope_interrupt(fiber, 10), &inner);
+    outer.interrupt_ns = 10;
+    assert_ptr_equal(scope_interrupt(fiber, 10), &outer);
+    if (again) {
+      inner.interrupt_ns = 10;
+      assert_ptr_equal(scope_interrupt(fiber, 10), &inner);
+      assert_true(fiber->insist);
+    }
+    scope_pop(&inner);
+    assert_ptr_equal(fiber->interrupted, &outer);
+    assert_false(fiber->insist);
+    scope_pop(&outer);
+    assert_null(fiber->interrupted);
+    assert_int_equal(fiber->interrupted_at, 0);
+  }
+}
+
 /* ---- waiting inside scopes ---- */
 
 static void raises_inside_and_not_outside(void **state) {
@@ -374,6 +402,7 @@ int main(void) {
       fixture_test(takes_an_interruption_along_when_detached),
       fixture_test(interrupts_the_innermost_that_is_due),
       fixture_test(insists_when_the_grace_is_over_until_the_scope_ends),
+      fixture_test(forgets_scopes_in_any_order),
       fixture_test(raises_inside_and_not_outside),
       fixture_test(is_shielded_while_it_waits),
       fixture_test(wakes_what_waits_when_time_is_over),

@@ -1,4 +1,4 @@
--- settings_table.lua - the table of settings in README.md, made from what `serve --help` is made of.
+-- settings_table.lua - the table of settings in README.md, made from the text of `serve --help`.
 --
 -- spec/readme_spec.lua compares README.md with it, so that the two cannot differ; with
 -- PERILUNE_WRITE_README=1 in the environment it writes the table instead.

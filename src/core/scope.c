@@ -57,16 +57,29 @@ void scope_push(struct fiber *fiber, struct scope *scope, uint64_t deadline_ns, 
   if (deadline_ns || shield) refresh(fiber);
 }
 
+/* Takes a scope out of the fiber's chain of interrupted ones, which has the last interrupted first,
+ * not the innermost; gives whether it was there. */
+static bool leave_interrupted(struct fiber *fiber, struct scope *scope) {
+  struct scope **link = &fiber->interrupted;
+  unsigned *at = &fiber->interrupted_at;
+  while (*link && *link != scope) {
+    at = &(*link)->interrupted_at_before;
+    link = &(*link)->interrupted_before;
+  }
+  if (!*link) return false;
+  if (link == &fiber->interrupted) fiber->insist = false;
+  *link = scope->interrupted_before;
+  *at = scope->interrupted_at_before;
+  return true;
+}
+
 /* Ends one scope that is on no stack any more. */
 static void finish(struct scope *scope) {
-  struct fiber *fiber = scope->fiber;
   if (timer_is_started(&scope->timer)) timer_stop(scope->timers, &scope->timer);
   free(scope->reason);
   scope->reason = NULL;
+  if (scope->fiber) leave_interrupted(scope->fiber, scope);
   scope->fiber = NULL;
-  if (!fiber || fiber->interrupted != scope) return;
-  fiber->interrupted = scope->interrupted_before;
-  fiber->interrupted_at = scope->interrupted_at_before;
 }
 
 void scope_pop(struct scope *scope) {
@@ -118,15 +131,12 @@ struct scope *scope_interrupt(struct fiber *fiber, uint64_t now_ns) {
   struct scope *scope = find_due(fiber, now_ns);
   if (!scope) return NULL;
   if (scope->cause == SCOPE_OPEN) scope->cause = SCOPE_TIMEOUT;
-  if (fiber->interrupted == scope) {
-    fiber->insist = true; /* its grace is over: interrupted at every step from here on */
-  } else {
-    scope->interrupted_before = fiber->interrupted;
-    scope->interrupted_at_before = fiber->interrupted_at;
-    fiber->interrupted = scope;
-    scope->interrupt_ns = grace_end();
-    fiber->insist = false;
-  }
+  /* its grace is over when it was interrupted before: from here on it is at every step */
+  fiber->insist = leave_interrupted(fiber, scope);
+  if (!fiber->insist) scope->interrupt_ns = grace_end();
+  scope->interrupted_before = fiber->interrupted;
+  scope->interrupted_at_before = fiber->interrupted_at;
+  fiber->interrupted = scope;
   fiber->interrupted_at = ++fiber->interrupts;
   refresh(fiber);
   return scope;
@@ -136,6 +146,7 @@ struct scope *scope_detach(struct fiber *fiber, const lua_State *co) {
   struct scope *innermost = fiber->scope, *last = NULL;
   while (fiber->scope->co == co) {
     last = fiber->scope;
+    leave_interrupted(fiber, last);
     last->fiber = NULL;
     fiber->scope = last->outer;
   }

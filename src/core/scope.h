@@ -28,7 +28,7 @@ struct scope {
   struct timers *timers;
   struct timer timer;
 
-  /* What the fiber's fields were when this scope was interrupted; given back when it is popped. */
+  /* What the fiber's fields were when this scope was interrupted; given back when it leaves. */
   struct scope *interrupted_before;
   unsigned interrupted_at_before;
 };
