@@ -213,7 +213,7 @@ static void cannot_wait_outside_of_a_fiber_or_below_c(void **state) {
   assert_non_null(strstr(lua_tostring(L, -1), "async.sleep cannot wait outside of a task"));
   lua_pop(L, 1);
   expect_chunk(fixture,
-               "fails('misuse', \"async.sleep cannot wait inside 'sort'\", function()\n"
+               "fails('misuse', \"async.sleep cannot wait inside 'table.sort'\", function()\n"
                "  table.sort({1, 2, 3}, function() sleep(0) end) end)\n"
                "fails('misuse', \"cannot wait here: a closer\", function()\n"
                "  string.gsub('a', 'a', function() coroutine.wrap(function() sleep(0) end)() end)\n"

@@ -20,16 +20,21 @@ function site.open(name)
   return test.client(site.dir(name))
 end
 
---- A server process with an app.
----@param name string
+--- A server process with the app in a directory.
+---@param directory string absolute
 ---@param arguments? string[] of `perilune serve`
-function site.start(name, arguments)
-  local self = server.start(site.dir(name), arguments)
+function site.start_at(directory, arguments)
+  local self = server.start(directory, arguments)
   self.url = ("http://127.0.0.1:%d"):format(self.port)
   for _, method in ipairs { "get", "post" } do
     self[method] = function(_, path, options) return http[method](self.url .. path, options) end
   end
   return self
+end
+
+--- A server process with an app of spec/apps.
+function site.start(name, arguments)
+  return site.start_at(site.dir(name), arguments)
 end
 
 --- What a handler's JSON says.

@@ -83,7 +83,7 @@
 /* Memory that a worker keeps for later instead of freeing it: connections, exchanges with their
  * head, body and response buffers up to a size, and output buffers up to a size. */
 #define SPARE_CONNECTIONS_MAX   256
-#define SPARE_EXCHANGES_MAX     512
+#define SPARE_EXCHANGES_MAX     2048
 #define SPARE_REQUEST_BYTES_MAX (8 * 1024)
 #define SPARE_OUTPUTS_MAX       128
 #define SPARE_OUTPUT_BYTES_MAX  (64 * 1024)

@@ -90,12 +90,20 @@ static lua_State *check_coroutine(lua_State *L) {
   return co;
 }
 
+/* The name of the task whose wait is in `co`; "?" when it has none, or waits further inside. */
+static const char *waiting_task(lua_State *co) {
+  const struct list *fibers = &worker_of(co)->fibers;
+  for (const struct list *link = fibers->next; link != fibers; link = link->next) {
+    const struct fiber *fiber = container_of(link, const struct fiber, live);
+    if ((fiber->parked_co == co || fiber->co == co) && fiber->name) return fiber->name;
+  }
+  return "?";
+}
+
 /* Pushes why `co` cannot be resumed and gives false, or true. */
 static bool may_resume(lua_State *L, lua_State *co, int nargs) {
   if (state_is_waiting(co)) {
-    const struct fiber *fiber = fiber_running(L);
-    lua_pushfstring(L, "cannot resume a coroutine that is waiting in task %s",
-                    fiber && fiber->name ? fiber->name : "?");
+    lua_pushfstring(L, "cannot resume a coroutine that is waiting in task %s", waiting_task(co));
     return false;
   }
   const char *status = status_of(L, co);

@@ -127,6 +127,7 @@ struct ticket fiber_ticket(struct fiber *fiber) {
 lua_nret fiber_park(lua_State *L, struct fiber *fiber, const char *waits_for, lua_KContext context,
                     lua_KFunction k) {
   assert(fiber == fiber_running(L));
+  state_set_waiting(fiber->co, true); /* coroutine.running() may have given it to Lua */
   fiber->parked_co = L;
   fiber->waits_for = waits_for;
   fiber->woken_cancelled = fiber->cancelled;
@@ -251,6 +252,7 @@ void fiber_resume(struct fiber *fiber) {
   struct worker *worker = fiber->worker;
   struct heartbeat *heartbeat = &worker->heartbeat;
   assert(fiber->state == FIBER_READY && !worker->running);
+  state_set_waiting(fiber->co, false);
   fiber->state = FIBER_RUNNING;
   fiber->waits_for = NULL;
   worker->running = fiber;
@@ -268,6 +270,13 @@ void fiber_resume(struct fiber *fiber) {
   if (fiber->state == FIBER_PARKED || fiber->state == FIBER_READY) return;
   if (status > LUA_YIELD && fiber->ended && fiber->state != FIBER_ENDED) fiber->ended(fiber);
   retire(fiber, status);
+}
+
+void fiber_resume_first(struct fiber *fiber) {
+  struct list *ready = &fiber->worker->ready;
+  if (ready->next != &fiber->link || ready->prev != &fiber->link) return;
+  list_remove(&fiber->link);
+  fiber_resume(fiber);
 }
 
 int fiber_resume_nested(lua_State *L, lua_State *co, int nargs, int *nresults) {

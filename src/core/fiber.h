@@ -137,6 +137,10 @@ void fiber_push_traceback(lua_State *L, int index, int level);
 /* [owner] Resumes a ready fiber: the scheduler's own door. */
 void fiber_resume(struct fiber *fiber);
 
+/* [owner] Resumes a fiber that was just started when it is the only one that is ready: its turn has
+ * come anyway, and the next fiber finds its memory in the cache. In the worker's turn only. */
+void fiber_resume_first(struct fiber *fiber);
+
 /* [owner] Resumes an app's coroutine from inside a fiber, or outside any: coroutine.c's door. As
  * lua_resume. */
 int fiber_resume_nested(lua_State *L, lua_State *co, int nargs, int *nresults);

@@ -17,6 +17,7 @@
 #include <lualib.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <string.h>
 
 enum { WORD_WAITING = 1, WORD_FAILED = 2, WORD_FLAGS = 3 };
 
@@ -72,10 +73,38 @@ static void *allocate(void *context, void *block, size_t old_size, size_t new_si
   return grown;
 }
 
+/* Pushes 'module.name' of the function at `function`, or gives false: it is in no loaded module. */
+static bool push_module_name(lua_State *L, int function) {
+  luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
+  int loaded = lua_gettop(L);
+  for (lua_pushnil(L); lua_next(L, loaded); lua_pop(L, 1)) {
+    if (lua_type(L, -2) != LUA_TSTRING || !lua_istable(L, -1)) continue;
+    for (lua_pushnil(L); lua_next(L, -2); lua_pop(L, 1)) {
+      if (!lua_rawequal(L, -1, function) || lua_type(L, -2) != LUA_TSTRING) continue;
+      const char *module = lua_tostring(L, -4), *name = lua_tostring(L, -2);
+      bool is_global = strcmp(module, LUA_GNAME) == 0;
+      lua_pushfstring(L, is_global ? "'%s%s'" : "'%s.%s'", is_global ? "" : module, name);
+      lua_replace(L, loaded);
+      lua_settop(L, loaded);
+      return true;
+    }
+  }
+  lua_settop(L, loaded - 1);
+  return false;
+}
+
 const char *state_push_function_name(lua_State *L, lua_Debug *debug) {
-  lua_getinfo(L, "n", debug);
-  if (debug->name) return lua_pushfstring(L, "'%s'", debug->name);
-  return lua_pushliteral(L, "a C function");
+  luaL_checkstack(L, 8, "function name");
+  lua_getinfo(L, "nf", debug);
+  int function = lua_gettop(L);
+  if (!push_module_name(L, function)) {
+    if (debug->name)
+      lua_pushfstring(L, "'%s'", debug->name);
+    else
+      lua_pushliteral(L, "a C function");
+  }
+  lua_replace(L, function);
+  return lua_tostring(L, -1);
 }
 
 static int open_state(lua_State *L) {

@@ -208,6 +208,7 @@ static void start(struct run *run) {
   fiber->name = run->source.route;
   fiber->request = run->source.id;
   fiber_start(fiber, 0);
+  fiber_resume_first(fiber);
 }
 
 void http_begin(struct worker *worker) {
@@ -215,11 +216,19 @@ void http_begin(struct worker *worker) {
   while ((link = list_pop(&state_of(worker)->arrived))) start(container_of(link, struct run, link));
 }
 
-void http_turn(struct worker *worker) {
+static void flush(struct worker *worker) {
   struct list *services = &state_of(worker)->services;
   for (struct list *link = services->next; link != services; link = link->next)
     hub_flush(&container_of(link, struct http_service, link)->hub);
-  http_begin(worker); /* room for pipelined requests may have let further ones in */
+}
+
+/* Writing makes room for further pipelined requests, which are handled at once. */
+void http_turn(struct worker *worker) {
+  flush(worker);
+  while (!list_is_empty(&state_of(worker)->arrived)) {
+    http_begin(worker);
+    flush(worker);
+  }
 }
 
 const struct worker_role http_role = {.name = "http",

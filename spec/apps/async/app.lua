@@ -1,0 +1,22 @@
+-- app.lua - runs the cases of waits.lua and coroutines.lua in the pool, and in a plain handler.
+--
+-- /blocking/MODULE/NAME and /plain/MODULE/NAME answer 200 when the case went well, else 500 with
+-- what it said.
+
+local perilune = require "perilune"
+
+local app = perilune.app { name = "async" }
+
+local modules = { waits = require "waits", coroutines = require "coroutines" }
+
+local function run_case(req)
+  local case = modules[req.params.module][req.params.name]
+  local ok, err = xpcall(case, debug.traceback)
+  if not ok then return 500, tostring(err) end
+  return "went well"
+end
+
+app:get("/plain/{module}/{name}", run_case)
+app:get("/blocking/{module}/{name}", perilune.blocking(run_case))
+
+return app
