@@ -229,7 +229,7 @@ static void takes_an_interruption_along_when_detached(void **state) {
 
 /* ---- interruptions, as the hook asks for them ---- */
 
-static void interrupts_the_innermost_that_is_due(void **state) {
+static void interrupts_the_outermost_that_is_due(void **state) {
   struct fiber *fiber = new_fiber(*state);
   struct scope a = {0}, b = {0}, shield = {0};
   assert_null(scope_interrupt(fiber, UINT64_MAX - 1));
@@ -238,12 +238,12 @@ static void interrupts_the_innermost_that_is_due(void **state) {
   a.interrupt_ns = 10;
   b.interrupt_ns = 20;
   assert_null(scope_interrupt(fiber, 9));
-  assert_ptr_equal(scope_interrupt(fiber, 15), &a);
+  assert_ptr_equal(scope_interrupt(fiber, 25), &a); /* b is due as well */
   assert_int_equal(a.cause, SCOPE_TIMEOUT);
   assert_true(a.interrupt_ns > 15); /* its grace */
   assert_ptr_equal(fiber->interrupted, &a);
   assert_int_equal(fiber->interrupted_at, 1);
-  assert_null(scope_interrupt(fiber, 15));
+  assert_null(scope_interrupt(fiber, 19));
   assert_ptr_equal(scope_interrupt(fiber, 20), &b);
   assert_ptr_equal(fiber->interrupted, &b);
   scope_pop(&b);
@@ -400,7 +400,7 @@ int main(void) {
       fixture_test(takes_off_what_a_coroutine_has_opened),
       fixture_test(may_be_popped_while_detached),
       fixture_test(takes_an_interruption_along_when_detached),
-      fixture_test(interrupts_the_innermost_that_is_due),
+      fixture_test(interrupts_the_outermost_that_is_due),
       fixture_test(insists_when_the_grace_is_over_until_the_scope_ends),
       fixture_test(forgets_scopes_in_any_order),
       fixture_test(raises_inside_and_not_outside),

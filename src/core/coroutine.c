@@ -273,7 +273,7 @@ static int close_coroutine(lua_State *L) {
     lua_pushboolean(L, 1);
     return 1;
   }
-  if (lua_resetthread(co) == LUA_OK) {
+  if (fiber_close_nested(L, co) == LUA_OK) {
     lua_pushboolean(L, 1);
     return 1;
   }
@@ -309,10 +309,26 @@ static int handled_ended(lua_State *L, int status, lua_KContext before) {
   return protected_ended(L, status, before);
 }
 
+/* The message handler of xpcall. Upvalues: the app's handler, the interruptions before the call. An
+ * interruption is none of its business, and could not end it: hooks are off until it is raised. */
+static int handle_error(lua_State *L) {
+  const struct fiber *fiber = fiber_running(L);
+  unsigned before = (unsigned)lua_tointeger(L, lua_upvalueindex(2));
+  if (fiber && fiber->interrupted && fiber->interrupted_at > before) return 1;
+  lua_pushvalue(L, lua_upvalueindex(1));
+  lua_insert(L, 1);
+  lua_call(L, 1, 1);
+  return 1;
+}
+
 static int protected_call_handled(lua_State *L) {
   int nargs = lua_gettop(L) - 2;
   luaL_checktype(L, 2, LUA_TFUNCTION);
   lua_KContext before = interrupts_so_far(L);
+  lua_pushvalue(L, 2);
+  lua_pushinteger(L, (lua_Integer)before);
+  lua_pushcclosure(L, handle_error, 2);
+  lua_replace(L, 2);
   lua_pushboolean(L, 1);
   lua_pushvalue(L, 1);
   lua_rotate(L, 3, 2); /* function, handler, true, function, arguments */

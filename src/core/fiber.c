@@ -291,6 +291,15 @@ int fiber_resume_nested(lua_State *L, lua_State *co, int nargs, int *nresults) {
   return status;
 }
 
+int fiber_close_nested(lua_State *L, lua_State *co) {
+  struct worker *worker = worker_of(L);
+  lua_State *before = worker->heartbeat.executing;
+  worker->heartbeat.executing = co;
+  int status = lua_resetthread(co);
+  worker->heartbeat.executing = before;
+  return status;
+}
+
 /* ---- the body of every fiber ---- */
 
 static int run_body(lua_State *L);

@@ -145,6 +145,9 @@ void fiber_resume_first(struct fiber *fiber);
  * lua_resume. */
 int fiber_resume_nested(lua_State *L, lua_State *co, int nargs, int *nresults);
 
+/* [owner] Runs the closers of a suspended app's coroutine: as lua_resetthread. */
+int fiber_close_nested(lua_State *L, lua_State *co);
+
 /* [owner] Tells the watchdog from when on the running code is to be interrupted. */
 void fiber_publish(struct fiber *fiber);
 

@@ -26,10 +26,12 @@ static void hook(lua_State *L, lua_Debug *debug);
 
 void interrupt_set_hook(struct worker *worker, lua_State *L) {
   lua_Hook before = lua_gethook(L);
-  if (before == hook) return;
-  worker->hook = before;
-  worker->hook_mask = lua_gethookmask(L);
-  worker->hook_count = lua_gethookcount(L);
+  if (before != hook) {
+    worker->hook = before;
+    worker->hook_mask = lua_gethookmask(L);
+    worker->hook_count = lua_gethookcount(L);
+  }
+  /* also when it is ours: the signal may have come while it was being taken away */
   lua_sethook(L, hook, LUA_MASKCALL | LUA_MASKCOUNT, 1);
 }
 
@@ -112,13 +114,14 @@ void interrupt_signal(struct worker *worker) {
 
 /* ---- the hook ---- */
 
+/* Reaches through shields: nothing of the fiber is to go on. */
 static NO_RETURN void raise_killed(lua_State *L, struct fiber *fiber) {
+  static const char reason[] = "it held its event loop longer than --stall-kill allows";
+  for (struct scope *scope = fiber->scope; scope; scope = scope->outer) scope->shield = false;
+  scope_cancel(&fiber->base, reason);
   fiber->base.interrupt_ns = 0;
-  fiber->base.cause = SCOPE_CANCELLED;
-  struct scope *scope = scope_interrupt(fiber, uv_hrtime());
-  assert(scope);
-  (void)scope;
-  error_raise(L, "stall", "interrupted: it held its event loop longer than --stall-kill allows");
+  scope_interrupt(fiber, uv_hrtime());
+  error_raise(L, "stall", "interrupted: %s", reason);
 }
 
 /* Takes over a cancellation that another thread asked for. */

@@ -28,27 +28,23 @@ enum { PATH_BYTES_MAX = 1024 };
 
 /* ---- text only ---- */
 
-/* Upvalue 1: Lua's own load. */
+/* Upvalues: Lua's own load or loadfile, and which of its arguments is the mode. */
 static int load_text(lua_State *L) {
-  int nargs = lua_gettop(L);
-  if (nargs < 3) lua_settop(L, 3);
+  int mode = (int)lua_tointeger(L, lua_upvalueindex(2));
+  if (lua_gettop(L) < mode) lua_settop(L, mode);
   lua_pushliteral(L, "t");
-  lua_replace(L, 3);
+  lua_replace(L, mode);
   lua_pushvalue(L, lua_upvalueindex(1));
   lua_insert(L, 1);
   lua_call(L, lua_gettop(L) - 1, LUA_MULTRET);
   return lua_gettop(L);
 }
 
-/* Upvalue 1: Lua's own loadfile. */
-static int load_text_file(lua_State *L) {
-  if (lua_gettop(L) < 2) lua_settop(L, 2);
-  lua_pushliteral(L, "t");
-  lua_replace(L, 2);
-  lua_pushvalue(L, lua_upvalueindex(1));
-  lua_insert(L, 1);
-  lua_call(L, lua_gettop(L) - 1, LUA_MULTRET);
-  return lua_gettop(L);
+static void replace_loader(lua_State *L, const char *name, lua_Integer mode) {
+  lua_getglobal(L, name);
+  lua_pushinteger(L, mode);
+  lua_pushcclosure(L, load_text, 2);
+  lua_setglobal(L, name);
 }
 
 static int file_done(lua_State *L, int status, lua_KContext context) {
@@ -258,12 +254,8 @@ void require_open(lua_State *L) {
   lua_rawsetp(L, LUA_REGISTRYINDEX, &loading_key);
   lua_newtable(L);
   lua_rawsetp(L, LUA_REGISTRYINDEX, &app_modules_key);
-  lua_getglobal(L, "load");
-  lua_pushcclosure(L, load_text, 1);
-  lua_setglobal(L, "load");
-  lua_getglobal(L, "loadfile");
-  lua_pushcclosure(L, load_text_file, 1);
-  lua_setglobal(L, "loadfile");
+  replace_loader(L, "load", 3);
+  replace_loader(L, "loadfile", 2);
   lua_register(L, "dofile", do_file);
 
   lua_getglobal(L, "package");

@@ -119,12 +119,14 @@ struct scope *scope_find_cancelled(struct fiber *fiber) {
   return NULL;
 }
 
+/* The outermost: inner ones end with it, while a loop could always open another inner one. */
 static struct scope *find_due(struct fiber *fiber, uint64_t now_ns) {
+  struct scope *due = NULL;
   for (struct scope *scope = fiber->scope; scope; scope = scope->outer) {
-    if (scope->interrupt_ns <= now_ns) return scope;
+    if (scope->interrupt_ns <= now_ns) due = scope;
     if (scope->shield) break;
   }
-  return NULL;
+  return due;
 }
 
 struct scope *scope_interrupt(struct fiber *fiber, uint64_t now_ns) {

@@ -49,7 +49,7 @@ bool scope_is_expired(const struct scope *scope);
 /* [owner] The innermost cancelled scope that reaches the fiber's running code, or NULL. */
 struct scope *scope_find_cancelled(struct fiber *fiber);
 
-/* [owner] Marks the innermost scope whose time to be interrupted has come as interrupted; gives
+/* [owner] Marks the outermost scope whose time to be interrupted has come as interrupted; gives
  * NULL when there is none. */
 struct scope *scope_interrupt(struct fiber *fiber, uint64_t now_ns);
 

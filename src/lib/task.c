@@ -9,6 +9,7 @@
 #include "core/class.h"
 #include "core/error.h"
 #include "core/fiber.h"
+#include "core/transfer.h"
 #include "core/worker.h"
 #include "lib/function_name.h"
 #include "lib/req.h"
@@ -326,6 +327,27 @@ static int describe(lua_State *L) {
   return 1;
 }
 
+/* ---- crossing to another state: a table of what is known of the task ---- */
+
+static bool encode_task(lua_State *L, int index, struct buffer *out) {
+  static const char *const names[] = {"id",        "name", "status",  "error",
+                                      "traceback", "args", "results", "late"};
+  lua_createtable(L, 0, array_len(names));
+  for (size_t i = 0; i < array_len(names); i++) {
+    lua_getfield(L, index, names[i]);
+    lua_setfield(L, -2, names[i]);
+  }
+  transfer_encode(L, lua_gettop(L), 1, "task", out);
+  lua_pop(L, 1);
+  return true;
+}
+
+static void decode_task(lua_State *L, const char *data, size_t len) {
+  transfer_decode(L, data, len);
+}
+
+static const struct transfer_kind task_kind = {CLASS_TASK, encode_task, decode_task};
+
 void task_open(lua_State *L) {
   static const luaL_Reg functions[] = {{"wait", wait_for_task},
                                        {"cancel", cancel_task},
@@ -335,4 +357,5 @@ void task_open(lua_State *L) {
   luaL_newlib(L, functions);
   class_register(L, CLASS_TASK);
   lua_pop(L, 1);
+  transfer_register(L, &task_kind);
 }

@@ -193,21 +193,26 @@ static void next_call(struct runner *runner) {
     timer_start(timers, &runner->idle_timer, uv_hrtime() + POOL_IDLE_MS * NS_PER_MS, end_idle);
 }
 
-/* At the end of each turn: a call is over when its fiber and all that it spawned have ended. */
+/* At the end of each turn: a call is over when its fiber and all that it spawned have ended. One
+ * that ends without a fiber is over at once, since nothing would wake the loop for it. */
 static void turn(struct worker *worker) {
   struct runner *runner = runner_of(worker);
-  if (runner->ended && runner->started) {
-    if (list_is_empty(&worker->fibers))
+  for (;;) {
+    if (runner->ended && runner->started) {
+      if (!list_is_empty(&worker->fibers)) {
+        worker_cancel_all(worker, "the blocking function that started it has ended");
+        return;
+      }
       next_call(runner);
-    else
-      worker_cancel_all(worker, "the blocking function that started it has ended");
-  }
-  if (runner->call && !runner->started) {
+    }
+    if (!runner->call || runner->started) return;
     timer_stop(&worker->timers, &runner->idle_timer);
     if (runner->loaded)
       start_call(runner);
     else if (runner->load_problem.len > 0)
       fail_call(runner);
+    else
+      return; /* the app is being loaded */
   }
 }
 

@@ -4,4 +4,6 @@
 
 local perilune = require "perilune"
 
-return perilune.blocking(function() return "late" end)
+local late = perilune.blocking(function() return "late" end)
+
+return late

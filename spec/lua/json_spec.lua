@@ -1,0 +1,114 @@
+-- json_spec.lua - perilune.json as Lua code sees it.
+--
+-- encode, decode, null and array, the round trip between them, and errors that name the path or the
+-- place. What the C functions do byte by byte is json_spec.c's.
+
+local json = require "perilune.json"
+local perilune = require "perilune"
+
+local function fails(said, fn, ...)
+  local ok, err = pcall(fn, ...)
+  assert.is_false(ok)
+  assert.equal("json", err.kind)
+  assert.is_truthy(tostring(err):find(said, 1, true), tostring(err))
+end
+
+describe("json.encode", function()
+  it("writes every kind of value", function()
+    local cases = {
+      { "null", perilune.null }, { "true", true }, { "false", false }, { "0", 0 }, { "-7", -7 },
+      { "9223372036854775807", math.maxinteger }, { "-9223372036854775808", math.mininteger },
+      { "5.0", 5.0 }, { "0.1", 0.1 }, { "-0.0", -0.0 }, { '"text"', "text" }, { '""', "" },
+      { '"ä€😀"', "ä€😀" }, { "{}", {} }, { "[1,2,3]", { 1, 2, 3 } }, { '{"a":1}', { a = 1 } },
+      { "[]", json.array {} }, { '[{"a":[null]}]', { { a = { json.null } } } },
+    }
+    for _, case in ipairs(cases) do assert.equal(case[1], json.encode(case[2])) end
+  end)
+
+  it("escapes what JSON must", function()
+    local text = "\"\\\b\f\n\r\t\0\31/\127"
+    assert.equal([["\"\\\b\f\n\r\t\u0000\u001f/]] .. "\127\"", json.encode(text))
+  end)
+
+  it("keeps floats apart from integers, and exact", function()
+    for _, x in ipairs { 1e15, 1e16, 1e300, 5e-324, 2^53, 1 / 3, 123456.789, -1.5e-7 } do
+      local back = json.decode(json.encode(x))
+      assert.equal(x, back)
+      assert.equal("float", math.type(back))
+    end
+  end)
+
+  it("refuses what has no JSON form, with the path", function()
+    fails("nil has no JSON form", json.encode, nil)
+    fails("value.a[2].b", json.encode, { a = { 1, { b = print } } })
+    fails("value[1]: the string is not valid UTF-8", json.encode, { "\xC0\x80" })
+    fails("a table with both strings and numbers", json.encode, { 1, a = 2 })
+    fails("value[1]", json.encode, { 0 / 0 })
+    fails("value.x", json.encode, { x = math.huge })
+    fails("cannot encode value", json.encode, { 1, nil, 3 })
+    fails("cannot encode value", json.encode, { [1.5] = 1 })
+    fails("value.ring", json.encode, (function()
+      local t = {}
+      t.ring = t
+      return t
+    end)())
+  end)
+end)
+
+describe("json.decode", function()
+  it("reads every kind of value", function()
+    assert.same({ a = { 1, 2.5, "x", true, false, {} } },
+      json.decode ' { "a" : [ 1 , 2.5 , "x" , true , false , { } ] } ')
+    assert.equal("integer", math.type(json.decode "9007199254740993"))
+    assert.equal(9007199254740993, json.decode "9007199254740993")
+    assert.equal("float", math.type(json.decode "1.0"))
+    assert.equal("float", math.type(json.decode "1e2"))
+    assert.equal("aäb😀\0", json.decode [["a\u00e4b\ud83d\ude00\u0000"]])
+  end)
+
+  it("leaves null out of objects, or keeps it when asked to", function()
+    assert.same({ b = 1 }, json.decode '{"a":null,"b":1}')
+    local kept = json.decode('{"a":null,"b":[null]}', { null = true })
+    assert.equal(json.null, kept.a)
+    assert.equal(perilune.null, kept.b[1])
+    assert.equal("null", tostring(json.null))
+    assert.equal(perilune.null, json.null)
+  end)
+
+  it("marks arrays, so that they are written again as such", function()
+    for _, text in ipairs { "[]", "[[]]", '{"a":[]}', "{}", "[{}]", "[1,[2,[]]]" } do
+      assert.equal(text, json.encode(json.decode(text)))
+    end
+  end)
+
+  it("says what is wrong, and where", function()
+    fails("line 2", json.decode, '{"a": 1,\n "b": }')
+    fails("more text behind the value", json.decode, "1 2")
+    fails("UTF-8", json.decode, '"\xFF"')
+    fails("leading zero", json.decode, "01")
+    for _, text in ipairs { "", " ", "[1,]", '{"a":1,}', "nul", "NaN", "Infinity", "'x'", '"\n"',
+      "// x", "[1", '"\\x"', '"\\ud800"', "1.", ".5", "+1", "1e999", "\xEF\xBB\xBF{}" } do
+      fails("", json.decode, text)
+    end
+    fails("deep", json.decode, ("["):rep(100000))
+  end)
+end)
+
+describe("json's functions", function()
+  it("check their arguments", function()
+    for _, wrong in ipairs { 7, true, {} } do assert.is_false(pcall(json.decode, wrong)) end
+    assert.is_false(pcall(json.encode))
+    local _, err = pcall(json.decode, "{}", { nul = true })
+    assert.is_truthy(err:find 'unknown option "nul" %(did you mean "null"%?%)')
+    assert.is_false(pcall(json.decode, "{}", { null = 7 }))
+    assert.is_false(pcall(json.encode, {}, { indent = true }))
+    assert.is_false(pcall(json.array, 7))
+  end)
+
+  it("array marks a table and gives it back", function()
+    local list = { 1 }
+    assert.equal(list, json.array(list))
+    assert.equal("[1]", json.encode(list))
+    assert.equal("[]", json.encode(json.array()))
+  end)
+end)
