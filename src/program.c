@@ -155,7 +155,8 @@ static void run_worker(struct run *run) {
   fiber->name = run->module;
   fiber_start(fiber, 0);
   worker_run(&run->worker);
-  while (!list_is_empty(&run->worker.fibers)) worker_turn(&run->worker);
+  while (!http_close(&run->worker) || !list_is_empty(&run->worker.fibers))
+    worker_turn(&run->worker);
 }
 
 /* run { dir=, settings=, module=, arguments= } -> exit code */

@@ -62,8 +62,12 @@ end
 ---@param handler function|nil
 function App:route(list, path, options, handler)
   check.self(self, App, "route")
+  if self.is_loaded then check.fail("routes are added while the app loads, not later") end
   if handler == nil then options, handler = {}, options end
   if type(path) ~= "string" then check.fail("a path is a string, not a %s", type(path)) end
+  if type(options) ~= "table" then
+    check.fail("options come before the handler, as a table, not a %s", type(options))
+  end
   check.options(options, route_options)
   check.field(options, "name", "string")
   check_handler(path, handler)
@@ -95,7 +99,10 @@ end
 function app.load_directory()
   local _, shown = native.directory()
   local result = native.load_file("app.lua")()
-  if getmetatable(result) == App then return result end
+  if getmetatable(result) == App then
+    result.is_loaded = true
+    return result
+  end
   local what = result == nil and "nothing: end it with `return app`"
     or ("a %s, not an app made by perilune.app"):format(type(result))
   error(("%s/app.lua returns %s"):format(shown, what), 0)

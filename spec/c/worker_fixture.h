@@ -150,7 +150,7 @@ static inline int fixture_open_libs(lua_State *L) {
 
 /* ---- life ---- */
 
-static inline void fixture_init_process(struct fixture *fixture) {
+static inline void fixture_init_process(struct fixture *fixture, lua_CFunction open_libs) {
   fixture->log_fd = memfd_create("log", MFD_CLOEXEC);
   log_init(&fixture->log, fixture->log_fd, LOG_FORMAT_JSON, LOG_WARN);
   assert_int_equal(interrupt_install(), 0);
@@ -158,13 +158,14 @@ static inline void fixture_init_process(struct fixture *fixture) {
                                       .log = &fixture->log,
                                       .watchdog = &fixture->watchdog,
                                       .lua_dir = "lua",
-                                      .open_libs = fixture_open_libs};
+                                      .open_libs = open_libs};
 }
 
-static inline struct fixture *fixture_start(uint64_t stall_warn_ms, uint64_t stall_kill_ms) {
+static inline struct fixture *fixture_start_with(lua_CFunction open_libs, uint64_t stall_warn_ms,
+                                                 uint64_t stall_kill_ms) {
   struct fixture *fixture = memory_alloc_zero(sizeof *fixture);
   settings_init(&fixture->settings);
-  fixture_init_process(fixture);
+  fixture_init_process(fixture, open_libs);
   assert_int_equal(watchdog_start(&fixture->watchdog, stall_warn_ms, stall_kill_ms), 0);
   timers_init_manual(&fixture->clock, NS_PER_SECOND);
   fixture->role = (struct worker_role){.name = "spec", .stalls_matter = true};
@@ -173,6 +174,10 @@ static inline struct fixture *fixture_start(uint64_t stall_warn_ms, uint64_t sta
   fixture->worker.process = &fixture->process;
   assert_int_equal(worker_init(&fixture->worker), 0);
   return fixture;
+}
+
+static inline struct fixture *fixture_start(uint64_t stall_warn_ms, uint64_t stall_kill_ms) {
+  return fixture_start_with(fixture_open_libs, stall_warn_ms, stall_kill_ms);
 }
 
 static inline void fixture_finish_worker(struct fixture *fixture) {

@@ -20,10 +20,18 @@ struct round {
   struct buffer first, second; /* the texts that were encoded */
 };
 
-static bool is_equal(lua_State *L, int left, int right);
+static size_t count_members(lua_State *L, int table) {
+  size_t count = 0;
+  for (lua_pushnil(L); lua_next(L, table); lua_pop(L, 1)) count++;
+  return count;
+}
 
-/* Whether every member of the table at `left` is equal in the one at `right`. */
-static bool has_members(lua_State *L, int left, int right) {
+static bool is_equal(lua_State *L, int left, int right) {
+  luaL_checkstack(L, LUA_MINSTACK, "fuzz");
+  if (lua_type(L, left) != LUA_TTABLE || lua_type(L, right) != LUA_TTABLE)
+    return lua_rawequal(L, left, right) && lua_isinteger(L, left) == lua_isinteger(L, right);
+  if (class_is_array(L, left) != class_is_array(L, right)) return false;
+  if (count_members(L, left) != count_members(L, right)) return false;
   for (lua_pushnil(L); lua_next(L, left); lua_pop(L, 2)) {
     lua_pushvalue(L, -2);
     lua_rawget(L, right);
@@ -31,14 +39,6 @@ static bool has_members(lua_State *L, int left, int right) {
     if (!is_equal(L, top - 1, top)) return false;
   }
   return true;
-}
-
-static bool is_equal(lua_State *L, int left, int right) {
-  luaL_checkstack(L, LUA_MINSTACK, "fuzz");
-  if (lua_type(L, left) != LUA_TTABLE || lua_type(L, right) != LUA_TTABLE)
-    return lua_rawequal(L, left, right) && lua_isinteger(L, left) == lua_isinteger(L, right);
-  return class_is_array(L, left) == class_is_array(L, right) && has_members(L, left, right) &&
-         has_members(L, right, left);
 }
 
 static int l_round(lua_State *L) {

@@ -80,6 +80,9 @@ local wrong = {
   html_table = "perilune.html: argument 1 is a string",
   redirect_status = "a redirect has a status from 300 to 399",
   abort_status = "app.lua:%d+: a status is a whole number from 200 to 599, not 1000",
+  abort_json = "cannot encode value.detail%[1%]: the string is not valid UTF%-8",
+  error_untold = "tongue%-tied",
+  error_eight = "1 = 1, 2 = 2, 3 = 3, 4 = 4, 5 = 5, 6 = 6, 7 = 7, 8 = 8 }",
   abort_detail = "app.lua:%d+: detail is a string or a table, not a boolean",
 }
 

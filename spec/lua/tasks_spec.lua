@@ -9,6 +9,7 @@ package.path = spec .. "/?.lua;" .. package.path
 
 local async = require "perilune.async"
 local program = require "support.program"
+local raw = require "support.raw"
 local site = require "support.site"
 local wait = require "support.wait"
 
@@ -92,6 +93,16 @@ describe("timings", function()
     assert.same({ "early", "late route", "late response" }, events(3))
     assert.is_true(app.task.late)
     assert.is_true(app.other_task.late)
+  end)
+
+  it("all come though the client has left (P16, P33)", function()
+    local connection = raw.connect(client.port)
+    connection:send "GET /gone HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    assert.same({ "handler" }, events(1))
+    connection:reset()
+    app.open.gone = true
+    assert.same({ "handler", "A", "B", "C" }, events(4))
+    assert.equal("from default", get("/blocking").body)
   end)
 
   it("use one scheduler for a request (P5)", function()

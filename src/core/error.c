@@ -77,10 +77,14 @@ const char *error_kind(lua_State *L, int index) {
 
 enum { TEXT_FIELDS_MAX = 8 };
 
-static const char *push_fields(lua_State *L, int index) {
+static void push_fields(lua_State *L, int index) {
   int count = 0;
   lua_pushliteral(L, "{");
-  for (lua_pushnil(L); lua_next(L, index) && count < TEXT_FIELDS_MAX; count++) {
+  for (lua_pushnil(L); lua_next(L, index); count++) {
+    if (count == TEXT_FIELDS_MAX) {
+      lua_pop(L, 2);
+      break;
+    }
     const char *value = luaL_tolstring(L, -1, NULL);
     const char *quote = lua_type(L, -2) == LUA_TSTRING ? "\"" : "";
     const char *key = luaL_tolstring(L, -3, NULL);
@@ -89,17 +93,29 @@ static const char *push_fields(lua_State *L, int index) {
     lua_replace(L, -6);
     lua_pop(L, 3); /* both texts and the value; the key stays */
   }
-  if (count == TEXT_FIELDS_MAX) lua_pop(L, 2);
   lua_pushfstring(L, "%s }", lua_tostring(L, -1));
-  lua_remove(L, -2);
-  return lua_tostring(L, -1);
+}
+
+/* tell(error) -> its text; raises what a __tostring raises */
+static int tell(lua_State *L) {
+  luaL_checkstack(L, 8, NULL);
+  if (lua_istable(L, 1) && luaL_getmetafield(L, 1, "__tostring") == LUA_TNIL)
+    push_fields(L, 1);
+  else
+    luaL_tolstring(L, 1, NULL);
+  return 1;
 }
 
 const char *error_push_text(lua_State *L, int index) {
   index = lua_absindex(L, index);
-  luaL_checkstack(L, 8, NULL);
-  if (lua_istable(L, index) && luaL_getmetafield(L, index, "__tostring") == LUA_TNIL)
-    return push_fields(L, index);
-  if (lua_istable(L, index)) lua_pop(L, 1);
-  return luaL_tolstring(L, index, NULL);
+  luaL_checkstack(L, 3, NULL);
+  lua_pushcfunction(L, tell);
+  lua_pushvalue(L, index);
+  if (lua_pcall(L, 1, 1, 0) != LUA_OK) {
+    const char *problem = lua_tostring(L, -1);
+    lua_pushfstring(L, "an error that is a %s and cannot be told: %s", luaL_typename(L, index),
+                    problem ? problem : "its __tostring failed");
+    lua_remove(L, -2);
+  }
+  return lua_tostring(L, -1);
 }

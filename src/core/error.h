@@ -28,7 +28,8 @@ NO_RETURN void error_raise(lua_State *L, const char *kind, const char *format, .
 const char *error_kind(lua_State *L, int index);
 
 /* [owner] Pushes what a log says of the error at `index` and gives it (owned by the stack): its
- * tostring, or for a plain table its first fields, as `{ code = 7 }`. */
+ * tostring, or for a plain table its first fields, as `{ code = 7 }`. A __tostring that raises is
+ * told of instead. Raises when there is no memory. */
 const char *error_push_text(lua_State *L, int index);
 
 #endif

@@ -1,8 +1,8 @@
 /* place.c - identities of marked functions.
  *
  * The first part of an identity is where the function is written and a hash of its code, or the
- * name it was given; the second a hash of its primitive upvalues, looked at only where several
- * marks share the first (a factory that marks what it returns). */
+ * name it was given; the second a hash of its code and primitive upvalues, looked at only where
+ * several marks share the first (a factory that marks what it returns). */
 #include "core/place.h"
 
 #include "core/call.h"
@@ -58,12 +58,17 @@ static bool hash_value(lua_State *L, int index, uint64_t *hash) {
     return true;
   }
   case LUA_TNUMBER: {
-    lua_Number number = lua_tonumber(L, index);
+    int is_integer = lua_isinteger(L, index); /* 1 and 1.0 are different, and so are 2^53 and + 1 */
+    lua_Integer integer = is_integer ? lua_tointeger(L, index) : 0;
+    lua_Number number = is_integer ? 0 : lua_tonumber(L, index);
+    *hash = hash_bytes(*hash, &is_integer, sizeof is_integer);
+    *hash = hash_bytes(*hash, &integer, sizeof integer);
     *hash = hash_bytes(*hash, &number, sizeof number);
     return true;
   }
   case LUA_TSTRING: {
     const char *text = lua_tolstring(L, index, &len);
+    *hash = hash_bytes(*hash, &len, sizeof len);
     *hash = hash_bytes(*hash, text, len);
     return true;
   }
@@ -72,9 +77,10 @@ static bool hash_value(lua_State *L, int index, uint64_t *hash) {
   }
 }
 
-/* Hash of the primitive upvalues; `only_primitive` tells whether there were no others. */
-static uint64_t hash_upvalues(lua_State *L, int index, bool *only_primitive) {
-  uint64_t hash = hash_seed;
+/* Hash of the code (a name says nothing of it) and the primitive upvalues; `only_primitive` tells
+ * whether there were no others. */
+static uint64_t hash_function(lua_State *L, int index, bool *only_primitive) {
+  uint64_t hash = hash_code(L, index);
   *only_primitive = true;
   const char *name;
   for (int i = 1; (name = lua_getupvalue(L, index, i)) != NULL; i++) {
@@ -135,6 +141,7 @@ void place_open(lua_State *L) {
   lua_setfield(L, -2, "__gc");
   lua_pop(L, 1);
   place_forget(L);
+  place_end_load(L);
 }
 
 void place_forget(lua_State *L) {
@@ -142,18 +149,20 @@ void place_forget(lua_State *L) {
   lua_rawsetp(L, LUA_REGISTRYINDEX, &marks_key);
 }
 
+/* Setting the key again, which is there from place_open on, needs no memory: these three are called
+ * outside of protected calls. */
 void place_begin_load(lua_State *L, struct call_host *host) {
   lua_pushlightuserdata(L, host);
   lua_rawsetp(L, LUA_REGISTRYINDEX, &load_key);
 }
 
 void place_end_load(lua_State *L) {
-  lua_pushnil(L);
+  lua_pushboolean(L, 0);
   lua_rawsetp(L, LUA_REGISTRYINDEX, &load_key);
 }
 
 bool place_is_loading(lua_State *L) {
-  bool loading = lua_rawgetp(L, LUA_REGISTRYINDEX, &load_key) != LUA_TNIL;
+  bool loading = lua_rawgetp(L, LUA_REGISTRYINDEX, &load_key) == LUA_TLIGHTUSERDATA;
   lua_pop(L, 1);
   return loading;
 }
@@ -208,7 +217,7 @@ void place_mark(lua_State *L, int index, const char *pool, const char *name, dou
   bool only_primitive;
   size_t len;
   const char *first = lua_tolstring(L, -1, &len);
-  set_identity(place, first, len, hash_upvalues(L, index, &only_primitive));
+  set_identity(place, first, len, hash_function(L, index, &only_primitive));
 
   lua_rawgetp(L, LUA_REGISTRYINDEX, &marks_key);
   luaL_getsubtable(L, -1, first);

@@ -443,13 +443,9 @@ static void push_plain_error(lua_State *L, int index) {
   if (luaL_getmetafield(L, index, "__tostring") == LUA_TNIL) return;
   lua_pushliteral(L, "message");
   if (lua_rawget(L, copy) == LUA_TNIL) {
-    lua_pushcfunction(L, text_of);
-    lua_pushvalue(L, index);
-    if (lua_pcall(L, 1, 1, 0) == LUA_OK) {
-      lua_pushliteral(L, "message");
-      lua_insert(L, -2);
-      lua_rawset(L, copy);
-    }
+    lua_pushliteral(L, "message");
+    error_push_text(L, index);
+    lua_rawset(L, copy);
   }
   lua_settop(L, copy);
   class_push(L, CLASS_ERROR);

@@ -8,23 +8,12 @@
 #include "core/place.h"
 #include "core/worker.h"
 #include "lib/gather.h"
+#include "lib/options.h"
 #include "lib/task.h"
 
 #include <lauxlib.h>
-#include <math.h>
 
 #define SCOPE_CLASS "perilune.scope"
-
-/* Beyond it a time is as good as never: 100 years in seconds. */
-static const lua_Number seconds_max = 3.2e9;
-
-/* Nanoseconds of a number of seconds: not negative, not beyond seconds_max. */
-static uint64_t check_seconds(lua_State *L, int index) {
-  lua_Number seconds = luaL_checknumber(L, index);
-  luaL_argcheck(L, !isnan(seconds), index, "a number of seconds expected, got nan");
-  if (seconds <= 0) return 0;
-  return (uint64_t)((seconds < seconds_max ? seconds : seconds_max) * (lua_Number)NS_PER_SECOND);
-}
 
 static int slept(lua_State *L, int status, lua_KContext context) {
   (void)status;
@@ -34,7 +23,7 @@ static int slept(lua_State *L, int status, lua_KContext context) {
 }
 
 static int sleep_for(lua_State *L) {
-  uint64_t wait_ns = check_seconds(L, 1);
+  uint64_t wait_ns = options_check_seconds(L, 1);
   struct fiber *fiber = fiber_begin_wait(L, "async.sleep");
   return fiber_park_until(L, fiber, "async.sleep", timers_now(fiber->timers) + wait_ns, 0, slept);
 }
@@ -87,7 +76,7 @@ static int timeout_ended(lua_State *L, int status, lua_KContext context) {
 }
 
 static int timeout(lua_State *L) {
-  uint64_t limit_ns = check_seconds(L, 1);
+  uint64_t limit_ns = options_check_seconds(L, 1);
   luaL_checktype(L, 2, LUA_TFUNCTION);
   int nargs = lua_gettop(L) - 2;
   struct fiber *fiber = fiber_running(L);

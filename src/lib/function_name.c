@@ -13,7 +13,7 @@
 #include <string.h>
 
 static bool is_name_byte(char c) {
-  return isalnum((unsigned char)c) || strchr("_.:", c);
+  return isalnum((unsigned char)c) || (c && strchr("_.:", c));
 }
 
 static struct slice find_line(struct slice text, int wanted) {
@@ -47,18 +47,32 @@ static bool name_behind(struct slice line, const char *word, struct slice *name)
   return is_name(*name);
 }
 
-/* `local NAME = ... function`: what stands before the first equals sign. */
+/* `local NAME <const> = ... function`: what stands before the first equals sign. */
 static bool name_before(struct slice line, const char *word, struct slice *name) {
   const char *equals = memchr(line.data, '=', (size_t)(word - line.data));
   if (!equals) return false;
   *name = trim(line.data, equals);
   if (name->len > 6 && strncmp(name->data, "local ", 6) == 0)
     *name = trim(name->data + 6, name->data + name->len);
+  const char *attribute = memchr(name->data, '<', name->len);
+  if (attribute) *name = trim(name->data, attribute);
   return is_name(*name);
 }
 
+/* The first `function` that is a word of its own, or NULL. */
+static const char *find_word(struct slice line) {
+  const char *at = line.data, *end = line.data + line.len;
+  const size_t len = strlen("function");
+  while ((at = memmem(at, (size_t)(end - at), "function", len))) {
+    bool begins = at == line.data || !is_name_byte(at[-1]);
+    if (begins && (at + len == end || !is_name_byte(at[len]))) return at;
+    at += len;
+  }
+  return NULL;
+}
+
 static bool find_name(struct slice line, struct slice *name) {
-  const char *word = memmem(line.data, line.len, "function", strlen("function"));
+  const char *word = find_word(line);
   return word && (name_behind(line, word, name) || name_before(line, word, name));
 }
 

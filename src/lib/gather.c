@@ -27,6 +27,7 @@ struct gathering {
 
 static int release(lua_State *L) {
   struct gathering *gathering = lua_touserdata(L, 1);
+  task_group_finish(&gathering->group);
   if (gathering->shield.fiber) scope_pop(&gathering->shield);
   return 0;
 }
@@ -42,11 +43,14 @@ void gather_open(lua_State *L) {
 
 /* The number of values in { fn, args... } at `index`: its n, else its length. */
 static int count_values(lua_State *L, int index) {
-  lua_getfield(L, index, "n");
+  lua_pushliteral(L, "n");
+  lua_rawget(L, index);
   lua_Integer count =
       lua_isinteger(L, -1) ? lua_tointeger(L, -1) : (lua_Integer)lua_rawlen(L, index);
   lua_pop(L, 1);
-  luaL_argcheck(L, count >= 0 && count < GATHER_ARGUMENTS_MAX, index, "too many arguments");
+  if (count < 1 || count > GATHER_ARGUMENTS_MAX)
+    luaL_error(L, "gather: a table { fn, args... } has 1 to %d values, one has %I",
+               GATHER_ARGUMENTS_MAX, (LUAI_UACINT)count);
   return (int)count;
 }
 
@@ -61,7 +65,11 @@ static bool is_child(lua_State *L, int index) {
 /* All are looked at before any is started. */
 static void check_children(lua_State *L, int table) {
   for (lua_pushnil(L); lua_next(L, table); lua_pop(L, 1)) {
-    if (is_child(L, lua_gettop(L))) continue;
+    int child = lua_gettop(L);
+    if (is_child(L, child)) {
+      if (lua_istable(L, child)) count_values(L, child);
+      continue;
+    }
     luaL_error(L, "gather takes functions, tasks and tables { fn, args... }; %s is a %s",
                luaL_tolstring(L, -2, NULL), luaL_typename(L, -2));
   }
@@ -163,7 +171,7 @@ static int woken(lua_State *L, int status, lua_KContext context);
 static int wait_for_children(lua_State *L, struct gathering *gathering) {
   if (gathering->group.failed && !gathering->cancelling)
     cancel_children(L, gathering, "another one of the gather failed");
-  if (gathering->group.alive == 0) return finish(L, gathering);
+  if (list_is_empty(&gathering->group.members)) return finish(L, gathering);
   return fiber_park_in(L, fiber_running(L), &gathering->group.waiting, "async.gather", 0, woken);
 }
 
@@ -196,7 +204,7 @@ int gather(lua_State *L) {
   check_children(L, 1);
   struct gathering *gathering = lua_newuserdatauv(L, sizeof *gathering, 0);
   *gathering = (struct gathering){0};
-  list_init(&gathering->group.waiting);
+  task_group_init(&gathering->group);
   luaL_setmetatable(L, GATHERING_CLASS);
   lua_newtable(L);
   lua_pushboolean(L, one_table);

@@ -4,13 +4,19 @@
  * OPTION_NAME_MAX bytes of a name count, which bounds the work for whatever was passed. */
 #include "lib/options.h"
 
+#include "core/timer.h"
+
 #include <assert.h>
 #include <lauxlib.h>
+#include <math.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <string.h>
 
 enum { OPTION_NAME_MAX = 32 };
+
+/* Beyond it a time is as good as never: 100 years in seconds. */
+static const lua_Number seconds_max = 3.2e9;
 
 static size_t min_size(size_t a, size_t b) {
   return a < b ? a : b;
@@ -63,4 +69,11 @@ void options_check(lua_State *L, int index, const char *const names[]) {
                  options_nearest(name, names));
     }
   }
+}
+
+uint64_t options_check_seconds(lua_State *L, int index) {
+  lua_Number seconds = luaL_checknumber(L, index);
+  luaL_argcheck(L, !isnan(seconds), index, "a number of seconds expected, got nan");
+  if (seconds <= 0) return 0;
+  return (uint64_t)((seconds < seconds_max ? seconds : seconds_max) * (lua_Number)NS_PER_SECOND);
 }

@@ -6,6 +6,7 @@
 #define LIB_OPTIONS_H
 
 #include <lua.h>
+#include <stdint.h>
 
 /* [owner] Checks the option table at argument `index` of the running C function: absent, nil, or a
  * table whose keys are all in `names` (ended by NULL; at least one name). Raises
@@ -14,5 +15,9 @@ void options_check(lua_State *L, int index, const char *const names[]);
 
 /* [any thread] The one of `names` (ended by NULL, at least one) that is most like `name`. */
 const char *options_nearest(const char *name, const char *const names[]);
+
+/* [owner] Nanoseconds of the number of seconds that is argument `index` of the running C function:
+ * not negative, at most 100 years. Raises when it is no number. */
+uint64_t options_check_seconds(lua_State *L, int index);
 
 #endif

@@ -111,6 +111,13 @@ static struct req *push_block(lua_State *L, size_t size, bool has_body) {
   return req;
 }
 
+/* Bodies are outside of what the collector counts: without this, what no request refers to any
+ * more would pile up until Lua's own objects make a cycle due. */
+static void count_body(lua_State *L, size_t len) {
+  int kibibytes = (int)(len >> 10);
+  if (kibibytes > 0) lua_gc(L, LUA_GCSTEP, kibibytes);
+}
+
 void req_push(lua_State *L, struct req_source *source) {
   struct request *request = &source->exchange->request;
   const struct match *match = &source->exchange->match;
@@ -131,6 +138,7 @@ void req_push(lua_State *L, struct req_source *source) {
   req->body = request->body.data; /* moved, not copied */
   req->body_len = request->body.len;
   request->body = (struct buffer){0};
+  count_body(L, req->body_len);
 }
 
 void req_format_id(char out[17], uint64_t id) {
@@ -451,7 +459,9 @@ static void decode_req(lua_State *L, const char *data, size_t len) {
   memcpy(req, data, sent.size);
   req->source = NULL;
   req->body = NULL;
-  if (sent.body_len > 0) req->body = memory_copy(data + sent.size, len - sent.size);
+  if (sent.body_len == 0) return;
+  req->body = memory_copy(data + sent.size, len - sent.size);
+  count_body(L, req->body_len);
 }
 
 static const struct transfer_kind req_kind = {CLASS_REQ, encode_req, decode_req};

@@ -12,6 +12,7 @@
 #include "core/transfer.h"
 #include "core/worker.h"
 #include "lib/function_name.h"
+#include "lib/options.h"
 #include "lib/req.h"
 #include "lib/schedule.h"
 
@@ -122,7 +123,7 @@ static int failed(lua_State *L) {
     lua_setiuservalue(L, 1, TASK_VALUE_TRACEBACK);
   }
   task->status = kind && strcmp(kind, "cancelled") == 0 ? TASK_CANCELLED : TASK_FAILED;
-  if (task->status == TASK_CANCELLED || task->group) return 0;
+  if (task->status == TASK_CANCELLED || !list_is_empty(&task->groups)) return 0;
   log_failure(L, "task failed", 2, fiber->traceback);
   lua_settop(L, 2);
   lua_getiuservalue(L, 1, TASK_VALUE_OPTIONS);
@@ -132,6 +133,55 @@ static int failed(lua_State *L) {
   return handled(L, lua_pcallk(L, 2, 0, 0, 0, handled), 0);
 }
 
+/* ---- groups ---- */
+
+/* That a task is in a group. */
+struct member {
+  struct list in_group, in_task;
+  struct task_group *group;
+};
+
+static void leave_group(struct member *member) {
+  list_remove(&member->in_group);
+  list_remove(&member->in_task);
+  free(member);
+}
+
+void task_group_init(struct task_group *group) {
+  *group = (struct task_group){0};
+  list_init(&group->waiting);
+  list_init(&group->members);
+}
+
+void task_group_finish(struct task_group *group) {
+  while (!list_is_empty(&group->members))
+    leave_group(container_of(group->members.next, struct member, in_group));
+}
+
+static void tell_groups(struct task *task) {
+  while (!list_is_empty(&task->groups)) {
+    struct member *member = container_of(task->groups.next, struct member, in_task);
+    struct task_group *group = member->group;
+    leave_group(member);
+    bool first_failed = task->status != TASK_DONE && !group->failed;
+    if (first_failed) group->failed = task;
+    if (first_failed || list_is_empty(&group->members)) fiber_wake_all(&group->waiting);
+  }
+}
+
+void task_join_group(struct task *task, struct task_group *group) {
+  if (task->fiber) {
+    struct member *member = memory_alloc_zero(sizeof *member);
+    member->group = group;
+    list_init(&member->in_group);
+    list_init(&member->in_task);
+    list_push(&group->members, &member->in_group);
+    list_push(&task->groups, &member->in_task);
+  } else if (task->status != TASK_DONE && !group->failed) {
+    group->failed = task;
+  }
+}
+
 /* The fiber has ended: whoever waits for the task goes on. */
 static void ended(struct fiber *fiber) {
   struct task *task = fiber->data;
@@ -139,12 +189,7 @@ static void ended(struct fiber *fiber) {
   if (task->status == TASK_WAITING) task->status = TASK_CANCELLED;
   if (task->status == TASK_RUNNING) task->status = TASK_FAILED;
   fiber_wake_all(&task->waiting);
-  struct task_group *group = task->group;
-  if (!group) return;
-  group->alive--;
-  bool first_failed = task->status != TASK_DONE && !group->failed;
-  if (first_failed) group->failed = task;
-  if (first_failed || group->alive == 0) fiber_wake_all(&group->waiting);
+  tell_groups(task);
 }
 
 /* ---- making one ---- */
@@ -155,6 +200,7 @@ struct task *task_push(lua_State *L, int nargs) {
   *task = (struct task){.nargs = nargs};
   list_init(&task->link);
   list_init(&task->waiting);
+  list_init(&task->groups);
   class_push(L, CLASS_TASK);
   lua_setmetatable(L, -2);
   for (int i = 0; i <= nargs; i++) {
@@ -196,15 +242,6 @@ struct task *task_spawn(lua_State *L, int nargs, struct task_group *group) {
   if (group) task_join_group(task, group);
   task_start(task);
   return task;
-}
-
-void task_join_group(struct task *task, struct task_group *group) {
-  if (task->fiber) {
-    task->group = group;
-    group->alive++;
-  } else if (task->status != TASK_DONE && !group->failed) {
-    group->failed = task;
-  }
 }
 
 void task_cancel(struct task *task, const char *reason) {
@@ -253,8 +290,8 @@ static int waited(lua_State *L, int status, lua_KContext context) {
 
 static int wait_for_task(lua_State *L) {
   struct task *task = check_task(L, "wait");
-  lua_Number timeout = luaL_optnumber(L, 2, 0);
   bool has_timeout = !lua_isnoneornil(L, 2);
+  uint64_t timeout_ns = has_timeout ? options_check_seconds(L, 2) : 0;
   lua_settop(L, 1);
   if (!task->fiber) return task_push_results(L, 1);
   struct fiber *fiber = fiber_begin_wait(L, "task:wait");
@@ -262,8 +299,7 @@ static int wait_for_task(lua_State *L) {
   if (task->agenda && task->agenda->handler == fiber)
     return luaL_error(L, "this wait would never end: the task starts after its handler has");
   if (has_timeout)
-    timer_start(fiber->timers, &fiber->timer,
-                timers_now(fiber->timers) + (uint64_t)(timeout * (lua_Number)NS_PER_SECOND),
+    timer_start(fiber->timers, &fiber->timer, timers_now(fiber->timers) + timeout_ns,
                 fiber_wake_by_timer);
   return fiber_park_in(L, fiber, &task->waiting, "task:wait", 0, waited);
 }

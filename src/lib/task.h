@@ -18,22 +18,22 @@ struct fiber;
 
 enum task_status { TASK_WAITING, TASK_RUNNING, TASK_DONE, TASK_FAILED, TASK_CANCELLED };
 
-/* Tasks that one fiber waits for together; it outlives them. */
+/* Tasks that one fiber waits for together. A task may be in several groups, and twice in one. */
 struct task_group {
   struct list waiting; /* fiber.wait_link of the one that waits */
-  unsigned alive;
+  struct list members; /* member.in_group: those that have not ended */
   struct task *failed; /* the first that failed */
 };
 
 /* The handle: a userdata. Its user values: function, results or error, options, traceback, and the
  * arguments behind them. */
 struct task {
-  struct list link;         /* agenda.waiting */
-  struct fiber *fiber;      /* NULL once it has ended */
-  struct agenda *agenda;    /* a reference, while it waits there; else NULL */
-  struct task_group *group; /* NULL: its errors are logged */
-  struct list waiting;      /* fiber.wait_link of those in task:wait() */
-  uint64_t id;              /* made when asked for */
+  struct list link;      /* agenda.waiting */
+  struct fiber *fiber;   /* NULL once it has ended */
+  struct agenda *agenda; /* a reference, while it waits there; else NULL */
+  struct list groups;    /* member.in_task; none: its errors are logged */
+  struct list waiting;   /* fiber.wait_link of those in task:wait() */
+  uint64_t id;           /* made when asked for */
   enum task_status status;
   int nargs;
   bool late, dropped, has_box;
@@ -56,6 +56,10 @@ struct task *task_at(lua_State *L, int index);
 /* [owner] Pushes a task that runs the function below its `nargs` arguments on top of the stack
  * (popped); it starts when the running fiber next waits. `group` may be NULL. */
 struct task *task_spawn(lua_State *L, int nargs, struct task_group *group);
+
+/* [owner] A group without members; and its end, which parts it from those that it still has. */
+void task_group_init(struct task_group *group);
+void task_group_finish(struct task_group *group);
 
 /* [owner] Lets a group wait for a task that exists already; one that has ended counts at once. */
 void task_join_group(struct task *task, struct task_group *group);

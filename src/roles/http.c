@@ -66,6 +66,22 @@ static void log_dropped(struct run *run, unsigned count) {
   log_write(log, LOG_DEBUG, "tasks dropped: the handler failed", fields, array_len(fields));
 }
 
+static void log_failed(const struct run *run, const char *error, const char *traceback) {
+  const struct request *request = &run->source.exchange->request;
+  struct slice target = request_target(request);
+  char id[17];
+  req_format_id(id, run->source.id);
+  const struct log_field fields[] = {
+      log_text("method", method_name(request->method)),
+      log_bytes("target", target.data, target.len),
+      log_text("request", id),
+      log_text("error", error),
+      log_text("traceback", traceback ? traceback : ""),
+  };
+  log_write(run->service->worker->process->log, LOG_ERROR, "handler failed", fields,
+            array_len(fields));
+}
+
 static void reach(struct run *run, enum task_when when) {
   if (run->source.agenda)
     log_dropped(run, schedule_agenda_reach(run->source.agenda, when, run->failed));
@@ -95,6 +111,7 @@ static void ended(struct fiber *fiber) {
   struct run *run = fiber->data;
   if (!run->answered) {
     run->failed = true;
+    log_failed(run, "no memory was left to tell the error", fiber->traceback);
     answer_status(run, 500, (struct slice){"", 0});
     reach(run, TASK_AFTER_ROUTE);
   }
@@ -126,36 +143,34 @@ static int run_handler(lua_State *L) {
   return returned(L, LUA_OK, (lua_KContext)run);
 }
 
-static void log_failed(lua_State *L, const struct run *run, const char *traceback) {
-  const struct request *request = &run->source.exchange->request;
-  struct slice target = request_target(request);
-  char id[17];
-  req_format_id(id, run->source.id);
-  const struct log_field fields[] = {
-      log_text("method", method_name(request->method)),
-      log_bytes("target", target.data, target.len),
-      log_text("request", id),
-      log_text("error", error_push_text(L, 1)),
-      log_text("traceback", traceback ? traceback : ""),
-  };
-  log_write(run->service->worker->process->log, LOG_ERROR, "handler failed", fields,
-            array_len(fields));
+/* answer_abort(error) -> the status that was answered, 0 when the error is no abort */
+static int answer_abort(lua_State *L) {
+  struct run *run = fiber_running(L)->data;
+  lua_pushinteger(
+      L, reply_abort(L, 1, run->source.exchange, &state_of(run->service->worker)->scratch));
+  return 1;
 }
 
-/* Stack: the error. */
+/* Stack: the error. An abort that cannot be answered is told by what is wrong with it. */
 static int failed(lua_State *L) {
   struct fiber *fiber = fiber_running(L);
   struct run *run = fiber->data;
-  const char *kind = error_kind(L, 1);
   if (run->answered) { /* the answer stands; what failed came after it */
-    log_failed(L, run, fiber->traceback);
+    log_failed(run, error_push_text(L, 1), fiber->traceback);
     return 0;
   }
-  int status = reply_abort(L, 1, run->source.exchange, &state_of(run->service->worker)->scratch);
+  lua_pushcfunction(L, answer_abort);
+  lua_pushvalue(L, 1);
+  int status = 0;
+  if (lua_pcall(L, 1, 1, 0) == LUA_OK)
+    status = (int)lua_tointeger(L, -1);
+  else
+    lua_copy(L, -1, 1);
   run->failed = status == 0 || status >= 400;
   run->answered = status != 0;
   if (!run->answered) {
-    log_failed(L, run, fiber->traceback);
+    const char *kind = error_kind(L, 1);
+    log_failed(run, error_push_text(L, 1), fiber->traceback);
     if (kind && strcmp(kind, "full") == 0)
       answer_status(run, 503, (struct slice){"Retry-After: 1\r\n", 16});
     else
@@ -313,6 +328,17 @@ void http_service_close(struct http_service *service) {
 bool http_service_is_idle(const struct http_service *service) {
   return service->hub.connection_count == 0 && service->hub.exchange_count == 0 &&
          (!service->listening || service->listener.is_closed);
+}
+
+bool http_close(struct worker *worker) {
+  struct list *services = &state_of(worker)->services;
+  bool idle = true;
+  for (struct list *link = services->next; link != services; link = link->next) {
+    struct http_service *service = container_of(link, struct http_service, link);
+    http_service_close(service);
+    idle = idle && http_service_is_idle(service);
+  }
+  return idle;
 }
 
 void http_service_destroy(struct http_service *service) {

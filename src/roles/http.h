@@ -24,7 +24,10 @@ void http_turn(struct worker *worker);
 /* [owner] Gives a new worker the state of this role; before worker_init. */
 void http_init(struct worker *worker);
 
-/* [owner] Frees it; after worker_finish. All services are closed. */
+/* [owner] Closes all services; true once each of them is idle. May be called again. */
+bool http_close(struct worker *worker);
+
+/* [owner] Frees it; after worker_finish. All services have been destroyed. */
 void http_finish(struct worker *worker);
 
 /* [owner] A service of the app at `index` on this worker; nothing listens yet. The table outlives

@@ -58,6 +58,7 @@ struct runner {
   bool ended;            /* the call's fiber has ended; what it left behind may still live */
   bool loaded;           /* the app has been loaded into its state */
   bool open;             /* its inbox takes messages; under the lock */
+  bool gone;             /* nothing is left but to join its thread; under the lock */
   struct buffer load_problem;
   struct message wake, stop; /* posted at most once at a time each */
   struct timer idle_timer;
@@ -261,7 +262,20 @@ static void start_load(struct runner *runner) {
   fiber_start(fiber, 0);
 }
 
-/* What no state could be made for fails where its caller is. */
+/* Gives back what waits in a queue, not run. Under the lock. */
+static void refuse_queued(struct pool *pool) {
+  struct list *link;
+  while ((link = list_pop(&pool->queue))) {
+    struct call *call = container_of(link, struct call, link);
+    pool->queued--;
+    call->state = CALL_DONE;
+    call->kind = CALL_RAISED;
+    call_return(call);
+  }
+}
+
+/* What no state could be made for fails where its caller is; so does what is queued behind it when
+ * no other thread is there to run it. */
 static void give_up(struct runner *runner) {
   uv_mutex_lock(&runner->pools->lock);
   struct call *call = runner->call;
@@ -272,7 +286,7 @@ static void give_up(struct runner *runner) {
     call_free(call);
   else
     call_return(call);
-  runner->pool->threads--;
+  if (--runner->pool->threads == 0) refuse_queued(runner->pool);
   uv_mutex_unlock(&runner->pools->lock);
 }
 
@@ -291,6 +305,9 @@ static void run(void *context) {
   }
   worker_finish(&runner->worker);
   buffer_finish(&runner->load_problem);
+  uv_mutex_lock(&runner->pools->lock);
+  runner->gone = true;
+  uv_mutex_unlock(&runner->pools->lock);
 }
 
 /* Written before the message was posted, so the inbox's lock orders it. */
@@ -312,7 +329,23 @@ static void stop_running(struct message *message, void *owner) {
   uv_mutex_unlock(&runner->pools->lock);
 }
 
+static void join(struct runner *runner) {
+  list_remove(&runner->link);
+  uv_thread_join(&runner->thread);
+  free(runner);
+}
+
+/* Frees the threads that have ended, with their stacks. Under the lock. */
+static void join_gone(struct pools *pools) {
+  for (struct list *link = pools->runners.next, *next; link != &pools->runners; link = next) {
+    next = link->next;
+    struct runner *runner = container_of(link, struct runner, link);
+    if (runner->gone) join(runner);
+  }
+}
+
 static uv_err add_runner(struct pools *pools, struct pool *pool, struct call *call) {
+  join_gone(pools);
   struct runner *runner = memory_alloc_zero(sizeof *runner);
   runner->pools = pools;
   runner->pool = pool;
@@ -512,16 +545,8 @@ void pools_configure_from(lua_State *L, struct pools *pools, int index) {
 static void stop_runners(struct pools *pools) {
   uv_mutex_lock(&pools->lock);
   pools->stopping = true;
-  for (struct list *link = pools->pools.next; link != &pools->pools; link = link->next) {
-    struct pool *pool = container_of(link, struct pool, link);
-    struct list *queued;
-    while ((queued = list_pop(&pool->queue))) {
-      struct call *call = container_of(queued, struct call, link);
-      call->state = CALL_DONE;
-      call->kind = CALL_RAISED;
-      call_return(call);
-    }
-  }
+  for (struct list *link = pools->pools.next; link != &pools->pools; link = link->next)
+    refuse_queued(container_of(link, struct pool, link));
   for (struct list *link = pools->runners.next; link != &pools->runners; link = link->next) {
     struct runner *runner = container_of(link, struct runner, link);
     if (runner->assigned)
@@ -535,11 +560,7 @@ static void stop_runners(struct pools *pools) {
 void pools_destroy(struct pools *pools) {
   if (!pools) return;
   stop_runners(pools);
-  struct list *link;
-  while ((link = list_pop(&pools->runners))) {
-    struct runner *runner = container_of(link, struct runner, link);
-    uv_thread_join(&runner->thread);
-    free(runner);
-  }
+  while (!list_is_empty(&pools->runners))
+    join(container_of(pools->runners.next, struct runner, link));
   release(&pools->host);
 }

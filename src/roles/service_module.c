@@ -20,6 +20,9 @@
 
 #define HANDLE_CLASS "perilune.service"
 
+/* Registry key: the handle that has not been destroyed. */
+static const char open_key = 0;
+
 struct handle {
   struct snapshot *snapshot, *snapshot_before;
   struct pools *pools;
@@ -37,9 +40,13 @@ static int open_service(lua_State *L) {
   struct worker *worker = worker_of(L);
   if (worker->role->begin != http_role.begin)
     return luaL_error(L, "an app can be served from specs only");
+  if (lua_rawgetp(L, LUA_REGISTRYINDEX, &open_key) != LUA_TNIL)
+    return luaL_error(L, "another test client is open: end it first (client:close())");
   struct handle *handle = lua_newuserdatauv(L, sizeof *handle, 0);
   *handle = (struct handle){0};
   luaL_setmetatable(L, HANDLE_CLASS);
+  lua_pushvalue(L, -1);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &open_key);
   handle->snapshot = snapshot_create(dir);
   handle->pools = pools_create(worker->process, handle->snapshot);
   handle->snapshot_before = worker->snapshot;
@@ -87,9 +94,13 @@ static int is_idle(lua_State *L) {
   return 1;
 }
 
-/* The app's marks go with their pools: nothing may call them any more. */
+/* The app's marks go with their pools: nothing may call them any more. What a spec left open is
+ * destroyed with the state, after http_close. */
 static int destroy(lua_State *L) {
   struct handle *handle = check_handle(L);
+  if (!handle->snapshot) return 0;
+  lua_pushnil(L);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &open_key);
   if (handle->open) close_service(L);
   if (handle->service) http_service_destroy(handle->service);
   handle->service = NULL;
@@ -111,6 +122,8 @@ int service_module_open(lua_State *L) {
   luaL_newmetatable(L, HANDLE_CLASS);
   luaL_newlib(L, methods);
   lua_setfield(L, -2, "__index");
+  lua_pushcfunction(L, destroy);
+  lua_setfield(L, -2, "__gc");
   lua_pushcfunction(L, destroy);
   lua_setfield(L, -2, "__close");
   lua_pop(L, 1);

@@ -158,6 +158,30 @@ waits["gather takes functions with arguments, and tasks"] = function()
   assert.same({ "task", "done" }, { b, c })
 end
 
+waits["gather takes one task several times, and in several gathers"] = function()
+  local task = async.spawn(function()
+    async.sleep(SHORT)
+    return "once"
+  end)
+  local function alone() return async.gather(task) end
+  assert.same({ "once", "once", "once", "once" }, { async.gather(task, task, alone, alone) })
+  assert.equal("once", async.gather(task))
+end
+
+waits["gather that cannot start leaves nothing behind"] = function()
+  local function start()
+    local ran = false
+    local ok, err = pcall(async.gather, function() ran = true end, { sleep_long, n = -1 })
+    assert.is_false(ok)
+    assert.is_truthy(err:find("1 to 250000 values, one has -1", 1, true), err)
+    return function() return ran end
+  end
+  local has_run = start()
+  collectgarbage()
+  for _ = 1, 3 do async.checkpoint() end
+  assert.is_false(has_run())
+end
+
 waits["gather starts its functions in order"] = function()
   local order, functions = {}, {}
   for i = 1, 20 do functions[i] = function() order[#order + 1] = i end end
@@ -451,6 +475,17 @@ waits["a task cancelled before its start never runs"] = function()
   assert.is_false(ran)
   assert.equal("cancelled", task.status)
   task:cancel "twice"
+end
+
+waits["a task is waited for with any number as a limit"] = function()
+  local sleeper = async.spawn(sleep_long)
+  for _, limit in ipairs { 0, -1, -math.huge } do
+    fails_with("timeout", sleeper.wait, sleeper, limit)
+  end
+  sleeper:cancel()
+  local task = async.spawn(async.checkpoint)
+  assert.is_truthy(select(2, pcall(task.wait, task, 0 / 0)):find("got nan", 1, true))
+  task:wait(math.huge)
 end
 
 waits["a cancelled waiter leaves the task alone"] = function()

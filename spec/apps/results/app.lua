@@ -107,7 +107,12 @@ local wrong = {
   response_add = function() return perilune.response({}):add_header("X-One\n", "1") end,
   redirect_lf = function() return perilune.redirect "/there\r\nX-Two: 2" end,
   abort_lf = function() perilune.abort(400, "no", { ["X-One"] = "1\nX-Two: 2" }) end,
+  abort_json = function() perilune.abort(400, { "\255" }) end,
   error_text = function() error "secret words" end,
+  error_untold = function()
+    error(setmetatable({}, { __tostring = function() error "tongue-tied" end }))
+  end,
+  error_eight = function() error { 1, 2, 3, 4, 5, 6, 7, 8 } end,
   error_table = function() error { secret = "words" } end,
   error_nil = function() error(nil) end,
 }

@@ -108,6 +108,13 @@ app:get("/end/{way}", function(req)
   return ways[req.params.way]()
 end)
 
+app:get("/gone", function(req)
+  note "handler"
+  wait_until_open "gone"
+  schedule_three(req.tasks)
+  return "nobody reads this"
+end)
+
 app:get("/late", function(req)
   local tasks = req.tasks
   tasks:schedule(function()
