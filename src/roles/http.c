@@ -25,6 +25,7 @@ enum { PIPELINE_MAX = 64 };
 struct http_service {
   struct list link; /* state.services */
   struct worker *worker;
+  struct timers *clock; /* of this app instance: what its handlers wait on */
   struct hub hub;
   struct listener listener;
   struct http_limits limits;
@@ -220,6 +221,7 @@ static void start(struct run *run) {
   fiber->failed = failed;
   fiber->ended = ended;
   fiber->data = run;
+  fiber->timers = run->service->clock;
   fiber->name = run->source.route;
   fiber->request = run->source.id;
   fiber_start(fiber, 0);
@@ -295,6 +297,7 @@ struct http_service *http_service_create(lua_State *L, int index, const struct r
   int handlers = lua_gettop(L);
   struct http_service *service = memory_alloc_zero(sizeof *service);
   service->worker = worker;
+  service->clock = &worker->timers;
   service->table = table;
   service->handlers = memory_alloc_zero(table->count * sizeof(int));
   set_limits(&service->limits, worker->process->settings);

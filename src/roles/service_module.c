@@ -58,6 +58,15 @@ static int open_service(lua_State *L) {
   return 1;
 }
 
+/* check(self, app): raises what serve would raise of its routes and pools */
+static int check(lua_State *L) {
+  struct handle *handle = check_handle(L);
+  luaL_checktype(L, 2, LUA_TTABLE);
+  route_table_destroy(route_table_create(L, 2));
+  pools_configure_from(L, handle->pools, 2);
+  return 0;
+}
+
 /* serve(self, app) -> port */
 static int serve(lua_State *L) {
   struct handle *handle = check_handle(L);
@@ -114,11 +123,9 @@ static int destroy(lua_State *L) {
 }
 
 int service_module_open(lua_State *L) {
-  static const luaL_Reg methods[] = {{"serve", serve},
-                                     {"close", close_service},
-                                     {"is_idle", is_idle},
-                                     {"destroy", destroy},
-                                     {NULL, NULL}};
+  static const luaL_Reg methods[] = {{"serve", serve},         {"check", check},
+                                     {"close", close_service}, {"is_idle", is_idle},
+                                     {"destroy", destroy},     {NULL, NULL}};
   luaL_newmetatable(L, HANDLE_CLASS);
   luaL_newlib(L, methods);
   lua_setfield(L, -2, "__index");

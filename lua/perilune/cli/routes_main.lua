@@ -29,8 +29,10 @@ end
 ---@return integer exit_code
 local function main(arguments)
   local rows = { head }
-  local _ <close> = native.open(arguments.dir) -- marks are made on its pools
-  for _, route in ipairs(app_module.load_directory().routes) do
+  local service <close> = native.open(arguments.dir) -- marks are made on its pools
+  local app = app_module.load_directory()
+  service:check(app)
+  for _, route in ipairs(app.routes) do
     rows[#rows + 1] = cells(route)
   end
   print_aligned(rows)
