@@ -14,7 +14,6 @@
 #include <errno.h>
 #include <lauxlib.h>
 #include <pthread.h>
-#include <setjmp.h>
 #include <signal.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -47,22 +46,6 @@ void interrupt_set_hook(struct worker *worker, lua_State *L) {
 
 #ifdef WITH_TSAN
 #  define NOT_SANITIZED __attribute__((no_sanitize("thread")))
-
-/* Distributions compile Lua with _FORTIFY_SOURCE, so it jumps by __longjmp_chk, which the sanitizer
- * does not know: its own stack of calls would grow with every error and yield. */
-void __longjmp_chk(jmp_buf environment, int value);
-
-void __longjmp_chk(jmp_buf environment, int value) {
-  longjmp(environment, value);
-}
-
-/* libuv closes descriptors by the raw system call, which the sanitizer does not see: it takes the
- * next thread that gets the same number for a racing one. */
-const char *__tsan_default_suppressions(void);
-
-NOT_SANITIZED const char *__tsan_default_suppressions(void) {
-  return "race:epoll_create1\nrace:eventfd\nrace:pipe2\nrace:accept4\nrace:fopen64\n";
-}
 #else
 #  define NOT_SANITIZED
 #endif
