@@ -158,7 +158,7 @@ static void stops_with_calls_running_and_queued(void **state) {
   assert_int_equal(counted(CLOSED), 2);
   settle(site->fixture);
   for (int i = 0; i < 3; i++) expect_failed(&runs[i], "cancelled");
-  expect_failed(&runs[3], "the call was not run: pool 'default' stopped");
+  expect_failed(&runs[3], "the call was not run: its pool stopped");
   assert_int_equal(counted(BEGUN), 3);
   struct run late;
   start_run(site->fixture, &late, "add(1, 2)");

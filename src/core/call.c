@@ -112,8 +112,7 @@ void call_return(struct call *call) {
 static lua_nret take_result(lua_State *L, struct call *call) {
   if (call->kind == CALL_RETURNED) return transfer_decode(L, call->result.data, call->result.len);
   if (call->result.len == 0)
-    error_raise(L, "cancelled", "the call was not run: pool '%s' stopped or had no memory for it",
-                call->pool);
+    error_raise(L, "cancelled", "the call was not run: its pool stopped or had no memory for it");
   transfer_decode_error(L, call->result.data, call->result.len); /* error, traceback */
   const char *traceback = lua_tostring(L, -1);
   fiber_set_trail(L, -2, traceback);

@@ -25,7 +25,7 @@ struct call {
   struct message message; /* to the worker that runs it, and back */
   struct list link;       /* the queue of its host */
   struct call_host *host;
-  const char *pool;      /* name, owned by the host or the place */
+  const char *pool;      /* name, until it is submitted; owned by the place */
   uint64_t id;           /* of this call, not 0 */
   uint64_t request;      /* the request it is made for */
   struct buffer payload; /* identity length, identity, arguments */
@@ -38,6 +38,7 @@ struct call {
   enum call_state state;
   bool abandoned;
   void *runner;
+  void *queue; /* the host's own: where it waits */
 
   /* the caller's thread alone */
   bool done;

@@ -106,8 +106,11 @@ static void push_first_part(lua_State *L, int index, const char *name) {
   lua_pushfstring(L, "%s:%d#%s", debug.source, debug.linedefined, hash);
 }
 
-static const char *place_title(const struct place *place) {
-  return place->identity;
+/* Pushes how a message names the place: "apps/x/app.lua:12", or the name it was given. */
+static const char *push_title(lua_State *L, const char *identity) {
+  if (*identity == '@') identity++;
+  lua_pushlstring(L, identity, strcspn(identity, "#"));
+  return lua_tostring(L, -1);
 }
 
 static uint64_t second_part(const struct place *place) {
@@ -194,7 +197,7 @@ static bool is_known(lua_State *L, const struct place *place, int function, bool
     luaL_error(L,
                "two marked functions cannot be told apart: %s; give each a name: "
                "perilune.blocking({ name = \"...\" }, fn)",
-               place_title(place));
+               push_title(L, place->identity));
   }
   lua_pop(L, 1);
   return false;
@@ -265,7 +268,7 @@ void place_push_found(lua_State *L, const char *identity, size_t len) {
     luaL_error(L,
                "this Lua state has no marked function %s: it was marked in one state only, or the "
                "states loaded different code",
-               identity);
+               push_title(L, identity));
   place_push_function(L, -1);
   lua_replace(L, -4);
   lua_pop(L, 2);

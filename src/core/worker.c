@@ -42,7 +42,8 @@ static void run_ready(struct worker *worker) {
 
 void worker_turn(struct worker *worker) {
   timers_arm(&worker->timers);
-  uv_run(&worker->loop, list_is_empty(&worker->ready) ? UV_RUN_ONCE : UV_RUN_NOWAIT);
+  bool waits = list_is_empty(&worker->ready) && !worker->again;
+  uv_run(&worker->loop, waits ? UV_RUN_ONCE : UV_RUN_NOWAIT);
   worker->now_ns = uv_hrtime();
   inbox_drain(&worker->inbox);
   timers_run(&worker->timers);

@@ -55,6 +55,7 @@ struct worker {
   struct inbox inbox;
   uint64_t now_ns; /* uv_hrtime when this turn began */
   bool stopped;
+  bool again; /* the role has more to do: the next turn does not wait */
 
   struct list ready;       /* fiber.link */
   struct list fibers;      /* fiber.live */

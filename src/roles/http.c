@@ -239,13 +239,10 @@ static void flush(struct worker *worker) {
     hub_flush(&container_of(link, struct http_service, link)->hub);
 }
 
-/* Writing makes room for further pipelined requests, which are handled at once. */
+/* Writing makes room for further pipelined requests, which the next turn handles. */
 void http_turn(struct worker *worker) {
   flush(worker);
-  while (!list_is_empty(&state_of(worker)->arrived)) {
-    http_begin(worker);
-    flush(worker);
-  }
+  worker->again = !list_is_empty(&state_of(worker)->arrived);
 }
 
 const struct worker_role http_role = {.name = "http",

@@ -58,6 +58,7 @@ struct runner {
   bool ended;            /* the call's fiber has ended; what it left behind may still live */
   bool loaded;           /* the app has been loaded into its state */
   bool open;             /* its inbox takes messages; under the lock */
+  bool told;             /* the error of the call has been written to the end */
   bool gone;             /* nothing is left but to join its thread; under the lock */
   struct buffer load_problem;
   struct message wake, stop; /* posted at most once at a time each */
@@ -91,6 +92,7 @@ static int call_failed(lua_State *L) {
   struct call *call = runner_of(worker_of(L))->call;
   buffer_clear(&call->result);
   transfer_encode_error(L, 1, fiber_running(L)->traceback, &call->result);
+  runner_of(worker_of(L))->told = true;
   return 0;
 }
 
@@ -109,6 +111,7 @@ static bool is_doomed(struct runner *runner) {
 static void start_call(struct runner *runner) {
   struct call *call = runner->call;
   runner->started = true;
+  runner->told = false;
   runner->ended = is_doomed(runner);
   call->kind = CALL_RAISED; /* until it has returned; without bytes it means: it was not run */
   if (runner->ended) return;
@@ -130,6 +133,7 @@ static int encode_load_problem(lua_State *L) {
   struct runner *runner = runner_of(worker_of(L));
   lua_pushlstring(L, runner->load_problem.data, runner->load_problem.len);
   transfer_encode_error(L, -1, NULL, &runner->call->result);
+  runner->told = true;
   return 0;
 }
 
@@ -163,6 +167,7 @@ static void end_idle(struct timer *timer) {
 static void swap_call(struct runner *runner) {
   struct pool *pool = runner->pool;
   struct call *call = runner->call;
+  if (call->kind == CALL_RAISED && !runner->told) buffer_clear(&call->result);
   runner->call = runner->assigned = NULL;
   runner->started = false;
   call->state = CALL_DONE;
@@ -409,6 +414,7 @@ static uv_err submit(struct call_host *host, struct call *call) {
   struct pools *pools = container_of(host, struct pools, host);
   uv_mutex_lock(&pools->lock);
   struct pool *pool = find_pool(pools, call->pool);
+  call->queue = pool;
   call->id = ++pools->call_count;
   uv_err error = UV_ENOENT;
   if (pools->stopping)
@@ -450,7 +456,7 @@ static void abandon(struct call_host *host, struct call *call) {
   call->abandoned = true;
   if (queued) {
     list_remove(&call->link);
-    find_pool(pools, call->pool)->queued--;
+    ((struct pool *)call->queue)->queued--;
   } else if (call->state == CALL_RUNNING) {
     cancel_running(call->runner, call);
   }
