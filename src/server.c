@@ -365,7 +365,7 @@ static void deliver_report(struct message *message, void *owner) {
   }
 }
 
-static void init_thread(struct server *server, struct thread *thread, int index) {
+static void init_thread(struct server *server, struct thread *thread) {
   thread->server = server;
   thread->listen.deliver = deliver_listen;
   thread->drain.deliver = deliver_drain;
@@ -373,7 +373,6 @@ static void init_thread(struct server *server, struct thread *thread, int index)
   for (size_t i = 0; i < array_len(thread->reports); i++)
     thread->reports[i] =
         (struct report_message){.message = {.deliver = deliver_report}, .thread = thread};
-  thread->worker.index = (unsigned)index;
   thread->worker.process = &server->program->process;
   thread->worker.snapshot = server->snapshot;
 }
@@ -434,7 +433,7 @@ int server_run(struct program *program, const char *dir) {
   server.snapshot = snapshot_create(dir);
   server.pools = pools_create(&program->process, server.snapshot);
   server.threads = memory_alloc_zero((size_t)server.count * sizeof(struct thread));
-  for (int i = 0; i < server.count; i++) init_thread(&server, &server.threads[i], i);
+  for (int i = 0; i < server.count; i++) init_thread(&server, &server.threads[i]);
   uv_loop_init(&server.loop);
   inbox_init(&server.inbox, &server.loop, &server);
   timers_init(&server.timers, &server.loop);

@@ -94,38 +94,11 @@ static void removes_twice_and_what_is_on_no_list(void **state) {
   free(members);
 }
 
-static void moves_all_members(void **state) {
-  (void)state;
-  struct list from, to;
-  struct member *members = new_members();
-  list_init(&from);
-  list_init(&to);
-  list_move(&to, &from);
-  expect(&to, "");
-  list_push(&from, &members[0].link);
-  list_push(&from, &members[1].link);
-  list_move(&to, &from);
-  expect(&to, "ab");
-  expect(&from, "");
-  list_push(&from, &members[2].link);
-  list_move(&to, &from);
-  expect(&to, "abc");
-  list_move(&to, &from);
-  expect(&to, "abc");
-  list_push(&from, &members[3].link);
-  list_push(&from, &members[4].link);
-  list_move(&from, &to);
-  expect(&from, "deabc");
-  expect(&to, "");
-  free(members);
-}
-
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(pushes_at_both_ends),
       cmocka_unit_test(pops_the_first),
       cmocka_unit_test(removes_twice_and_what_is_on_no_list),
-      cmocka_unit_test(moves_all_members),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

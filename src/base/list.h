@@ -48,14 +48,4 @@ static inline struct list *list_pop(struct list *head) {
   return first;
 }
 
-/* Moves all members of `from` to the end of `to`; `from` is empty then. */
-static inline void list_move(struct list *to, struct list *from) {
-  if (list_is_empty(from)) return;
-  from->next->prev = to->prev;
-  to->prev->next = from->next;
-  from->prev->next = to;
-  to->prev = from->prev;
-  list_init(from);
-}
-
 #endif

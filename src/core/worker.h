@@ -44,7 +44,6 @@ struct process {
 struct worker {
   const struct worker_role *role;
   void *role_data;
-  unsigned index;
   struct process *process;
   struct snapshot *snapshot; /* the app's files, as first read */
 

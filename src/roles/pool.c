@@ -359,7 +359,6 @@ static uv_err add_runner(struct pools *pools, struct pool *pool, struct call *ca
   runner->stop.deliver = stop_running;
   runner->worker.role = &pool_role;
   runner->worker.role_data = runner;
-  runner->worker.index = (unsigned)pool->threads;
   runner->worker.process = pools->process;
   runner->worker.snapshot = pools->snapshot;
   list_init(&runner->idle);
