@@ -84,6 +84,17 @@ static void collects_before_it_raises(void **state) {
                         "kept = nil collectgarbage 'restart'");
 }
 
+/* luaL_Buffer asks the allocator itself and would not collect. */
+static void collects_for_string_buffers_too(void **state) {
+  struct fixture *fixture = *state;
+  expect_chunk(fixture, "kept = ('x'):rep(4000000) collectgarbage 'stop'");
+  set_limit(fixture, lua_bytes(fixture) * 100 / 60);
+  expect_chunk(fixture, "for i = 1, 10000 do\n"
+                        "  local s = table.concat { ('y'):rep(i * 37 % 3000), i, {} and 'z' }\n"
+                        "end\n"
+                        "kept = nil collectgarbage 'restart'");
+}
+
 static void counts_as_full_above_95_percent(void **state) {
   struct fixture *fixture = *state;
   expect_chunk(fixture, "kept = ('x'):rep(4000000) collectgarbage 'stop'");
@@ -257,6 +268,7 @@ int main(void) {
       test(raises_and_goes_on),
       test(may_be_caught),
       test(collects_before_it_raises),
+      test(collects_for_string_buffers_too),
       test(counts_as_full_above_95_percent),
       test(gives_no_fiber_without_memory),
       test(ends_once_when_its_end_needs_memory),

@@ -39,6 +39,10 @@
  * above it, it counts as at its limit: "not enough memory" is raised. */
 #define MEMORY_FULL_PERCENT 95
 
+/* What arrays and string buffers may take of a Lua state's memory beyond its limit, in percent of
+ * it; above that their growth is refused, and the next new object is in any case. */
+#define MEMORY_OVERSHOOT_PERCENT 12
+
 /* Nesting of tables that may cross between Lua states; deeper raises kind "transfer". */
 #define TRANSFER_DEPTH_MAX 200
 

@@ -48,12 +48,17 @@ bool state_is_failed(lua_State *co) {
   return *word_of(co) & WORD_FAILED;
 }
 
-static bool may_grow(struct memory *memory, size_t old_size, size_t new_size) {
+/* Only new objects are refused so that Lua collects: buffers of the library (table.concat) ask the
+ * allocator themselves and do not collect, so what only grows may overshoot a little; the next new
+ * object pays. */
+static bool may_grow(struct memory *memory, bool is_object, size_t old_size, size_t new_size) {
   if (memory->limit_bytes == 0 || new_size <= old_size) return true;
   size_t wanted = memory->used_bytes - old_size + new_size;
+  size_t percent = memory->limit_bytes / 100;
+  if (!is_object) return wanted <= percent * (100 + MEMORY_OVERSHOOT_PERCENT);
   if (memory->collecting) {
     memory->collecting = false;
-    return wanted <= memory->limit_bytes / 100 * MEMORY_FULL_PERCENT;
+    return wanted <= percent * MEMORY_FULL_PERCENT;
   }
   memory->collecting = wanted > memory->limit_bytes;
   return !memory->collecting;
@@ -61,13 +66,14 @@ static bool may_grow(struct memory *memory, size_t old_size, size_t new_size) {
 
 static void *allocate(void *context, void *block, size_t old_size, size_t new_size) {
   struct memory *memory = context;
-  if (!block) old_size = 0; /* Lua tells the kind of object there */
+  bool is_object = !block && old_size != 0; /* Lua tells the kind of object there */
+  if (!block) old_size = 0;
   if (new_size == 0) {
     memory->used_bytes -= old_size;
     free(block);
     return NULL;
   }
-  if (!may_grow(memory, old_size, new_size)) return NULL;
+  if (!may_grow(memory, is_object, old_size, new_size)) return NULL;
   void *grown = realloc(block, new_size);
   if (grown) memory->used_bytes += new_size - old_size;
   return grown;

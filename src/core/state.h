@@ -1,8 +1,8 @@
 /* state.h - a Lua state with a memory limit, and Perilune's own base functions in it.
  *
- * The limit is decision 7's: an allocation that would cross it fails once, which makes Lua collect;
- * if the state is still above MEMORY_FULL_PERCENT of it after that, it counts as full and "not
- * enough memory" is raised in the code that asked. */
+ * The limit is decision 7's: a new object that would cross it is refused once, which makes Lua
+ * collect; if the state is still above MEMORY_FULL_PERCENT of it after that, it counts as full and
+ * "not enough memory" is raised in the code that asked. What grows may overshoot a little. */
 #ifndef CORE_STATE_H
 #define CORE_STATE_H
 
