@@ -67,7 +67,9 @@ static void log_dropped(struct run *run, unsigned count) {
   log_write(log, LOG_DEBUG, "tasks dropped: the handler failed", fields, array_len(fields));
 }
 
-static void log_failed(const struct run *run, const char *error, const char *traceback) {
+/* `traceback` may be NULL. */
+static void log_run(const struct run *run, enum log_level level, const char *message,
+                    const char *error, const char *traceback) {
   const struct request *request = &run->source.exchange->request;
   struct slice target = request_target(request);
   char id[17];
@@ -79,8 +81,12 @@ static void log_failed(const struct run *run, const char *error, const char *tra
       log_text("error", error),
       log_text("traceback", traceback ? traceback : ""),
   };
-  log_write(run->service->worker->process->log, LOG_ERROR, "handler failed", fields,
-            array_len(fields));
+  size_t count = array_len(fields) - (traceback ? 0 : 1);
+  log_write(run->service->worker->process->log, level, message, fields, count);
+}
+
+static void log_failed(const struct run *run, const char *error, const char *traceback) {
+  log_run(run, LOG_ERROR, "handler failed", error, traceback);
 }
 
 static void reach(struct run *run, enum task_when when) {
@@ -153,6 +159,19 @@ static int answer_abort(lua_State *L) {
 }
 
 /* Stack: the error. An abort that cannot be answered is told by what is wrong with it. */
+/* The error at 1 ended the handler. A full queue is the load's fault, not the handler's: one line,
+ * since there may be many. */
+static void answer_failed(lua_State *L, struct run *run, const char *traceback) {
+  const char *kind = error_kind(L, 1);
+  if (kind && strcmp(kind, "full") == 0) {
+    log_run(run, LOG_WARN, "refused with 503", error_push_text(L, 1), NULL);
+    answer_status(run, 503, (struct slice){"Retry-After: 1\r\n", 16});
+    return;
+  }
+  log_failed(run, error_push_text(L, 1), traceback);
+  answer_status(run, 500, (struct slice){"", 0});
+}
+
 static int failed(lua_State *L) {
   struct fiber *fiber = fiber_running(L);
   struct run *run = fiber->data;
@@ -169,14 +188,7 @@ static int failed(lua_State *L) {
     lua_copy(L, -1, 1);
   run->failed = status == 0 || status >= 400;
   run->answered = status != 0;
-  if (!run->answered) {
-    const char *kind = error_kind(L, 1);
-    log_failed(run, error_push_text(L, 1), fiber->traceback);
-    if (kind && strcmp(kind, "full") == 0)
-      answer_status(run, 503, (struct slice){"Retry-After: 1\r\n", 16});
-    else
-      answer_status(run, 500, (struct slice){"", 0});
-  }
+  if (!run->answered) answer_failed(L, run, fiber->traceback);
   reach(run, TASK_AFTER_ROUTE);
   return 0;
 }
