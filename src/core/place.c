@@ -79,8 +79,8 @@ static bool hash_value(lua_State *L, int index, uint64_t *hash) {
 
 /* Hash of the code (a name says nothing of it) and the primitive upvalues; `only_primitive` tells
  * whether there were no others. */
-static uint64_t hash_function(lua_State *L, int index, bool *only_primitive) {
-  uint64_t hash = hash_code(L, index);
+static uint64_t hash_function(lua_State *L, int index, uint64_t code, bool *only_primitive) {
+  uint64_t hash = code;
   *only_primitive = true;
   const char *name;
   for (int i = 1; (name = lua_getupvalue(L, index, i)) != NULL; i++) {
@@ -93,7 +93,7 @@ static uint64_t hash_function(lua_State *L, int index, bool *only_primitive) {
 
 /* ---- identities ---- */
 
-static void push_first_part(lua_State *L, int index, const char *name) {
+static void push_first_part(lua_State *L, int index, uint64_t code, const char *name) {
   if (name) {
     lua_pushfstring(L, "name:%s", name);
     return;
@@ -102,7 +102,7 @@ static void push_first_part(lua_State *L, int index, const char *name) {
   lua_pushvalue(L, index);
   lua_getinfo(L, ">S", &debug);
   char hash[20];
-  snprintf(hash, sizeof hash, "%016llx", (unsigned long long)hash_code(L, index));
+  snprintf(hash, sizeof hash, "%016llx", (unsigned long long)code);
   lua_pushfstring(L, "%s:%d#%s", debug.source, debug.linedefined, hash);
 }
 
@@ -216,11 +216,12 @@ void place_mark(lua_State *L, int index, const char *pool, const char *name, dou
     luaL_error(L, place_of(L, index) ? "the function is marked already"
                                      : "a C function cannot be marked: wrap it in a Lua function");
   struct place *place = push_place(L, pool, timeout);
-  push_first_part(L, index, name);
+  uint64_t code = hash_code(L, index);
+  push_first_part(L, index, code, name);
   bool only_primitive;
   size_t len;
   const char *first = lua_tolstring(L, -1, &len);
-  set_identity(place, first, len, hash_function(L, index, &only_primitive));
+  set_identity(place, first, len, hash_function(L, index, code, &only_primitive));
 
   lua_rawgetp(L, LUA_REGISTRYINDEX, &marks_key);
   luaL_getsubtable(L, -1, first);

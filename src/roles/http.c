@@ -114,6 +114,12 @@ static void answer_status(struct run *run, int status, struct slice block) {
   exchange_respond_status(run->source.exchange, status, block);
 }
 
+/* There is no room now; the client may try again. */
+static void answer_full(struct run *run) {
+  static const char block[] = "Retry-After: 1\r\n";
+  answer_status(run, 503, (struct slice){block, sizeof block - 1});
+}
+
 static void ended(struct fiber *fiber) {
   struct run *run = fiber->data;
   if (!run->answered) {
@@ -158,20 +164,20 @@ static int answer_abort(lua_State *L) {
   return 1;
 }
 
-/* Stack: the error. An abort that cannot be answered is told by what is wrong with it. */
 /* The error at 1 ended the handler. A full queue is the load's fault, not the handler's: one line,
  * since there may be many. */
 static void answer_failed(lua_State *L, struct run *run, const char *traceback) {
   const char *kind = error_kind(L, 1);
   if (kind && strcmp(kind, "full") == 0) {
     log_run(run, LOG_WARN, "refused with 503", error_push_text(L, 1), NULL);
-    answer_status(run, 503, (struct slice){"Retry-After: 1\r\n", 16});
+    answer_full(run);
     return;
   }
   log_failed(run, error_push_text(L, 1), traceback);
   answer_status(run, 500, (struct slice){"", 0});
 }
 
+/* Stack: the error. An abort that cannot be answered is told by what is wrong with it. */
 static int failed(lua_State *L) {
   struct fiber *fiber = fiber_running(L);
   struct run *run = fiber->data;
@@ -223,7 +229,7 @@ static void start(struct run *run) {
   struct worker *worker = run->service->worker;
   struct fiber *fiber = fiber_create(worker, run_handler);
   if (!fiber) {
-    answer_status(run, 503, (struct slice){"Retry-After: 1\r\n", 16});
+    answer_full(run);
     give_back(run);
     return;
   }

@@ -163,6 +163,16 @@ static void end_idle(struct timer *timer) {
   uv_mutex_unlock(&runner->pools->lock);
 }
 
+/* Gives a call that is over back to its caller, if that is still there. Under the lock. */
+static void give_back(struct call *call) {
+  call->state = CALL_DONE;
+  call->runner = NULL;
+  if (call->abandoned)
+    call_free(call);
+  else
+    call_return(call);
+}
+
 /* Gives the finished call back, and takes the next one or becomes idle. Under the lock. */
 static void swap_call(struct runner *runner) {
   struct pool *pool = runner->pool;
@@ -170,13 +180,8 @@ static void swap_call(struct runner *runner) {
   if (call->kind == CALL_RAISED && !runner->told) buffer_clear(&call->result);
   runner->call = runner->assigned = NULL;
   runner->started = false;
-  call->state = CALL_DONE;
-  call->runner = NULL;
   atomic_store_explicit(&runner->worker.heartbeat.call, 0, memory_order_relaxed);
-  if (call->abandoned)
-    call_free(call);
-  else
-    call_return(call);
+  give_back(call);
   struct list *link = list_pop(&pool->queue);
   if (link) {
     pool->queued--;
@@ -273,9 +278,8 @@ static void refuse_queued(struct pool *pool) {
   while ((link = list_pop(&pool->queue))) {
     struct call *call = container_of(link, struct call, link);
     pool->queued--;
-    call->state = CALL_DONE;
     call->kind = CALL_RAISED;
-    call_return(call);
+    give_back(call);
   }
 }
 
@@ -286,11 +290,7 @@ static void give_up(struct runner *runner) {
   struct call *call = runner->call;
   runner->call = runner->assigned = NULL;
   call->kind = CALL_RAISED;
-  call->state = CALL_DONE;
-  if (call->abandoned)
-    call_free(call);
-  else
-    call_return(call);
+  give_back(call);
   if (--runner->pool->threads == 0) refuse_queued(runner->pool);
   uv_mutex_unlock(&runner->pools->lock);
 }
