@@ -72,6 +72,12 @@
 /* Unwritten bytes of one connection's output past which no further request of it is read. */
 #define OUTPUT_PAUSE_BYTES (1024 * 1024)
 
+/* Bytes of a streamed response that wait in the server before its writer has to wait. */
+#define STREAM_PAUSE_BYTES (64 * 1024)
+
+/* Bytes of a streamed request body that wait for their reader before the socket is not read. */
+#define BODY_PAUSE_BYTES (64 * 1024)
+
 /* After its last response a connection reads and drops what still comes, so that the response is
  * not lost to a reset: for so long, and so many bytes; then it is closed. */
 #define LINGER_MS        2000

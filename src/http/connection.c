@@ -45,6 +45,9 @@ static uint64_t due_ns(const struct connection *connection) {
     if (!connection->paused)
       due = connection->since_ns +
             ms(connection->head_done ? limits->body_timeout_ms : limits->header_timeout_ms);
+  } else if (connection->streamed) {
+    if (!connection->paused && !connection->clogged)
+      due = connection->since_ns + ms(limits->body_timeout_ms);
   } else if (is_idle(connection)) {
     due = connection->since_ns + ms(limits->idle_timeout_ms);
   }
@@ -85,7 +88,8 @@ static void on_timer(struct timer *timer) {
   }
   bool is_write_due =
       connection->writing && now >= connection->write_since_ns + ms(hub->limits->write_timeout_ms);
-  if (connection->incoming && !is_write_due) {
+  bool is_reading = connection->incoming || connection->streamed;
+  if (is_reading && !is_write_due) {
     reader_refuse(connection, STATUS_REQUEST_TIMEOUT);
     arm(connection);
   } else {
@@ -117,7 +121,10 @@ static void end_input(struct connection *connection) {
     connection_close(connection);
     return;
   }
-  if (connection->incoming && !connection->last_read) reader_refuse(connection, STATUS_BAD_REQUEST);
+  if (connection->streamed)
+    reader_break_body(connection, 0);
+  else if (connection->incoming && !connection->last_read)
+    reader_refuse(connection, STATUS_BAD_REQUEST);
   connection->last_read = true;
   void (*half_closed)(struct exchange *) = connection->hub->calls.half_closed;
   if (half_closed) {
@@ -125,7 +132,8 @@ static void end_input(struct connection *connection) {
          link = next) {
       next = link->next;
       struct exchange *exchange = container_of(link, struct exchange, _link);
-      if (exchange->state == EXCHANGE_HANDLED) half_closed(exchange);
+      if (exchange->state == EXCHANGE_HANDLED || exchange->state == EXCHANGE_STREAMED)
+        half_closed(exchange);
     }
   }
   connection_touch(connection);
@@ -145,7 +153,7 @@ static void on_input(uv_stream_t *stream, ssize_t len, const uv_buf_t *input) {
       return;
     }
     reader_feed(connection, input->base, (size_t)len);
-    if (connection->paused) uv_read_stop(stream);
+    if (connection->paused || connection->clogged) uv_read_stop(stream);
     arm(connection);
   }
 }
@@ -219,7 +227,22 @@ static void resume_input(struct connection *connection) {
     return;
   if (connection->incoming) connection->since_ns = hub_now(connection->hub);
   reader_resume(connection);
+  if (!connection->paused && !connection->clogged)
+    uv_read_start(&connection->io.stream, on_input_wanted, on_input);
+}
+
+void connection_unclog(struct connection *connection) {
+  connection->clogged = false;
+  connection->since_ns = hub_now(connection->hub);
   if (!connection->paused) uv_read_start(&connection->io.stream, on_input_wanted, on_input);
+  arm(connection);
+}
+
+/* Whether it is the turn of the request that is read to be told to go on. */
+static bool may_continue(const struct connection *connection) {
+  if (connection->pending_count == 0) return true;
+  return connection->streamed && connection->pending.next == &connection->streamed->_link &&
+         connection->streamed->state == EXCHANGE_HANDLED;
 }
 
 static void pause_input(struct connection *connection) {
@@ -230,7 +253,7 @@ static void pause_input(struct connection *connection) {
 
 void connection_flush(struct connection *connection) {
   if (connection->closed) return;
-  if (connection->continue_due && connection->pending_count == 0) {
+  if (connection->continue_due && may_continue(connection)) {
     connection->continue_due = false;
     buffer_add(output_open(connection), continue_line, sizeof continue_line - 1);
     list_remove(&connection->dirty);
@@ -258,7 +281,9 @@ static bool has_unread_input(struct connection *connection) {
 
 void connection_drain(struct connection *connection) {
   if (connection->closed || connection->lingering || connection->incoming) return;
-  if (!is_idle(connection))
+  if (connection->streamed)
+    connection->streamed->_closes = true;
+  else if (!is_idle(connection))
     connection->last_read = true;
   else if (!has_unread_input(connection))
     connection_close(connection);
@@ -293,8 +318,16 @@ void connection_close(struct connection *connection) {
   output_drop(connection);
   buffer_finish(&connection->rest);
   if (connection->incoming) exchange_detach(connection->incoming);
-  connection->incoming = NULL;
+  connection->incoming = connection->streamed = NULL;
   connection->pending_count = 0;
   detach_all(&connection->unsent);
   detach_all(&connection->pending);
+}
+
+void connection_reset(struct connection *connection) {
+  static const struct linger at_once = {.l_onoff = 1, .l_linger = 0};
+  uv_os_fd_t fd;
+  if (!connection->closed && uv_fileno(&connection->io.handle, &fd) == 0)
+    setsockopt(fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
+  connection_close(connection);
 }

@@ -34,6 +34,7 @@ struct connection {
 
   llhttp_t parser;
   struct exchange *incoming; /* the request that is being read */
+  struct exchange *streamed; /* the last pending request, handed out while its body comes */
   struct buffer rest;        /* input that waits while reading is paused */
   uint64_t dropped_bytes;    /* input that came after the last request */
   uint32_t chunk_extra_bytes;
@@ -56,6 +57,7 @@ struct connection {
   bool head_done;    /* of `incoming` */
   bool continue_due; /* 100 Continue is to be written once it is its turn */
   bool paused;       /* too much unanswered or unwritten: nothing is read or parsed */
+  bool clogged;      /* too much of a streamed body is not taken yet: nothing is read */
   bool last_read;    /* no request after the pending ones is looked at */
   bool ended;        /* the client has ended its side */
   bool lingering;    /* our side has ended: input is dropped until the client's ends */
@@ -76,6 +78,12 @@ void connection_drain(struct connection *connection);
 
 /* [owner] Closes at once; detaches the exchanges. Harmless on a closed one. */
 void connection_close(struct connection *connection);
+
+/* [owner] As connection_close, in a way that the client sees as an error (RST). */
+void connection_reset(struct connection *connection);
+
+/* [owner] A streamed body has been taken: the client may send more. */
+void connection_unclog(struct connection *connection);
 
 /* [owner] Puts the connection on the hub's list for hub_flush. */
 void connection_touch(struct connection *connection);

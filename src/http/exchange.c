@@ -9,6 +9,7 @@
 #include "http/connection.h"
 #include "http/hub.h"
 #include "http/output.h"
+#include "http/reader.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -30,6 +31,11 @@ struct exchange *exchange_take(struct hub *hub, struct connection *connection) {
   exchange->owner = NULL;
   exchange->state = EXCHANGE_READING;
   exchange->delivered = exchange->_released = exchange->_closes = false;
+  exchange->body = EXCHANGE_BODY_WHOLE;
+  exchange->_chunked = exchange->_bodiless = exchange->_until_close = false;
+  exchange->_clogged = exchange->_continue_due = false;
+  exchange->body_status = 0;
+  exchange->_body_bytes = 0;
   return exchange;
 }
 
@@ -50,7 +56,7 @@ void exchange_recycle(struct exchange *exchange) {
 }
 
 static void write_response(struct buffer *out, struct exchange *exchange,
-                           const struct response *response) {
+                           const struct response *response, enum response_framing framing) {
   const struct connection *connection = exchange->connection;
   const struct request *request = &exchange->request;
   bool is_last = connection->last_read && !connection->incoming &&
@@ -59,26 +65,161 @@ static void write_response(struct buffer *out, struct exchange *exchange,
   struct response_frame frame = {.date = hub_date(exchange->hub),
                                  .is_head = request->method == METHOD_HEAD,
                                  .close = close,
-                                 .keep_alive = !close && request->minor == 0};
+                                 .keep_alive = !close && request->minor == 0,
+                                 .framing = framing,
+                                 .length = exchange->_length_left};
   response_write(out, response, &frame);
+}
+
+static bool is_first(const struct exchange *exchange) {
+  return exchange->connection->pending.next == &exchange->_link;
+}
+
+/* Where the bytes of a response go: out, or behind earlier responses. */
+static struct buffer *open_output(struct exchange *exchange) {
+  return is_first(exchange) ? output_open(exchange->connection) : &exchange->_answer;
+}
+
+/* What is answered before its body has come cannot be followed by another request. */
+static void end_request(struct exchange *exchange) {
+  struct connection *connection = exchange->connection;
+  if (connection->streamed == exchange) reader_end_body(connection);
+}
+
+/* The response is whole. */
+static void complete(struct exchange *exchange) {
+  end_request(exchange);
+  if (is_first(exchange))
+    output_advance(exchange->connection);
+  else
+    exchange->state = EXCHANGE_ANSWERED;
+}
+
+/* The response to a client that has gone: reported as not delivered. */
+static void lose(struct exchange *exchange) {
+  exchange->state = EXCHANGE_ENDED;
+  list_push(&exchange->hub->_ended, &exchange->_link);
 }
 
 void exchange_respond(struct exchange *exchange, const struct response *response) {
   assert(exchange->state == EXCHANGE_HANDLED);
-  struct connection *connection = exchange->connection;
-  if (!connection) {
-    exchange->state = EXCHANGE_ENDED;
-    list_push(&exchange->hub->_ended, &exchange->_link);
+  if (!exchange->connection) {
+    lose(exchange);
     return;
   }
-  if (connection->pending.next == &exchange->_link) {
-    write_response(output_open(connection), exchange, response);
-    output_advance(connection);
+  if (exchange->connection->streamed == exchange) exchange->_closes = true;
+  write_response(open_output(exchange), exchange, response, RESPONSE_WHOLE);
+  complete(exchange);
+}
+
+/* ---- streamed responses ---- */
+
+static enum response_framing choose_framing(struct exchange *exchange, uint64_t length) {
+  if (length != EXCHANGE_LENGTH_UNKNOWN) return RESPONSE_LENGTH;
+  exchange->_chunked = exchange->request.minor > 0;
+  exchange->_until_close = !exchange->_chunked;
+  return exchange->_chunked ? RESPONSE_CHUNKED : RESPONSE_UNTIL_CLOSE;
+}
+
+void exchange_begin(struct exchange *exchange, const struct response *response, uint64_t length) {
+  assert(exchange->state == EXCHANGE_HANDLED);
+  exchange->state = EXCHANGE_STREAMED;
+  exchange->_bodiless =
+      exchange->request.method == METHOD_HEAD || !response_has_content(response->status);
+  exchange->_length_left = length;
+  struct connection *connection = exchange->connection;
+  if (!connection) return;
+  enum response_framing framing = choose_framing(exchange, length);
+  if (connection->streamed == exchange || exchange->_until_close) exchange->_closes = true;
+  if (exchange->_until_close) connection->last_read = true;
+  struct response head = *response;
+  head.body = (struct slice){"", 0};
+  write_response(open_output(exchange), exchange, &head, framing);
+  exchange_write(exchange, response->body.data, response->body.len);
+}
+
+bool exchange_write(struct exchange *exchange, const char *data, size_t len) {
+  assert(exchange->state == EXCHANGE_STREAMED);
+  struct connection *connection = exchange->connection;
+  if (!connection || exchange->_bodiless) return true;
+  struct buffer *out = open_output(exchange);
+  if (exchange->_chunked) {
+    response_write_chunk(out, data, len);
   } else {
-    write_response(&exchange->_answer, exchange, response);
-    exchange->state = EXCHANGE_ANSWERED;
+    buffer_add(out, data, len);
+    if (!exchange->_until_close) {
+      assert(len <= exchange->_length_left);
+      exchange->_length_left -= len;
+    }
+  }
+  size_t waiting = is_first(exchange) ? output_backlog(connection) : out->len;
+  exchange->_clogged = waiting >= STREAM_PAUSE_BYTES;
+  return !exchange->_clogged;
+}
+
+/* Requests behind a response that ends with the connection will not be answered. */
+static void drop_later(struct exchange *exchange) {
+  struct connection *connection = exchange->connection;
+  struct exchange *incoming = connection->incoming;
+  connection->incoming = NULL;
+  if (incoming) exchange_detach(incoming);
+  while (connection->pending.prev != &exchange->_link) {
+    struct exchange *last = container_of(connection->pending.prev, struct exchange, _link);
+    list_remove(&last->_link);
+    connection->pending_count--;
+    exchange_detach(last);
   }
 }
+
+void exchange_end(struct exchange *exchange) {
+  assert(exchange->state == EXCHANGE_STREAMED);
+  if (!exchange->connection) {
+    lose(exchange);
+    return;
+  }
+  assert(exchange->_chunked || exchange->_until_close || exchange->_bodiless ||
+         exchange->_length_left == 0);
+  if (exchange->_chunked && !exchange->_bodiless) response_end_chunks(open_output(exchange));
+  if (exchange->_until_close) drop_later(exchange);
+  complete(exchange);
+}
+
+void exchange_cut(struct exchange *exchange) {
+  assert(exchange->state == EXCHANGE_STREAMED);
+  struct connection *connection = exchange->connection;
+  if (!connection) {
+    lose(exchange);
+    return;
+  }
+  end_request(exchange);
+  bool is_written = is_first(exchange) && output_write(connection) == 0;
+  list_remove(&exchange->_link);
+  connection->pending_count--;
+  exchange->connection = NULL;
+  lose(exchange);
+  if (is_written && !exchange->_until_close)
+    connection_close(connection);
+  else
+    connection_reset(connection);
+}
+
+/* ---- streamed requests ---- */
+
+void exchange_read(struct exchange *exchange, struct buffer *out) {
+  struct buffer *body = &exchange->request.body;
+  buffer_add(out, body->data, body->len);
+  buffer_clear(body);
+  struct connection *connection = exchange->connection;
+  if (!connection || connection->streamed != exchange) return;
+  if (exchange->_continue_due) {
+    exchange->_continue_due = false;
+    connection->continue_due = true;
+    connection_touch(connection);
+  }
+  if (connection->clogged) connection_unclog(connection);
+}
+
+/* ---- */
 
 void exchange_respond_status(struct exchange *exchange, int status, struct slice block) {
   static const char json[] = "Content-Type: application/json\r\n";
@@ -102,6 +243,7 @@ void exchange_release(struct exchange *exchange) {
     assert(false && "an exchange is released by the one it was handed to");
     break;
   case EXCHANGE_HANDLED:
+  case EXCHANGE_STREAMED:
     assert(!exchange->connection && "released without a response");
     exchange_recycle(exchange);
     break;
@@ -120,7 +262,8 @@ void exchange_detach(struct exchange *exchange) {
   exchange->connection = NULL;
   if (exchange->state == EXCHANGE_READING || exchange->_released) {
     exchange_recycle(exchange);
-  } else if (exchange->state == EXCHANGE_HANDLED) {
+  } else if (exchange->state == EXCHANGE_HANDLED || exchange->state == EXCHANGE_STREAMED) {
+    if (exchange->body == EXCHANGE_BODY_COMING) exchange->body = EXCHANGE_BODY_BROKEN;
     hub->calls.gone(exchange);
   } else {
     exchange->state = EXCHANGE_ENDED;

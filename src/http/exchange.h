@@ -5,7 +5,11 @@
  * then request and match stay, even when the connection is long gone. Responses may come in any
  * order; they leave in the order of the requests, when hub_flush runs. Then hub.sent is called,
  * unless it was released before; for a client that had gone with delivered false. respond and
- * release may be called inside handle, release inside gone and sent. */
+ * release may be called inside handle, release inside gone and sent.
+ *
+ * A response whose body is made bit by bit is streamed: exchange_begin, exchange_write as often as
+ * there is something, exchange_end. A request whose route streams bodies is handed over before its
+ * body has come: exchange_read takes what is there. */
 #ifndef HTTP_EXCHANGE_H
 #define HTTP_EXCHANGE_H
 
@@ -24,10 +28,20 @@ struct connection;
 enum exchange_state {
   EXCHANGE_READING,  /* the request is coming in; not shown to anyone */
   EXCHANGE_HANDLED,  /* given to hub.handle, no response yet */
+  EXCHANGE_STREAMED, /* its response has begun: in the output, or in `answer` behind earlier ones */
   EXCHANGE_ANSWERED, /* its response waits in `answer` for earlier ones */
   EXCHANGE_QUEUED,   /* its response is in the connection's output */
   EXCHANGE_ENDED     /* written, or lost with the connection */
 };
+
+enum exchange_body {
+  EXCHANGE_BODY_WHOLE,  /* all of it is in the request, or has been taken out by exchange_read */
+  EXCHANGE_BODY_COMING, /* the rest is still on its way */
+  EXCHANGE_BODY_BROKEN  /* the rest will not come: exchange.body_status */
+};
+
+/* The length of a streamed response that nobody knows beforehand. */
+#define EXCHANGE_LENGTH_UNKNOWN UINT64_MAX
 
 struct exchange {
   struct request request;
@@ -37,9 +51,16 @@ struct exchange {
   struct connection *connection; /* NULL once the client is gone */
   enum exchange_state state;
   bool delivered; /* in hub.sent: the response was written out to the end */
+  enum exchange_body body;
+  int body_status; /* BROKEN: what the client did wrong (400, 408, 413), 0: it has left */
 
   enum match_result _matched;
   bool _released, _closes;
+  bool _chunked, _bodiless, _until_close; /* streamed: how its body is written */
+  bool _clogged;                          /* streamed: hub.drained is awaited */
+  bool _continue_due;    /* 100 Continue is to be sent when the body is first asked for */
+  uint64_t _body_bytes;  /* of a streamed request: what has come */
+  uint64_t _length_left; /* of a streamed response of known length */
   struct list _link; /* connection.pending, connection.unsent, hub._ended or hub._spare_exchanges */
   struct buffer _answer;
   uint64_t _end; /* queued: where the response ends in all bytes of the connection's output */
@@ -52,6 +73,27 @@ void exchange_respond(struct exchange *exchange, const struct response *response
 /* [owner] Answers {"detail": reason phrase} as application/json, with further encoded fields (may
  * be empty); what the server itself says: 404, 413, 500, 503. */
 void exchange_respond_status(struct exchange *exchange, int status, struct slice block);
+
+/* [owner] Starts a streamed response with its head and response.body, which may be empty. `length`
+ * is that of the whole body, or EXCHANGE_LENGTH_UNKNOWN: then it is chunked, or ends with the
+ * connection for an HTTP/1.0 client. */
+void exchange_begin(struct exchange *exchange, const struct response *response, uint64_t length);
+
+/* [owner] Adds to a streamed response; bytes are copied. False when the client is slow: nothing
+ * is lost, but hub.drained should be awaited before more is written. After the client has gone
+ * bytes are dropped. */
+bool exchange_write(struct exchange *exchange, const char *data, size_t len);
+
+/* [owner] The streamed response is complete. */
+void exchange_end(struct exchange *exchange);
+
+/* [owner] The streamed response cannot be completed: the connection is closed so that the client
+ * can tell (RFC 9112 section 8). */
+void exchange_cut(struct exchange *exchange);
+
+/* [owner] Takes what has come of a body that is streamed and is not taken yet: appended to `out`.
+ * With none there and exchange.body COMING, hub.body will tell. Lets the client send more. */
+void exchange_read(struct exchange *exchange, struct buffer *out);
 
 /* [owner] Ends the owner's use; the memory may be reused at once. hub.sent is not called for it
  * any more. */

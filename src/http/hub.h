@@ -17,6 +17,14 @@
 #include <stdbool.h>
 #include <uv.h>
 
+/* What a route asks of the reading of its requests. */
+struct hub_route {
+  uint64_t body_bytes_max; /* more: 413; HUB_ROUTE_DEFAULT: that of the limits */
+  bool streams_body;       /* handled before its body has come */
+};
+
+#define HUB_ROUTE_DEFAULT UINT64_MAX
+
 struct http_limits {
   struct request_limits head;
   uint64_t body_bytes_max;    /* more: 413 */
@@ -30,7 +38,7 @@ struct http_limits {
 
 /* Called from libuv's and llhttp's callbacks, from exchange_respond and from hub_flush. */
 struct hub_calls {
-  /* A complete request has found its route. */
+  /* A complete request has found its route, or the head of one whose route streams bodies. */
   void (*handle)(struct exchange *exchange);
   /* The connection was lost before the response: nobody will read it. exchange.connection is
    * NULL from now on. */
@@ -38,6 +46,11 @@ struct hub_calls {
   /* The client has ended its side before the response: it closed, or waits half-closed. The
    * response is still sent. Must not respond from inside. May be NULL. */
   void (*half_closed)(struct exchange *exchange);
+  /* More of a streamed request body has come, or exchange.body has changed. May be NULL when no
+   * route streams bodies. */
+  void (*body)(struct exchange *exchange);
+  /* A streamed response that exchange_write was refused for may go on. From hub_flush. */
+  void (*drained)(struct exchange *exchange);
   /* The response was written out (exchange.delivered), or never will be. From libuv's callbacks
    * or hub_flush; not called once released. */
   void (*sent)(struct exchange *exchange);
@@ -55,6 +68,7 @@ struct hub {
   struct timers *timers;
   const struct http_limits *limits;
   const struct router *router;
+  const struct hub_route *routes; /* by match.route; NULL: all at their defaults */
   struct hub_calls calls;
   void *owner; /* free for the worker's role */
 

@@ -58,6 +58,11 @@ static struct exchange *first_of(const struct list *head) {
   return list_is_empty(head) ? NULL : container_of(head->next, struct exchange, _link);
 }
 
+/* Whether there are bytes of its response to write once it is its turn. */
+static bool is_ready(const struct exchange *exchange) {
+  return exchange->state == EXCHANGE_ANSWERED || exchange->state == EXCHANGE_STREAMED;
+}
+
 void output_advance(struct connection *connection) {
   struct exchange *exchange = first_of(&connection->pending);
   assert(exchange);
@@ -71,9 +76,10 @@ void output_advance(struct connection *connection) {
     else
       list_push(&connection->unsent, &exchange->_link);
     exchange = first_of(&connection->pending);
-    if (!exchange || exchange->state != EXCHANGE_ANSWERED) break;
+    if (!exchange || !is_ready(exchange)) break;
     buffer_add(&connection->out, exchange->_answer.data, exchange->_answer.len);
-  } while (true);
+    buffer_clear(&exchange->_answer);
+  } while (exchange->state == EXCHANGE_ANSWERED);
   if (!connection->incoming) connection->since_ns = hub_now(connection->hub);
 }
 
@@ -131,8 +137,16 @@ static uv_err write_rest(struct connection *connection, size_t taken) {
   return 0;
 }
 
-uv_err output_write(struct connection *connection) {
-  if (connection->writing || connection->out.len == 0) return 0;
+/* Tells the writer of a streamed response that it may go on. */
+static void report_drained(struct connection *connection) {
+  struct exchange *exchange = first_of(&connection->pending);
+  if (LIKELY(!exchange) || exchange->state != EXCHANGE_STREAMED || !exchange->_clogged) return;
+  if (output_backlog(connection) >= STREAM_PAUSE_BYTES / 2) return;
+  exchange->_clogged = false;
+  connection->hub->calls.drained(exchange);
+}
+
+static uv_err write_gathered(struct connection *connection) {
   uv_buf_t all = {.base = connection->out.data, .len = connection->out.len};
   int taken = uv_try_write(&connection->io.stream, &all, 1);
   if (taken < 0 && taken != UV_EAGAIN) return taken;
@@ -143,7 +157,16 @@ uv_err output_write(struct connection *connection) {
     give_back(connection->hub, &connection->out);
   else
     error = write_rest(connection, bytes);
-  report_sent(connection);
+  return error;
+}
+
+uv_err output_write(struct connection *connection) {
+  uv_err error = 0;
+  if (!connection->writing && connection->out.len > 0) {
+    error = write_gathered(connection);
+    report_sent(connection);
+  }
+  report_drained(connection);
   return error;
 }
 

@@ -88,14 +88,32 @@ static int on_header_value(llhttp_t *parser, const char *at, size_t len) {
   return add(connection, REQUEST_VALUE, at, len);
 }
 
+/* NULL when the request has no route, or none has options. */
+static const struct hub_route *route_of(const struct exchange *exchange) {
+  const struct hub_route *routes = exchange->hub->routes;
+  return routes && exchange->_matched == MATCH_FOUND ? &routes[exchange->match.route] : NULL;
+}
+
+static uint64_t body_bytes_max(const struct exchange *exchange) {
+  const struct hub_route *route = route_of(exchange);
+  if (route && route->body_bytes_max != HUB_ROUTE_DEFAULT) return route->body_bytes_max;
+  return exchange->hub->limits->body_bytes_max;
+}
+
 /* What the head promises of the body: 0, or the status to refuse with. */
 static int check_body(struct connection *connection) {
   const llhttp_t *parser = &connection->parser;
   struct exchange *exchange = connection->incoming;
+  const struct hub_route *route = route_of(exchange);
   bool is_chunked = parser->flags & F_CHUNKED;
   if (!is_chunked && parser->content_length == 0) return 0;
-  if (!is_chunked && parser->content_length > connection->hub->limits->body_bytes_max)
+  if (!is_chunked && parser->content_length > body_bytes_max(exchange))
     return STATUS_CONTENT_TOO_LARGE;
+  if (route && route->streams_body) {
+    exchange->body = EXCHANGE_BODY_COMING;
+    exchange->_continue_due = exchange->request.is_continue_awaited;
+    return 0;
+  }
   if (!exchange->request.is_continue_awaited) return 0;
   if (exchange->_matched != MATCH_FOUND) {
     exchange->_closes = true; /* the body may come or not: the connection cannot go on */
@@ -105,6 +123,8 @@ static int check_body(struct connection *connection) {
   connection_touch(connection);
   return 0;
 }
+
+static void stream(struct connection *connection, struct exchange *exchange);
 
 static int on_headers_complete(llhttp_t *parser) {
   struct connection *connection = parser->data;
@@ -125,13 +145,30 @@ static int on_headers_complete(llhttp_t *parser) {
   exchange->_matched =
       router_match(connection->hub->router, request->method, path.data, path.len, &exchange->match);
   status = check_body(connection);
-  return LIKELY(status == 0) ? GO_ON : refuse(connection, status);
+  if (UNLIKELY(status != 0)) return refuse(connection, status);
+  if (UNLIKELY(exchange->body == EXCHANGE_BODY_COMING)) stream(connection, exchange);
+  return UNLIKELY(connection->last_read) ? HPE_PAUSED : GO_ON;
+}
+
+/* Bytes of a streamed body, for the one who handles the request already. */
+static int pass_body(struct connection *connection, const char *at, size_t len) {
+  struct exchange *exchange = connection->streamed;
+  connection->continue_due = exchange->_continue_due = false;
+  exchange->_body_bytes += len;
+  if (exchange->_body_bytes > body_bytes_max(exchange))
+    return refuse(connection, STATUS_CONTENT_TOO_LARGE);
+  buffer_add(&exchange->request.body, at, len);
+  connection->clogged = exchange->request.body.len >= BODY_PAUSE_BYTES;
+  connection->hub->calls.body(exchange);
+  return GO_ON;
 }
 
 static int on_body(llhttp_t *parser, const char *at, size_t len) {
   struct connection *connection = parser->data;
+  if (UNLIKELY(connection->last_read)) return HPE_PAUSED;
+  if (UNLIKELY(connection->streamed != NULL)) return pass_body(connection, at, len);
   struct buffer *body = &connection->incoming->request.body;
-  if (body->len + len > connection->hub->limits->body_bytes_max)
+  if (body->len + len > body_bytes_max(connection->incoming))
     return refuse(connection, STATUS_CONTENT_TOO_LARGE);
   connection->continue_due = false;
   if (body->len == 0) {
@@ -240,6 +277,14 @@ static void dispatch(struct connection *connection, struct exchange *exchange) {
   exchange_release(exchange);
 }
 
+/* Hands the request out before its body has come. */
+static void stream(struct connection *connection, struct exchange *exchange) {
+  connection->streamed = exchange;
+  enqueue(connection, exchange);
+  connection->hub->counts.requests++;
+  connection->hub->calls.handle(exchange);
+}
+
 static bool is_full(const struct connection *connection) {
   return connection->pending_count >= connection->hub->limits->pipeline_max ||
          connection->out.len > OUTPUT_PAUSE_BYTES;
@@ -247,10 +292,18 @@ static bool is_full(const struct connection *connection) {
 
 static int on_message_complete(llhttp_t *parser) {
   struct connection *connection = parser->data;
-  struct exchange *exchange = connection->incoming;
+  if (UNLIKELY(connection->last_read)) return HPE_PAUSED;
+  struct exchange *streamed = connection->streamed;
+  struct exchange *exchange = streamed ? streamed : connection->incoming;
   if (!exchange->request.keep_alive || exchange->_closes || connection->hub->_draining)
     connection->last_read = true;
-  dispatch(connection, exchange);
+  if (LIKELY(!streamed)) {
+    dispatch(connection, exchange);
+  } else {
+    connection->streamed = NULL;
+    exchange->body = EXCHANGE_BODY_WHOLE;
+    connection->hub->calls.body(exchange);
+  }
   if (connection->last_read) return HPE_PAUSED;
   if (!is_full(connection)) return GO_ON;
   connection->paused = true;
@@ -290,7 +343,26 @@ static int status_of_error(const llhttp_t *parser, llhttp_errno_t error, const c
   return STATUS_BAD_REQUEST;
 }
 
+void reader_end_body(struct connection *connection) {
+  connection->streamed->body = EXCHANGE_BODY_BROKEN;
+  connection->streamed = NULL;
+  connection->clogged = connection->continue_due = false;
+  connection->last_read = true;
+}
+
+void reader_break_body(struct connection *connection, int status) {
+  struct exchange *exchange = connection->streamed;
+  reader_end_body(connection);
+  exchange->body_status = status;
+  exchange->_closes = true;
+  connection->hub->calls.body(exchange);
+}
+
 void reader_refuse(struct connection *connection, int status) {
+  if (connection->streamed) {
+    reader_break_body(connection, status);
+    return;
+  }
   struct exchange *exchange = connection->incoming;
   if (!exchange) exchange = exchange_take(connection->hub, connection);
   connection->last_read = true;
@@ -312,7 +384,9 @@ static void pause_head(struct connection *connection, const char *end) {
 void reader_feed(struct connection *connection, const char *data, size_t len) {
   llhttp_t *parser = &connection->parser;
   assert(!connection->last_read && !connection->paused);
-  if (connection->incoming) {
+  if (connection->streamed) {
+    connection->since_ns = hub_now(connection->hub);
+  } else if (connection->incoming) {
     if (connection->head_done)
       connection->since_ns = hub_now(connection->hub);
     else

@@ -21,7 +21,15 @@ void reader_feed(struct connection *connection, const char *data, size_t len);
 void reader_resume(struct connection *connection);
 
 /* [owner] Refuses the request that is coming in, or the bytes that are none: answers `status` after
- * the responses to earlier requests, and reads no further request. */
+ * the responses to earlier requests, and reads no further request. Of a streamed request the body
+ * breaks. */
 void reader_refuse(struct connection *connection, int status);
+
+/* [owner] The rest of the streamed body will not come: `status` as exchange.body_status. No further
+ * request is read. */
+void reader_break_body(struct connection *connection, int status);
+
+/* [owner] The rest of the streamed body is not wanted; no further request is read. */
+void reader_end_body(struct connection *connection);
 
 #endif

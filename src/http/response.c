@@ -49,7 +49,7 @@ static char *put_status_line(char *at, int status) {
   return PUT(at, "\r\n");
 }
 
-static bool has_content(int status) {
+bool response_has_content(int status) {
   return status != STATUS_NO_CONTENT && status != STATUS_NOT_MODIFIED &&
          status != STATUS_RESET_CONTENT;
 }
@@ -61,6 +61,21 @@ static size_t count_bytes(const struct response *response) {
     bytes += field->name.len + field->value.len + FIELD_EXTRA_BYTES;
   }
   return bytes;
+}
+
+static char *put_framing(char *at, const struct response_frame *frame, size_t body_len) {
+  switch (frame->framing) {
+  case RESPONSE_WHOLE:
+  case RESPONSE_LENGTH:
+    at = PUT(at, "Content-Length: ");
+    at = put_number(at, frame->framing == RESPONSE_LENGTH ? frame->length : body_len);
+    return PUT(at, "\r\n");
+  case RESPONSE_CHUNKED:
+    return PUT(at, "Transfer-Encoding: chunked\r\n");
+  case RESPONSE_UNTIL_CLOSE:
+    break;
+  }
+  return at;
 }
 
 void response_write(struct buffer *out, const struct response *response,
@@ -76,19 +91,28 @@ void response_write(struct buffer *out, const struct response *response,
     at = put_slice(at, response->fields[i].value);
     at = PUT(at, "\r\n");
   }
-  bool content = has_content(response->status);
-  if (content || response->status == STATUS_RESET_CONTENT) {
-    at = PUT(at, "Content-Length: ");
-    at = put_number(at, content ? response->body.len : 0);
-    at = PUT(at, "\r\n");
-  }
+  bool content = response_has_content(response->status);
+  if (content || response->status == STATUS_RESET_CONTENT)
+    at = put_framing(at, frame, content ? response->body.len : 0);
   at = PUT(at, "Date: ");
   at = put(at, frame->date.data, DATE_LEN);
   if (frame->close) at = PUT(at, "\r\nConnection: close");
   if (frame->keep_alive) at = PUT(at, "\r\nConnection: keep-alive");
   at = PUT(at, "\r\n\r\n");
-  if (content && !frame->is_head) at = put_slice(at, response->body);
+  bool has_body = frame->framing != RESPONSE_CHUNKED && content && !frame->is_head;
+  if (has_body) at = put_slice(at, response->body);
   out->len += (size_t)(at - start);
+}
+
+void response_write_chunk(struct buffer *out, const char *data, size_t len) {
+  if (len == 0) return;
+  buffer_printf(out, "%zx\r\n", len);
+  buffer_add(out, data, len);
+  buffer_add(out, "\r\n", 2);
+}
+
+void response_end_chunks(struct buffer *out) {
+  buffer_add(out, "0\r\n\r\n", sizeof "0\r\n\r\n" - 1);
 }
 
 /* RFC 9110 5.6.2. */
