@@ -6,6 +6,7 @@
 #include "http/response.h"
 
 #include "http/date.h"
+#include "http/field.h"
 #include "http/status.h"
 
 #include <assert.h>
@@ -115,35 +116,17 @@ void response_end_chunks(struct buffer *out) {
   buffer_add(out, "0\r\n\r\n", sizeof "0\r\n\r\n" - 1);
 }
 
-/* RFC 9110 5.6.2. */
-static bool is_token_byte(unsigned char byte) {
-  if ((byte >= 'a' && byte <= 'z') || (byte >= 'A' && byte <= 'Z')) return true;
-  if (byte >= '0' && byte <= '9') return true;
-  return byte != '\0' && strchr("!#$%&'*+-.^_`|~", byte) != NULL;
-}
-
-static bool equals_name(struct slice name, const char *lower) {
-  if (name.len != strlen(lower)) return false;
-  for (size_t i = 0; i < name.len; i++) {
-    char byte = name.data[i];
-    if (byte >= 'A' && byte <= 'Z') byte = (char)(byte | 0x20);
-    if (byte != lower[i]) return false;
-  }
-  return true;
-}
-
 enum response_field_kind response_check_field(struct slice name, struct slice value) {
-  static const char *const reserved[] = {"connection", "content-length",    "date",
-                                         "keep-alive", "transfer-encoding", "upgrade"};
-  if (name.len == 0) return RESPONSE_FIELD_INVALID;
-  for (size_t i = 0; i < name.len; i++)
-    if (!is_token_byte((unsigned char)name.data[i])) return RESPONSE_FIELD_INVALID;
+  static const struct slice reserved[] = {
+      FIELD_INIT("connection"), FIELD_INIT("content-length"),    FIELD_INIT("date"),
+      FIELD_INIT("keep-alive"), FIELD_INIT("transfer-encoding"), FIELD_INIT("upgrade")};
+  if (!field_is_token(name)) return RESPONSE_FIELD_INVALID;
   for (size_t i = 0; i < value.len; i++) {
     unsigned char byte = (unsigned char)value.data[i];
     if ((byte < ' ' && byte != '\t') || byte == 0x7F) return RESPONSE_FIELD_INVALID;
   }
   for (size_t i = 0; i < array_len(reserved); i++)
-    if (equals_name(name, reserved[i])) return RESPONSE_FIELD_RESERVED;
+    if (field_equal(name, reserved[i])) return RESPONSE_FIELD_RESERVED;
   return RESPONSE_FIELD_OK;
 }
 
