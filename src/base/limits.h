@@ -98,6 +98,9 @@
 #define SPARE_OUTPUTS_MAX       128
 #define SPARE_OUTPUT_BYTES_MAX  (64 * 1024)
 
+/* Ranges of one Range field; with more the whole file is sent. */
+#define RANGES_MAX 16
+
 /* Connections the kernel queues for one listening socket; more are refused by it. */
 #define LISTEN_BACKLOG 4096
 
