@@ -7,6 +7,7 @@
 #include "lib/app.h"
 #include "lib/async.h"
 #include "lib/client.h"
+#include "lib/delivery.h"
 #include "lib/json.h"
 #include "lib/logger.h"
 #include "lib/req.h"
@@ -40,5 +41,6 @@ int libs_open(lua_State *L) {
   req_open(L);
   task_open(L);
   schedule_open(L);
+  delivery_open(L);
   return 0;
 }

@@ -12,7 +12,7 @@ local App = { __name = "app" }
 App.__index = App
 
 local app_options = { "name", "pools" }
-local route_options = { "name" }
+local route_options = { "name", "timeout", "max_body", "stream_body", "cancel_on_disconnect" }
 local methods = { "GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS" }
 local is_method = {}
 for _, name in ipairs(methods) do is_method[name] = true end
@@ -76,7 +76,9 @@ function App:route(list, path, options, handler)
   for _, method in ipairs(check_methods(list)) do
     self.routes[#self.routes + 1] = {
       method = method, pattern = path, handler = handler, source = source, name = options.name,
-      blocking = marked ~= nil, pool = pool,
+      blocking = marked ~= nil, pool = pool, timeout = options.timeout,
+      max_body = options.max_body, stream_body = options.stream_body,
+      cancel_on_disconnect = options.cancel_on_disconnect,
     }
   end
 end

@@ -7,6 +7,7 @@ local app = require "perilune.app"
 local check = require "perilune.check"
 local native = require "perilune.native.app"
 local response = require "perilune.response"
+local stream = require "perilune.stream"
 
 local perilune = {
   app = app.new,
@@ -14,6 +15,8 @@ local perilune = {
   html = response.html,
   redirect = response.redirect,
   abort = response.abort,
+  stream = stream.new,
+  sse = stream.events,
   null = native.null,
 }
 

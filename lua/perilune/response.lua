@@ -9,7 +9,13 @@ local native = require "perilune.native.app"
 local response = {}
 
 local Response = { __name = "response" }
-Response.__index = Response
+
+--- Methods, and `delivered`: nil until the response has left, then whether the client got it.
+function Response.__index(self, key)
+  if key == "delivered" then return native.delivered(self) end
+  return Response[key]
+end
+
 native.class("perilune.response", Response)
 
 local known = { "status", "headers", "body", "json" }

@@ -4,6 +4,7 @@
  * anywhere (what cannot be sent, a cancelled wait, memory) gives it back through __gc. */
 #include "core/call.h"
 
+#include "core/ask.h"
 #include "core/error.h"
 #include "core/transfer.h"
 #include "core/worker.h"
@@ -14,9 +15,20 @@
 
 #define BOX_CLASS "perilune.call"
 
-struct box {
+struct call_box {
   struct call *call;
   bool submitted;
+  int index;           /* of the box on the stack, while it is awaited */
+  struct fiber *fiber; /* the one it is offered to */
+};
+
+/* An ask of the function that has its result but goes on. */
+struct offer {
+  struct ask ask;
+  struct call *call;
+  struct buffer results;
+  struct call_target target;
+  bool accepted;
 };
 
 void call_free(struct call *call) {
@@ -26,16 +38,28 @@ void call_free(struct call *call) {
   free(call);
 }
 
-static int release_box(lua_State *L) {
-  struct box *box = lua_touserdata(L, 1);
+/* Ends the caller's interest in the call, whatever its state. */
+static void drop(struct call_box *box) {
   struct call *call = box->call;
   box->call = NULL;
-  if (!call) return 0;
+  if (box->fiber) box->fiber->offered = NULL;
+  box->fiber = NULL;
+  if (!call) return;
+  if (call->offer) ask_answer(&call->offer->ask);
+  call->offer = NULL;
   if (!box->submitted || call->done)
     call_free(call);
   else
     call->host->abandon(call->host, call);
+}
+
+static int release_box(lua_State *L) {
+  drop(lua_touserdata(L, 1));
   return 0;
+}
+
+void call_drop_offered(struct fiber *fiber) {
+  if (fiber->offered) drop(fiber->offered);
 }
 
 void call_open(lua_State *L) {
@@ -45,9 +69,9 @@ void call_open(lua_State *L) {
   lua_pop(L, 1);
 }
 
-static struct box *push_box(lua_State *L) {
-  struct box *box = lua_newuserdatauv(L, sizeof *box, 0);
-  *box = (struct box){0};
+static struct call_box *push_box(lua_State *L) {
+  struct call_box *box = lua_newuserdatauv(L, sizeof *box, 0);
+  *box = (struct call_box){0};
   luaL_setmetatable(L, BOX_CLASS);
   box->call = memory_alloc_zero(sizeof *box->call);
   list_init(&box->call->link);
@@ -79,13 +103,14 @@ void call_prepare(lua_State *L, struct place *place, int nargs, const char *pool
   call->pool = place->pool ? place->pool : pool;
   call->caller = worker;
   call->request = fiber ? fiber->request : 0;
+  call->takes_offer = fiber && fiber->takes_offers;
   write_payload(L, place, first, nargs, &call->payload);
   if (nargs > 0) lua_replace(L, first);
   lua_settop(L, first);
 }
 
 void call_submit(lua_State *L, int index) {
-  struct box *box = luaL_checkudata(L, index, BOX_CLASS);
+  struct call_box *box = luaL_checkudata(L, index, BOX_CLASS);
   if (box->submitted) return;
   uv_err error = box->call->host->submit(box->call->host, box->call);
   if (error) raise_refused(L, box->call, error);
@@ -120,34 +145,100 @@ static lua_nret take_result(lua_State *L, struct call *call) {
   return lua_error(L);
 }
 
-static lua_nret finish_await(lua_State *L, struct box *box) {
+static lua_nret finish_await(lua_State *L, struct call_box *box) {
   int results = take_result(L, box->call);
-  call_free(box->call);
-  box->call = NULL;
+  drop(box);
+  return results;
+}
+
+/* The results that are offered, the first of them with the box, which keeps the call. */
+static lua_nret take_offer(lua_State *L, struct call_box *box) {
+  struct offer *offer = box->call->offer;
+  int results = transfer_decode(L, offer->results.data, offer->results.len);
+  buffer_finish(&offer->results);
+  lua_pushvalue(L, box->index);
+  lua_setfield(L, -results - 1, "call");
+  struct fiber *fiber = fiber_running(L);
+  call_drop_offered(fiber);
+  fiber->offered = box;
+  box->fiber = fiber;
   return results;
 }
 
 static int await_woken(lua_State *L, int status, lua_KContext context) {
   (void)status;
-  struct box *box = (struct box *)context;
+  struct call_box *box = (struct call_box *)context;
   if (fiber_was_cancelled(L)) {
-    struct call *call = box->call;
-    box->call = NULL;
-    if (call->done)
-      call_free(call);
-    else
-      call->host->abandon(call->host, call);
+    drop(box);
     fiber_check_cancelled(L);
   }
+  if (!box->call->done) return take_offer(L, box);
   return finish_await(L, box);
 }
 
-lua_nret call_await(lua_State *L, int index) {
-  struct box *box = luaL_checkudata(L, index, BOX_CLASS);
+static lua_nret await(lua_State *L, struct call_box *box, int index) {
   if (box->call->done) return finish_await(L, box);
   struct fiber *fiber = fiber_begin_wait(L, "a blocking function");
   box->call->ticket = fiber_ticket(fiber);
+  box->index = lua_absindex(L, index);
   return fiber_park(L, fiber, "a blocking function", (lua_KContext)box, await_woken);
+}
+
+lua_nret call_await(lua_State *L, int index) {
+  return await(L, luaL_checkudata(L, index, BOX_CLASS), index);
+}
+
+/* ---- offers ---- */
+
+static void destroy_offer(struct ask *ask) {
+  struct offer *offer = container_of(ask, struct offer, ask);
+  buffer_finish(&offer->results);
+  free(offer);
+}
+
+/* On the caller's thread. */
+static void serve_offer(struct ask *ask) {
+  struct offer *offer = container_of(ask, struct offer, ask);
+  if (!ask_is_wanted(ask, offer->call)) {
+    ask_answer(ask);
+    return;
+  }
+  offer->call->offer = offer;
+  fiber_wake(offer->call->ticket);
+}
+
+lua_nret call_offer(lua_State *L, int count, lua_KFunction k) {
+  struct fiber *fiber = fiber_begin_wait(L, "the response");
+  struct call *call = worker_of(L)->call;
+  transfer_encode(L, lua_gettop(L) - count + 1, count, "result", &call->result);
+  struct offer *offer = memory_alloc_zero(sizeof *offer);
+  offer->ask.serve = serve_offer;
+  offer->ask.destroy = destroy_offer;
+  offer->call = call;
+  offer->results = call->result;
+  call->result = (struct buffer){0};
+  return ask_send(L, fiber, &offer->ask, "the response", k);
+}
+
+struct call_target call_offered(lua_State *L, lua_KContext context) {
+  struct offer *offer = (struct offer *)context;
+  ask_end(L, &offer->ask);
+  struct call_target target = offer->target;
+  bool accepted = offer->accepted;
+  ask_destroy(&offer->ask);
+  if (!accepted) error_raise(L, "disconnected", "nobody waits for this response any more");
+  return target;
+}
+
+lua_nret call_accept(lua_State *L, int index, struct call_target target) {
+  struct call_box *box = luaL_checkudata(L, index, BOX_CLASS);
+  if (!box->call || !box->call->offer) return luaL_error(L, "this response has been used before");
+  struct offer *offer = box->call->offer;
+  box->call->offer = NULL;
+  offer->target = target;
+  offer->accepted = true;
+  ask_answer(&offer->ask);
+  return await(L, box, index);
 }
 
 static int inline_ended(lua_State *L, int status, lua_KContext context) {

@@ -2,7 +2,10 @@
  *
  * The caller's side: arguments become bytes, a host (the pools) takes the call, the fiber waits,
  * results or error come back as bytes through the inbox. A caller that is cancelled, or collected,
- * abandons the call; whoever runs it is told and frees it. */
+ * abandons the call; whoever runs it is told and frees it.
+ *
+ * A call may offer its result and go on: the caller gets the result at once, with the box in its
+ * field `call`, and either accepts, which lets the function go on to its end, or drops the call. */
 #ifndef CORE_CALL_H
 #define CORE_CALL_H
 
@@ -28,6 +31,7 @@ struct call {
   const char *pool;      /* name, until it is submitted; owned by the place */
   uint64_t id;           /* of this call, not 0 */
   uint64_t request;      /* the request it is made for */
+  bool takes_offer;      /* its caller knows what to do with an offer */
   struct buffer payload; /* identity length, identity, arguments */
   struct buffer result;  /* results, or the error */
   enum call_result kind;
@@ -42,6 +46,7 @@ struct call {
 
   /* the caller's thread alone */
   bool done;
+  struct offer *offer; /* not accepted yet */
   struct ticket ticket;
 };
 
@@ -56,6 +61,9 @@ struct call_host {
    * calls. */
   void (*retain)(struct call_host *host);
   void (*release)(struct call_host *host);
+  /* [any thread] Guards the fields of calls that say so; nothing is waited for inside. */
+  void (*lock)(struct call_host *host);
+  void (*unlock)(struct call_host *host);
 };
 
 /* [owner] Makes a call of the function of `place` with the `nargs` values on top of the stack
@@ -70,6 +78,26 @@ void call_submit(lua_State *L, int index);
 /* [owner] Waits for the call in the box at `index` and gives its results, or raises its error. To
  * be returned from a C function. */
 lua_nret call_await(lua_State *L, int index);
+
+/* [owner] For the runner: offers the `count` values on top of the stack, the first of them a table,
+ * as the results and waits; `k` must begin with call_offered and its context. */
+lua_nret call_offer(lua_State *L, int count, lua_KFunction k);
+
+/* What the caller tells the function that goes on. */
+struct call_target {
+  void *data;
+  uint64_t number;
+};
+
+/* [owner] For the runner: what the caller said when it accepted. Raises when it did not. */
+struct call_target call_offered(lua_State *L, lua_KContext context);
+
+/* [owner] Accepts the offer of the call in the box at `index` and waits for its end; its results
+ * are dropped. Raises its error. To be returned from a C function. */
+lua_nret call_accept(lua_State *L, int index, struct call_target target);
+
+/* [owner] Drops what a fiber was offered and has not accepted; at the fiber's end. */
+void call_drop_offered(struct fiber *fiber);
 
 /* [owner] The C function behind every marked function (upvalues: the function, its place): runs it
  * inline in a worker that runs blocking functions, else through its host, and waits. */

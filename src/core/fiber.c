@@ -72,6 +72,8 @@ struct fiber *fiber_create(struct worker *worker, lua_CFunction entry) {
   fiber->ended = NULL;
   fiber->data = NULL;
   fiber->kept = 0;
+  fiber->takes_offers = false;
+  fiber->offered = NULL;
   fiber->name = parent ? parent->name : NULL;
   fiber->request = parent ? parent->request : 0;
   fiber->timers = parent ? parent->timers : &worker->timers;

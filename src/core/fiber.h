@@ -63,6 +63,9 @@ struct fiber {
   const char *name; /* for logs; borrowed for the fiber's life */
   uint64_t request; /* id of the request it runs for; 0: none */
 
+  bool takes_offers; /* blocking functions it calls may go on after their result: core/call.h */
+  struct call_box *offered; /* the last that does; kept by call.c */
+
   char *traceback;         /* of the error that ended the body, owned */
   char *trail;             /* traceback that `trail_error` brought from elsewhere, owned */
   const void *trail_error; /* lua_topointer of that error */

@@ -16,6 +16,7 @@
 #include <stdbool.h>
 #include <uv.h>
 
+struct call;
 struct fiber;
 struct log;
 struct settings;
@@ -61,6 +62,7 @@ struct worker {
   struct list idle_fibers; /* fiber.link; ended, their coroutines may be used again */
   size_t idle_coroutines;
   struct fiber *running;
+  struct call *call;      /* of a pool worker: what it runs; NULL elsewhere */
   uint64_t request_count; /* makes request ids */
 
   struct heartbeat heartbeat;

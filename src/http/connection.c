@@ -21,8 +21,6 @@
 
 #define NEVER UINT64_MAX
 
-static const char continue_line[] = "HTTP/1.1 100 Continue\r\n\r\n";
-
 void connection_touch(struct connection *connection) {
   if (!connection->closed && list_is_empty(&connection->dirty))
     list_push(&connection->hub->_dirty, &connection->dirty);
@@ -255,7 +253,7 @@ void connection_flush(struct connection *connection) {
   if (connection->closed) return;
   if (connection->continue_due && may_continue(connection)) {
     connection->continue_due = false;
-    buffer_add(output_open(connection), continue_line, sizeof continue_line - 1);
+    buffer_add_text(output_open(connection), EXCHANGE_CONTINUE);
     list_remove(&connection->dirty);
   }
   if (output_write(connection) != 0) {

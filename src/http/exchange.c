@@ -10,6 +10,7 @@
 #include "http/hub.h"
 #include "http/output.h"
 #include "http/reader.h"
+#include "http/status.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -33,8 +34,9 @@ struct exchange *exchange_take(struct hub *hub, struct connection *connection) {
   exchange->delivered = exchange->_released = exchange->_closes = false;
   exchange->body = EXCHANGE_BODY_WHOLE;
   exchange->_chunked = exchange->_bodiless = exchange->_until_close = false;
-  exchange->_clogged = exchange->_continue_due = false;
+  exchange->clogged = exchange->_continue_due = false;
   exchange->body_status = 0;
+  exchange->has_streamed_body = false;
   exchange->_body_bytes = 0;
   return exchange;
 }
@@ -69,6 +71,13 @@ static void write_response(struct buffer *out, struct exchange *exchange,
                                  .framing = framing,
                                  .length = exchange->_length_left};
   response_write(out, response, &frame);
+}
+
+/* A response that begins before its request has been asked for may still read it. */
+static void continue_request(struct exchange *exchange, struct buffer *out) {
+  if (!exchange->_continue_due) return;
+  exchange->_continue_due = false;
+  buffer_add_text(out, EXCHANGE_CONTINUE);
 }
 
 static bool is_first(const struct exchange *exchange) {
@@ -134,6 +143,7 @@ void exchange_begin(struct exchange *exchange, const struct response *response, 
   if (exchange->_until_close) connection->last_read = true;
   struct response head = *response;
   head.body = (struct slice){"", 0};
+  if (response->status < STATUS_MULTIPLE_CHOICES) continue_request(exchange, open_output(exchange));
   write_response(open_output(exchange), exchange, &head, framing);
   exchange_write(exchange, response->body.data, response->body.len);
 }
@@ -153,8 +163,8 @@ bool exchange_write(struct exchange *exchange, const char *data, size_t len) {
     }
   }
   size_t waiting = is_first(exchange) ? output_backlog(connection) : out->len;
-  exchange->_clogged = waiting >= STREAM_PAUSE_BYTES;
-  return !exchange->_clogged;
+  exchange->clogged = waiting >= STREAM_PAUSE_BYTES;
+  return !exchange->clogged;
 }
 
 /* Requests behind a response that ends with the connection will not be answered. */
@@ -219,7 +229,7 @@ void exchange_read(struct exchange *exchange, struct buffer *out) {
   if (connection->clogged) connection_unclog(connection);
 }
 
-/* ---- */
+/* ---- the end ---- */
 
 void exchange_respond_status(struct exchange *exchange, int status, struct slice block) {
   static const char json[] = "Content-Type: application/json\r\n";
@@ -269,6 +279,10 @@ void exchange_detach(struct exchange *exchange) {
     exchange->state = EXCHANGE_ENDED;
     hub->calls.sent(exchange);
   }
+}
+
+bool exchange_has_left(const struct exchange *exchange) {
+  return !exchange->connection || exchange->connection->ended;
 }
 
 static void find_peer(struct connection *connection) {

@@ -5,11 +5,7 @@
  * then request and match stay, even when the connection is long gone. Responses may come in any
  * order; they leave in the order of the requests, when hub_flush runs. Then hub.sent is called,
  * unless it was released before; for a client that had gone with delivered false. respond and
- * release may be called inside handle, release inside gone and sent.
- *
- * A response whose body is made bit by bit is streamed: exchange_begin, exchange_write as often as
- * there is something, exchange_end. A request whose route streams bodies is handed over before its
- * body has come: exchange_read takes what is there. */
+ * release may be called inside handle, release inside gone and sent. */
 #ifndef HTTP_EXCHANGE_H
 #define HTTP_EXCHANGE_H
 
@@ -40,6 +36,8 @@ enum exchange_body {
   EXCHANGE_BODY_BROKEN  /* the rest will not come: exchange.body_status */
 };
 
+#define EXCHANGE_CONTINUE "HTTP/1.1 100 Continue\r\n\r\n"
+
 /* The length of a streamed response that nobody knows beforehand. */
 #define EXCHANGE_LENGTH_UNKNOWN UINT64_MAX
 
@@ -52,12 +50,13 @@ struct exchange {
   enum exchange_state state;
   bool delivered; /* in hub.sent: the response was written out to the end */
   enum exchange_body body;
-  int body_status; /* BROKEN: what the client did wrong (400, 408, 413), 0: it has left */
+  bool clogged;           /* streamed: nothing should be written before hub.drained */
+  bool has_streamed_body; /* its body is taken by exchange_read only */
+  int body_status;        /* BROKEN: what the client did wrong (400, 408, 413), 0: it has left */
 
   enum match_result _matched;
   bool _released, _closes;
   bool _chunked, _bodiless, _until_close; /* streamed: how its body is written */
-  bool _clogged;                          /* streamed: hub.drained is awaited */
   bool _continue_due;    /* 100 Continue is to be sent when the body is first asked for */
   uint64_t _body_bytes;  /* of a streamed request: what has come */
   uint64_t _length_left; /* of a streamed response of known length */
@@ -74,9 +73,10 @@ void exchange_respond(struct exchange *exchange, const struct response *response
  * be empty); what the server itself says: 404, 413, 500, 503. */
 void exchange_respond_status(struct exchange *exchange, int status, struct slice block);
 
-/* [owner] Starts a streamed response with its head and response.body, which may be empty. `length`
- * is that of the whole body, or EXCHANGE_LENGTH_UNKNOWN: then it is chunked, or ends with the
- * connection for an HTTP/1.0 client. */
+/* [owner] Starts a streamed response, one whose body is made bit by bit, with its head and
+ * response.body, which may be empty. `length` is that of the whole body, or
+ * EXCHANGE_LENGTH_UNKNOWN: then it is chunked, or ends with the connection for an HTTP/1.0 client.
+ */
 void exchange_begin(struct exchange *exchange, const struct response *response, uint64_t length);
 
 /* [owner] Adds to a streamed response; bytes are copied. False when the client is slow: nothing
@@ -98,6 +98,9 @@ void exchange_read(struct exchange *exchange, struct buffer *out);
 /* [owner] Ends the owner's use; the memory may be reused at once. hub.sent is not called for it
  * any more. */
 void exchange_release(struct exchange *exchange);
+
+/* [owner] Whether the client has ended its side or is gone. */
+bool exchange_has_left(const struct exchange *exchange);
 
 /* [owner] The client's IP address; "" when it is gone or has none. Valid while the client is there.
  */

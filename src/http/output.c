@@ -140,9 +140,9 @@ static uv_err write_rest(struct connection *connection, size_t taken) {
 /* Tells the writer of a streamed response that it may go on. */
 static void report_drained(struct connection *connection) {
   struct exchange *exchange = first_of(&connection->pending);
-  if (LIKELY(!exchange) || exchange->state != EXCHANGE_STREAMED || !exchange->_clogged) return;
+  if (LIKELY(!exchange) || exchange->state != EXCHANGE_STREAMED || !exchange->clogged) return;
   if (output_backlog(connection) >= STREAM_PAUSE_BYTES / 2) return;
-  exchange->_clogged = false;
+  exchange->clogged = false;
   connection->hub->calls.drained(exchange);
 }
 

@@ -111,6 +111,7 @@ static int check_body(struct connection *connection) {
     return STATUS_CONTENT_TOO_LARGE;
   if (route && route->streams_body) {
     exchange->body = EXCHANGE_BODY_COMING;
+    exchange->has_streamed_body = true;
     exchange->_continue_due = exchange->request.is_continue_awaited;
     return 0;
   }

@@ -11,6 +11,7 @@
 #include "core/transfer.h"
 #include "core/worker.h"
 #include "http/response.h"
+#include "lib/delivery.h"
 #include "lib/options.h"
 
 #include <lauxlib.h>
@@ -116,6 +117,7 @@ int app_open(lua_State *L) {
                                        {"nearest", nearest},
                                        {"error", make_error},
                                        {"check_header", check_header},
+                                       {"delivered", delivery_read},
                                        {NULL, NULL}};
   luaL_newlib(L, functions);
   class_push_null(L);

@@ -24,6 +24,7 @@ struct reply {
   lua_State *L;
   struct reply_scratch *scratch;
   bool is_post;
+  bool streams;
   struct response response;
 };
 
@@ -171,7 +172,15 @@ static void choose_redirect(struct reply *reply, int index) {
   lua_pop(reply->L, 1);
 }
 
-/* A response object: { status=, headers=, body= | json= }. */
+/* Whether the function of the response at `index` writes the body. */
+static bool is_streamed(lua_State *L, int index) {
+  bool streams = lua_getfield(L, index, "stream") == LUA_TFUNCTION ||
+                 lua_getfield(L, index, "call") == LUA_TUSERDATA;
+  lua_settop(L, lua_gettop(L) - (lua_isfunction(L, -1) ? 1 : 2));
+  return streams;
+}
+
+/* A response object: { status=, headers=, body= | json= | stream= | call= }. */
 static void set_object(struct reply *reply, int index) {
   lua_State *L = reply->L;
   lua_getfield(L, index, "status");
@@ -185,8 +194,13 @@ static void set_object(struct reply *reply, int index) {
     set_status(reply, status);
   choose_redirect(reply, index);
   bool has_type = add_headers(reply, status + 1);
-  if (!lua_isnil(L, status + 3)) {
-    if (!lua_isnil(L, status + 2)) luaL_error(L, "a response has body or json, not both");
+  bool has_body = !lua_isnil(L, status + 2), has_json = !lua_isnil(L, status + 3);
+  reply->streams = is_streamed(L, index);
+  if (has_body + has_json + reply->streams > 1)
+    luaL_error(L, "a response has body, json or a function that streams it, not two of them");
+  if (reply->streams) {
+    set_block(reply, SLICE(TYPE_TEXT), has_type);
+  } else if (has_json) {
     set_json(reply, status + 3);
     set_block(reply, SLICE(TYPE_JSON), has_type);
   } else {
@@ -194,7 +208,8 @@ static void set_object(struct reply *reply, int index) {
   }
 }
 
-static bool is_response(lua_State *L, int index) {
+bool reply_is_object(lua_State *L, int index) {
+  if (!lua_istable(L, index)) return false;
   const char *class = class_name(L, index);
   return class && strcmp(class, CLASS_RESPONSE) == 0;
 }
@@ -223,7 +238,7 @@ static void set_results(struct reply *reply, int first, int count) {
     refuse_more(L, count);
     if (lua_getmetatable(L, first)) {
       lua_pop(L, 1);
-      if (is_response(L, first)) {
+      if (reply_is_object(L, first)) {
         set_object(reply, first);
         break;
       }
@@ -253,12 +268,20 @@ static struct reply begin(lua_State *L, struct reply_scratch *scratch) {
   return (struct reply){.L = L, .scratch = scratch};
 }
 
-void reply_results(lua_State *L, int first, int count, struct exchange *exchange,
+bool reply_results(lua_State *L, int first, int count, struct exchange *exchange,
                    struct reply_scratch *scratch) {
   struct reply reply = begin(L, scratch);
   reply.is_post = exchange->request.method == METHOD_POST;
   set_results(&reply, first, count);
-  exchange_respond(exchange, &reply.response);
+  if (LIKELY(!reply.streams)) {
+    exchange_respond(exchange, &reply.response);
+    return false;
+  }
+  exchange_begin(exchange, &reply.response, EXCHANGE_LENGTH_UNKNOWN);
+  bool has_content =
+      exchange->request.method != METHOD_HEAD && response_has_content(reply.response.status);
+  if (!has_content) exchange_end(exchange);
+  return has_content;
 }
 
 int reply_abort(lua_State *L, int index, struct exchange *exchange, struct reply_scratch *scratch) {

@@ -10,6 +10,7 @@
 #include "http/exchange.h"
 
 #include <lua.h>
+#include <stdbool.h>
 
 #define CLASS_RESPONSE "perilune.response"
 
@@ -19,14 +20,18 @@ struct reply_scratch {
   struct buffer block; /* encoded header fields */
 };
 
-/* [owner] Answers with the `count` results from absolute index `first` on. Raises, and has answered
- * nothing, when they are no response. */
-void reply_results(lua_State *L, int first, int count, struct exchange *exchange,
+/* [owner] Answers with the `count` results from absolute index `first` on. True when they are a
+ * response whose function is still to write the body: it has begun (lib/stream.h). Raises, and has
+ * answered nothing, when they are no response. */
+bool reply_results(lua_State *L, int first, int count, struct exchange *exchange,
                    struct reply_scratch *scratch);
 
 /* [owner] Answers with the error at `index` when it is one of perilune.abort; gives its status, or
  * 0. Raises when its parts are no response. */
 int reply_abort(lua_State *L, int index, struct exchange *exchange, struct reply_scratch *scratch);
+
+/* [owner] Whether the value at `index` is a response object. */
+bool reply_is_object(lua_State *L, int index);
 
 /* [owner] Frees the memory; accepts zeroed scratch. */
 void reply_finish(struct reply_scratch *scratch);

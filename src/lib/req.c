@@ -9,10 +9,13 @@
 #include "core/error.h"
 #include "core/transfer.h"
 #include "core/worker.h"
+#include "http/status.h"
 #include "lib/json.h"
+#include "lib/req_body.h"
 #include "lib/schedule.h"
 
 #include <lauxlib.h>
+#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -33,8 +36,11 @@ struct req_param {
 };
 
 struct req {
-  struct req_source *source; /* NULL in other states */
+  struct req_source *source; /* not to be looked into unless is_here */
   uint64_t source_number;
+  const struct worker *home; /* where the source lives */
+  bool is_here;
+  bool streams_body;
   char *body; /* owned; NULL when there is none */
   size_t body_len;
   uint64_t id;
@@ -125,8 +131,12 @@ void req_push(lua_State *L, struct req_source *source) {
   size_t size = sizeof(struct req) + match->param_count * sizeof(struct req_param) +
                 request->field_count * sizeof(struct request_field) + request->head.len +
                 extra_bytes(match, source->route, peer);
-  struct req *req = push_block(L, size, request->body.len > 0);
+  bool has_body = request->body.len > 0 && !source->exchange->has_streamed_body;
+  struct req *req = push_block(L, size, has_body);
   req->source = source;
+  req->home = worker_of(L);
+  req->is_here = true;
+  req->streams_body = source->exchange->has_streamed_body;
   req->source_number = source->number;
   req->id = source->id;
   req->method = request->method;
@@ -134,7 +144,7 @@ void req_push(lua_State *L, struct req_source *source) {
   req->field_count = request->field_count;
   req->param_count = match->param_count;
   fill(req, source, peer);
-  if (request->body.len == 0) return;
+  if (!has_body) return;
   req->body = request->body.data; /* moved, not copied */
   req->body_len = request->body.len;
   request->body = (struct buffer){0};
@@ -155,7 +165,7 @@ static int release(lua_State *L) {
 
 /* The source while the request is being handled, else NULL. */
 static struct req_source *find_source(const struct req *req) {
-  if (!req->source || req->source->number != req->source_number) return NULL;
+  if (!req->is_here || req->source->number != req->source_number) return NULL;
   return req->source;
 }
 
@@ -300,6 +310,8 @@ static void push_headers(lua_State *L, struct req *req) {
 }
 
 static void push_body(lua_State *L, struct req *req) {
+  if (req->streams_body)
+    luaL_error(L, "the body of this route is streamed: read it with req:chunks()");
   lua_pushlstring(L, req->body ? req->body : "", req->body_len);
 }
 
@@ -340,11 +352,38 @@ static const struct req_field_kind field_kinds[] = {
     {"tasks", push_tasks, true},
 };
 
-static struct req *check_req(lua_State *L, const char *method) {
-  const char *class = class_name(L, 1);
+static struct req *check_req_at(lua_State *L, int index, const char *method) {
+  const char *class = class_name(L, index);
   if (!class || strncmp(class, CLASS_REQ, strlen(CLASS_REQ)) != 0)
     luaL_error(L, "req.%s was called without its req: use a colon (req:%s)", method, method);
-  return lua_touserdata(L, 1);
+  return lua_touserdata(L, index);
+}
+
+static struct req *check_req(lua_State *L, const char *method) {
+  return check_req_at(L, 1, method);
+}
+
+struct req_origin req_find_origin(lua_State *L, int index, const char *method) {
+  const struct req *req = check_req_at(L, index, method);
+  return (struct req_origin){.source = req->source,
+                             .number = req->source_number,
+                             .is_here = req->is_here,
+                             .streams_body = req->streams_body,
+                             .body = {req->body ? req->body : "", req->body_len}};
+}
+
+void req_abort(lua_State *L, int status, const char *format, ...) {
+  va_list arguments;
+  va_start(arguments, format);
+  lua_pushvfstring(L, format, arguments);
+  va_end(arguments);
+  error_push(L, "abort", "%d: %s", status, lua_tostring(L, -1));
+  lua_pushinteger(L, status);
+  lua_setfield(L, -2, "status");
+  lua_pushvalue(L, -2);
+  lua_setfield(L, -2, "detail");
+  lua_error(L);
+  __builtin_unreachable();
 }
 
 static int push_kept(lua_State *L, struct req *req, const struct req_field_kind *kind) {
@@ -384,15 +423,10 @@ static int read_json(lua_State *L) {
   struct req *req = check_req(L, "json");
   unsigned flags = json_decode_flags(L, 2);
   lua_settop(L, 1);
+  if (req->streams_body) push_body(L, req);
   if (json_try_decode(L, req->body ? req->body : "", req->body_len, flags)) return 1;
   /* the message is on top: the client is told, as FastAPI does */
-  lua_pushfstring(L, "the request body is not valid JSON: %s", lua_tostring(L, -1));
-  error_push(L, "abort", "400: %s", lua_tostring(L, -1));
-  lua_pushinteger(L, 400);
-  lua_setfield(L, -2, "status");
-  lua_pushvalue(L, -2);
-  lua_setfield(L, -2, "detail");
-  return lua_error(L);
+  req_abort(L, STATUS_BAD_REQUEST, "the request body is not valid JSON: %s", lua_tostring(L, -1));
 }
 
 static int query_all(lua_State *L) {
@@ -457,7 +491,7 @@ static void decode_req(lua_State *L, const char *data, size_t len) {
   memcpy(&sent, data, sizeof sent);
   struct req *req = push_block(L, sent.size, sent.body_len > 0);
   memcpy(req, data, sent.size);
-  req->source = NULL;
+  req->is_here = sent.home == worker_of(L);
   req->body = NULL;
   if (sent.body_len == 0) return;
   req->body = memory_copy(data + sent.size, len - sent.size);
@@ -469,8 +503,12 @@ static const struct transfer_kind req_body_kind = {CLASS_REQ_BODY, encode_req, d
 
 /* ---- the class ---- */
 
-static const luaL_Reg methods[] = {
-    {"json", read_json}, {"query_all", query_all}, {"header_all", header_all}, {NULL, NULL}};
+static const luaL_Reg methods[] = {{"json", read_json},
+                                   {"query_all", query_all},
+                                   {"header_all", header_all},
+                                   {"chunks", req_body_chunks},
+                                   {"is_disconnected", req_body_is_disconnected},
+                                   {NULL, NULL}};
 
 static void register_class(lua_State *L, const char *name, bool with_finalizer) {
   lua_newtable(L);

@@ -5,6 +5,9 @@
 #ifndef LIB_REQ_H
 #define LIB_REQ_H
 
+#include "base/buffer.h"
+#include "base/list.h"
+#include "core/timer.h"
 #include "http/exchange.h"
 
 #include <lua.h>
@@ -13,6 +16,7 @@
 #define CLASS_REQ "perilune.req"
 
 struct agenda;
+struct delivery;
 
 /* What a `req` needs of the request while it is being handled. Sources are never freed while the
  * state lives; the number tells whether it is still the same request. */
@@ -23,6 +27,27 @@ struct req_source {
   const char *route; /* pattern, terminated */
   struct fiber *handler;
   struct agenda *agenda; /* of req.tasks; NULL until it is asked for; a reference is held here */
+  struct delivery *delivery; /* of its response object, if there is one; a reference is held here */
+
+  struct list body_waiting;  /* fiber.wait_link: for more of the body */
+  struct list drain_waiting; /* fiber.wait_link: for the client to take more */
+  struct list remotes;       /* remote.link */
+  struct buffer chunk;       /* of the body, on its way to Lua */
+
+  struct timers *timers; /* the clock of its app */
+  bool is_event_stream;  /* the response is: it ends when the client ends its side */
+  bool wrote;            /* since keep_alive last fired */
+  uint64_t keep_alive_ns;
+  struct timer keep_alive;
+};
+
+/* Where a `req` comes from. */
+struct req_origin {
+  struct req_source *source; /* not to be looked into unless is_here */
+  uint64_t number;           /* of the request at the source */
+  bool is_here;              /* the source belongs to this state */
+  bool streams_body;         /* the body is at the source, else here: */
+  struct slice body;
 };
 
 /* [owner] Registers the class in a state. */
@@ -30,6 +55,13 @@ void req_open(lua_State *L);
 
 /* [owner] Pushes a `req` of the source. Raises when out of memory. */
 void req_push(lua_State *L, struct req_source *source);
+
+/* [owner] What the `req` at `index` comes from. Raises when there is none at 1: `method` was called
+ * with a dot. */
+struct req_origin req_find_origin(lua_State *L, int index, const char *method);
+
+/* [owner] Raises an abort with `status` and a detail; `format` as lua_pushfstring. */
+NO_RETURN void req_abort(lua_State *L, int status, const char *format, ...);
 
 /* [any thread] Writes the id of a request as text of 16 digits. */
 void req_format_id(char out[17], uint64_t id);

@@ -1,18 +1,24 @@
 /* http.c - requests as fibers.
  *
  * The course of a request: handle() records it; start() makes its fiber; run() calls the handler;
- * returned() answers and lets the after_route tasks go, or failed() answers for an error; sent()
- * lets the after_response tasks go. */
+ * returned() answers and lets the after_route tasks go, or failed() answers for an error;
+ * streamed() ends a response that a function has written; sent() lets the after_response tasks go.
+ */
 #include "roles/http.h"
 
 #include "base/log.h"
 #include "base/settings.h"
+#include "core/call.h"
 #include "core/error.h"
 #include "core/fiber.h"
 #include "http/listener.h"
+#include "http/status.h"
+#include "lib/delivery.h"
+#include "lib/remote.h"
 #include "lib/reply.h"
 #include "lib/req.h"
 #include "lib/schedule.h"
+#include "lib/stream.h"
 
 #include <lauxlib.h>
 #include <stdlib.h>
@@ -32,6 +38,7 @@ struct http_service {
   const struct route_table *table;
   int *handlers; /* registry references, by route */
   bool listening;
+  bool draining;
 };
 
 /* What a worker of this role has. */
@@ -48,8 +55,12 @@ struct run {
   struct list link;
   struct http_service *service;
   struct req_source source;
-  bool answered;
-  bool failed; /* the handler did */
+  struct scope scope; /* of the handler, when its route has a timeout */
+  bool has_timeout;
+  bool answered;  /* or, streamed, begun */
+  bool failed;    /* the handler did */
+  bool dismissed; /* its event stream was ended from outside, which is no failure */
+  bool is_sent;   /* sent() has come before the handler's end */
 };
 
 static struct state *state_of(struct worker *worker) {
@@ -94,19 +105,31 @@ static void reach(struct run *run, enum task_when when) {
     log_dropped(run, schedule_agenda_reach(run->source.agenda, when, run->failed));
 }
 
+/* The client has sent or taken something, or is gone. */
+static void wake(struct req_source *source) {
+  fiber_wake_all(&source->body_waiting);
+  fiber_wake_all(&source->drain_waiting);
+  if (UNLIKELY(!list_is_empty(&source->remotes))) remote_serve(source);
+}
+
 static void give_back(struct run *run) {
   schedule_agenda_release(run->source.agenda);
   run->source.agenda = NULL;
   struct exchange *exchange = run->source.exchange;
   run->source.exchange = NULL;
+  wake(&run->source);
+  if (run->source.chunk.cap > 0) buffer_finish(&run->source.chunk);
   list_push_front(&state_of(run->service->worker)->spare, &run->link);
   exchange_release(exchange);
 }
 
 static void sent(struct exchange *exchange) {
   struct run *run = exchange->owner;
+  delivery_settle(run->source.delivery, exchange->delivered);
+  run->source.delivery = NULL;
   reach(run, TASK_AFTER_RESPONSE);
-  give_back(run);
+  run->is_sent = true;
+  if (!run->source.handler) give_back(run);
 }
 
 static void answer_status(struct run *run, int status, struct slice block) {
@@ -128,28 +151,73 @@ static void ended(struct fiber *fiber) {
     answer_status(run, 500, (struct slice){"", 0});
     reach(run, TASK_AFTER_ROUTE);
   }
+  call_drop_offered(fiber);
+  stream_stop_keeping(&run->source);
   run->source.number++;
   run->source.handler = NULL;
-  if (run->source.agenda)
-    run->source.agenda->handler = NULL; /* sent() comes */
-  else
-    give_back(run);
+  if (run->source.agenda) run->source.agenda->handler = NULL;
+  bool waits_for_sent = (run->source.agenda || run->source.delivery) && !run->is_sent;
+  if (!waits_for_sent) give_back(run);
 }
 
 /* ---- the handler ---- */
 
+/* Ends the event stream of a request, or does nothing. */
+static void dismiss(struct run *run, const char *reason) {
+  if (!run->source.is_event_stream || !run->source.handler) return;
+  run->dismissed = true;
+  fiber_cancel(run->source.handler, reason);
+}
+
+/* Ends the route's timeout; gives whether its time was over. */
+static bool end_timeout(struct run *run) {
+  if (!run->has_timeout) return false;
+  run->has_timeout = false;
+  bool expired = scope_is_expired(&run->scope);
+  scope_pop(&run->scope);
+  return expired;
+}
+
+static int streamed(lua_State *L, int status, lua_KContext context) {
+  (void)L;
+  (void)status;
+  exchange_end(((struct run *)context)->source.exchange);
+  return 0;
+}
+
 static int returned(lua_State *L, int status, lua_KContext context) {
   struct run *run = (struct run *)context;
   (void)status;
-  reply_results(L, 1, lua_gettop(L), run->source.exchange,
-                &state_of(run->service->worker)->scratch);
+  if (UNLIKELY(run->has_timeout) && scope_is_expired(&run->scope))
+    error_raise(L, "timeout", "the handler has returned after its time was over");
+  if (lua_istable(L, 1) && reply_is_object(L, 1)) run->source.delivery = delivery_attach(L, 1);
+  bool streams = reply_results(L, 1, lua_gettop(L), run->source.exchange,
+                               &state_of(run->service->worker)->scratch);
+  end_timeout(run);
   run->answered = true;
   reach(run, TASK_AFTER_ROUTE);
-  return 0;
+  if (LIKELY(!streams)) return 0;
+  stream_keep_alive(L, 1, &run->source);
+  if (run->service->draining) dismiss(run, "the server stops");
+  lua_callk(L, stream_push(L, 1, &run->source), 0, context, streamed);
+  return streamed(L, LUA_OK, context);
+}
+
+static const struct route *route_of(const struct run *run) {
+  return &run->service->table->routes[run->source.exchange->match.route];
+}
+
+static void start_timeout(struct fiber *fiber, struct run *run) {
+  uint32_t timeout_ms = route_of(run)->timeout_ms;
+  if (LIKELY(timeout_ms == 0)) return;
+  run->scope = (struct scope){0};
+  run->has_timeout = true;
+  scope_push(fiber, &run->scope, timers_now(fiber->timers) + timeout_ms * NS_PER_MS, false);
 }
 
 static int run_handler(lua_State *L) {
   struct run *run = fiber_running(L)->data;
+  start_timeout(fiber_running(L), run);
   lua_rawgeti(L, LUA_REGISTRYINDEX, run->service->handlers[run->source.exchange->match.route]);
   req_push(L, &run->source);
   lua_callk(L, 1, LUA_MULTRET, (lua_KContext)run, returned);
@@ -164,6 +232,20 @@ static int answer_abort(lua_State *L) {
   return 1;
 }
 
+/* The error at 1 ended the function that wrote the response. */
+static void fail_stream(lua_State *L, struct run *run, const char *traceback) {
+  struct exchange *exchange = run->source.exchange;
+  const char *kind = error_kind(L, 1);
+  bool has_left = !exchange->connection || (kind && strcmp(kind, "disconnected") == 0);
+  if (run->dismissed || has_left) {
+    exchange_end(exchange);
+    return;
+  }
+  run->failed = true;
+  log_failed(run, error_push_text(L, 1), traceback);
+  exchange_cut(exchange);
+}
+
 /* The error at 1 ended the handler. A full queue is the load's fault, not the handler's: one line,
  * since there may be many. */
 static void answer_failed(lua_State *L, struct run *run, const char *traceback) {
@@ -173,16 +255,36 @@ static void answer_failed(lua_State *L, struct run *run, const char *traceback) 
     answer_full(run);
     return;
   }
-  log_failed(run, error_push_text(L, 1), traceback);
+  if (kind && strcmp(kind, "cancelled") == 0 && exchange_has_left(run->source.exchange))
+    log_run(run, LOG_INFO, "handler cancelled", error_push_text(L, 1), NULL);
+  else
+    log_failed(run, error_push_text(L, 1), traceback);
   answer_status(run, 500, (struct slice){"", 0});
+}
+
+/* The time of the route was over before its handler. */
+static void answer_timed_out(lua_State *L, struct run *run, const char *traceback) {
+  run->failed = true;
+  log_run(run, LOG_WARN, "handler timed out", error_push_text(L, 1), traceback);
+  answer_status(run, STATUS_SERVICE_UNAVAILABLE, (struct slice){"", 0});
+  reach(run, TASK_AFTER_ROUTE);
 }
 
 /* Stack: the error. An abort that cannot be answered is told by what is wrong with it. */
 static int failed(lua_State *L) {
   struct fiber *fiber = fiber_running(L);
   struct run *run = fiber->data;
+  bool timed_out = end_timeout(run);
+  if (run->source.exchange->state == EXCHANGE_STREAMED) {
+    fail_stream(L, run, fiber->traceback);
+    return 0;
+  }
   if (run->answered) { /* the answer stands; what failed came after it */
     log_failed(run, error_push_text(L, 1), fiber->traceback);
+    return 0;
+  }
+  if (timed_out) {
+    answer_timed_out(L, run, fiber->traceback);
     return 0;
   }
   lua_pushcfunction(L, answer_abort);
@@ -206,6 +308,9 @@ static struct run *take_run(struct state *state) {
   if (link) return container_of(link, struct run, link);
   struct run *run = memory_alloc_zero(sizeof *run);
   list_init(&run->link);
+  list_init(&run->source.body_waiting);
+  list_init(&run->source.drain_waiting);
+  list_init(&run->source.remotes);
   return run;
 }
 
@@ -215,14 +320,32 @@ static void handle(struct exchange *exchange) {
   struct run *run = take_run(state);
   run->service = service;
   run->source.exchange = exchange;
-  run->answered = run->failed = false;
+  run->answered = run->failed = run->dismissed = run->is_sent = false;
   exchange->owner = run;
   list_push(&state->arrived, &run->link);
 }
 
-/* The client has left; its handler runs to its end all the same. */
+/* The client has ended its side; a handler runs to its end all the same, unless its route says
+ * otherwise. */
+static void half_closed(struct exchange *exchange) {
+  struct run *run = exchange->owner;
+  dismiss(run, "the client has left");
+  bool cancels = !run->answered && run->source.handler && route_of(run)->cancel_on_disconnect;
+  if (cancels) fiber_cancel(run->source.handler, "the client has left");
+}
+
 static void gone(struct exchange *exchange) {
-  (void)exchange;
+  struct run *run = exchange->owner;
+  wake(&run->source);
+  half_closed(exchange);
+}
+
+static void body_came(struct exchange *exchange) {
+  wake(&((struct run *)exchange->owner)->source);
+}
+
+static void drained(struct exchange *exchange) {
+  wake(&((struct run *)exchange->owner)->source);
 }
 
 static void start(struct run *run) {
@@ -239,7 +362,8 @@ static void start(struct run *run) {
   fiber->failed = failed;
   fiber->ended = ended;
   fiber->data = run;
-  fiber->timers = run->service->clock;
+  fiber->timers = run->source.timers = run->service->clock;
+  fiber->takes_offers = true;
   fiber->name = run->source.route;
   fiber->request = run->source.id;
   fiber_start(fiber, 0);
@@ -306,7 +430,12 @@ static void set_limits(struct http_limits *limits, const struct settings *settin
 }
 
 struct http_service *http_service_create(lua_State *L, int index, const struct route_table *table) {
-  static const struct hub_calls calls = {.handle = handle, .gone = gone, .sent = sent};
+  static const struct hub_calls calls = {.handle = handle,
+                                         .gone = gone,
+                                         .half_closed = half_closed,
+                                         .body = body_came,
+                                         .drained = drained,
+                                         .sent = sent};
   struct worker *worker = worker_of(L);
   route_table_push_handlers(L, table, index);
   int handlers = lua_gettop(L);
@@ -323,6 +452,7 @@ struct http_service *http_service_create(lua_State *L, int index, const struct r
   lua_pop(L, 1);
   hub_init(&service->hub, &worker->loop, &worker->timers, &service->limits, table->router, &calls);
   service->hub.owner = service;
+  service->hub.routes = table->hub_routes;
   list_push(&state_of(worker)->services, &service->link);
   return service;
 }
@@ -333,8 +463,19 @@ uv_err http_service_listen(struct http_service *service, int fd) {
   return error;
 }
 
+static void dismiss_streams(struct http_service *service) {
+  struct list *fibers = &service->worker->fibers;
+  for (struct list *link = fibers->next; link != fibers; link = link->next) {
+    const struct fiber *fiber = container_of(link, struct fiber, live);
+    struct run *run = fiber->ended == ended ? fiber->data : NULL;
+    if (run && run->service == service) dismiss(run, "the server stops");
+  }
+}
+
 void http_service_drain(struct http_service *service) {
   if (service->listening) listener_stop(&service->listener);
+  service->draining = true;
+  dismiss_streams(service);
   hub_drain(&service->hub);
 }
 

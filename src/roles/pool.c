@@ -13,6 +13,7 @@
 #include "core/snapshot.h"
 #include "core/transfer.h"
 #include "core/worker.h"
+#include "lib/stream.h"
 
 #include <assert.h>
 #include <lauxlib.h>
@@ -72,13 +73,23 @@ static struct runner *runner_of(struct worker *worker) {
 
 /* ---- running one call ---- */
 
+static int offer_accepted(lua_State *L, int status, lua_KContext context);
+
+/* The function has returned, or what it offered has been streamed. */
 static int call_returned(lua_State *L, int status, lua_KContext context) {
   (void)status;
   (void)context;
   struct call *call = runner_of(worker_of(L))->call;
+  if (call->takes_offer && stream_is_at(L, 1)) return stream_offer(L, offer_accepted);
   transfer_encode(L, 1, lua_gettop(L), "result", &call->result);
   call->kind = CALL_RETURNED;
   return 0;
+}
+
+static int offer_accepted(lua_State *L, int status, lua_KContext context) {
+  (void)status;
+  lua_callk(L, stream_push_offered(L, context), 0, 0, call_returned);
+  return call_returned(L, LUA_OK, 0);
 }
 
 static int run_call(lua_State *L) {
@@ -115,6 +126,7 @@ static void start_call(struct runner *runner) {
   runner->ended = is_doomed(runner);
   call->kind = CALL_RAISED; /* until it has returned; without bytes it means: it was not run */
   if (runner->ended) return;
+  runner->worker.call = call;
   struct heartbeat *heartbeat = &runner->worker.heartbeat;
   atomic_store_explicit(&heartbeat->call, call->id, memory_order_relaxed);
   struct fiber *fiber = fiber_create(&runner->worker, run_call);
@@ -178,7 +190,7 @@ static void swap_call(struct runner *runner) {
   struct pool *pool = runner->pool;
   struct call *call = runner->call;
   if (call->kind == CALL_RAISED && !runner->told) buffer_clear(&call->result);
-  runner->call = runner->assigned = NULL;
+  runner->call = runner->assigned = runner->worker.call = NULL;
   runner->started = false;
   atomic_store_explicit(&runner->worker.heartbeat.call, 0, memory_order_relaxed);
   give_back(call);
@@ -487,10 +499,22 @@ static void release(struct call_host *host) {
   free(pools);
 }
 
+static void lock(struct call_host *host) {
+  uv_mutex_lock(&container_of(host, struct pools, host)->lock);
+}
+
+static void unlock(struct call_host *host) {
+  uv_mutex_unlock(&container_of(host, struct pools, host)->lock);
+}
+
 struct pools *pools_create(struct process *process, struct snapshot *snapshot) {
   struct pools *pools = memory_alloc_zero(sizeof *pools);
-  pools->host = (struct call_host){
-      .submit = submit, .abandon = abandon, .retain = retain, .release = release};
+  pools->host = (struct call_host){.submit = submit,
+                                   .abandon = abandon,
+                                   .retain = retain,
+                                   .release = release,
+                                   .lock = lock,
+                                   .unlock = unlock};
   atomic_init(&pools->references, 1);
   pools->process = process;
   pools->snapshot = snapshot;

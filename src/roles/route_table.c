@@ -5,11 +5,14 @@
 #include "roles/route_table.h"
 
 #include <lauxlib.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 /* A table under construction is owned by a userdata, so that a raise frees it. */
 #define BUILDER_CLASS "perilune.route_table"
+
+enum { MS_PER_SECOND = 1000 };
 
 void route_table_destroy(struct route_table *table) {
   if (!table) return;
@@ -18,6 +21,7 @@ void route_table_destroy(struct route_table *table) {
     free(table->routes[i].source);
   }
   free(table->routes);
+  free(table->hub_routes);
   router_destroy(table->router);
   free(table);
 }
@@ -40,6 +44,7 @@ static struct route_table **push_builder(lua_State *L, size_t count) {
   *owner = memory_alloc_zero(sizeof **owner);
   (*owner)->router = router_create();
   (*owner)->routes = memory_alloc_zero(count * sizeof(struct route));
+  (*owner)->hub_routes = memory_alloc_zero(count * sizeof(struct hub_route));
   return owner;
 }
 
@@ -74,11 +79,24 @@ static void add_route(lua_State *L, struct route_table *table) {
                pattern.data, table->routes[problem.clash_route].source);
     break;
   }
-  table->routes[table->count++] = (struct route){
+  lua_getfield(L, index, "timeout");
+  lua_getfield(L, index, "cancel_on_disconnect");
+  lua_getfield(L, index, "max_body");
+  lua_getfield(L, index, "stream_body");
+  table->routes[number] = (struct route){
       .method = method,
       .pattern = memory_copy(pattern.data, pattern.len),
       .source = memory_copy(source.data, source.len),
+      .timeout_ms = (uint32_t)ceil(lua_tonumber(L, index + 1) * MS_PER_SECOND),
+      .cancel_on_disconnect = lua_toboolean(L, index + 2),
   };
+  table->hub_routes[number] = (struct hub_route){
+      .body_bytes_max =
+          lua_isnil(L, index + 3) ? HUB_ROUTE_DEFAULT : (uint64_t)lua_tointeger(L, index + 3),
+      .streams_body = lua_toboolean(L, index + 4),
+  };
+  table->count++;
+  lua_settop(L, index);
 }
 
 struct route_table *route_table_create(lua_State *L, int index) {

@@ -6,6 +6,7 @@
 #ifndef ROLES_ROUTE_TABLE_H
 #define ROLES_ROUTE_TABLE_H
 
+#include "http/hub.h"
 #include "http/router.h"
 
 #include <lua.h>
@@ -13,12 +14,15 @@
 struct route {
   enum method method;
   char *pattern;
-  char *source; /* file:line */
+  char *source;        /* file:line */
+  uint32_t timeout_ms; /* 0: none */
+  bool cancel_on_disconnect;
 };
 
 struct route_table {
   struct router *router;
   struct route *routes;
+  struct hub_route *hub_routes;
   size_t count;
 };
 
