@@ -5,6 +5,7 @@
 
 local check = require "perilune.check"
 local native = require "perilune.native.app"
+local route_options = require "perilune.route_options"
 
 local app = {}
 
@@ -12,7 +13,6 @@ local App = { __name = "app" }
 App.__index = App
 
 local app_options = { "name", "pools" }
-local route_options = { "name", "timeout", "max_body", "stream_body", "cancel_on_disconnect" }
 local methods = { "GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS" }
 local is_method = {}
 for _, name in ipairs(methods) do is_method[name] = true end
@@ -48,17 +48,10 @@ local function check_methods(list)
   return result
 end
 
-local function check_handler(path, handler)
-  if type(handler) == "function" then return end
-  local call = getmetatable(handler) and getmetatable(handler).__call
-  if call then return end
-  check.fail("the handler of %s is a %s, not a function", path, type(handler))
-end
-
 --- Records a route for each of the methods.
 ---@param list string|string[] methods
 ---@param path string pattern, as "/users/{id:int}"
----@param options table|function { name= }, may be left out
+---@param options table|function of the route (route_options.lua), may be left out
 ---@param handler function|nil
 function App:route(list, path, options, handler)
   check.self(self, App, "route")
@@ -68,17 +61,16 @@ function App:route(list, path, options, handler)
   if type(options) ~= "table" then
     check.fail("options come before the handler, as a table, not a %s", type(options))
   end
-  check.options(options, route_options)
-  check.field(options, "name", "string")
-  check_handler(path, handler)
+  local checked = route_options.check(options)
+  route_options.check_callable(("the handler of %s"):format(path), handler)
   local marked, pool = native.marked(handler)
   local source = check.where()
   for _, method in ipairs(check_methods(list)) do
     self.routes[#self.routes + 1] = {
-      method = method, pattern = path, handler = handler, source = source, name = options.name,
-      blocking = marked ~= nil, pool = pool, timeout = options.timeout,
-      max_body = options.max_body, stream_body = options.stream_body,
-      cancel_on_disconnect = options.cancel_on_disconnect,
+      method = method, pattern = path, handler = handler, source = source, name = checked.name,
+      blocking = marked ~= nil, pool = pool, timeout_ms = checked.timeout_ms,
+      body_bytes_max = checked.body_bytes_max, stream_body = checked.stream_body,
+      cancel_on_disconnect = checked.cancel_on_disconnect,
     }
   end
 end

@@ -108,6 +108,23 @@ static void is_built_in_order(void **state) {
   route_table_destroy(new_table(*state, ""));
 }
 
+static void keeps_the_options(void **state) {
+  struct route_table *table =
+      new_table(*state, "route('GET', '/', 'a'),"
+                        "{ method = 'POST', pattern = '/', source = 'app.lua:2', timeout_ms = 1500,"
+                        "  body_bytes_max = 7, stream_body = true, cancel_on_disconnect = true }");
+  const struct route *plain = &table->routes[0], *full = &table->routes[1];
+  assert_int_equal(plain->timeout_ms, 0);
+  assert_false(plain->cancel_on_disconnect);
+  assert_true(table->hub_routes[0].body_bytes_max == HUB_ROUTE_DEFAULT);
+  assert_false(table->hub_routes[0].streams_body);
+  assert_int_equal(full->timeout_ms, 1500);
+  assert_true(full->cancel_on_disconnect);
+  assert_int_equal(table->hub_routes[1].body_bytes_max, 7);
+  assert_true(table->hub_routes[1].streams_body);
+  route_table_destroy(table);
+}
+
 static void names_both_places_of_a_clash(void **state) {
   expect_problem(*state, THREE ", route('GET', '/users/{id:int}', 'd', 9)",
                  "app.lua:9: GET /users/{id:int} is a route already, at app.lua:5");
@@ -150,6 +167,7 @@ static void refuses_states_that_differ(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       test(is_built_in_order),
+      test(keeps_the_options),
       test(names_both_places_of_a_clash),
       test(names_the_place_of_a_bad_pattern),
       test(finds_handlers_by_method_and_pattern),

@@ -69,6 +69,51 @@ describe("an app", function()
       return app]])
   end)
 
+  for option, parts in pairs {
+    ['tags = { "a" }'] = { '"tags" is reserved' },
+    ["body = {}"] = { '"body" is reserved' },
+    ["query = {}"] = { '"query" is reserved' },
+    ['summary = "x"'] = { '"summary" is reserved' },
+    ["tiemout = 1"] = { '"tiemout"', '"timeout"' },
+    ["name = 7"] = { '"name" is a string, not a number' },
+    ["timeout = 0"] = { '"timeout" is a number of seconds above 0, not 0' },
+    ["timeout = 0/0"] = { '"timeout" is a number of seconds above 0' },
+    ['timeout = "1"'] = { '"timeout" is a number of seconds above 0' },
+    ["max_body = -1"] = { '"max_body" is a number of bytes' },
+    ["max_body = 1.5"] = { '"max_body" is a number of bytes' },
+    ['max_body = "20 MB"'] = { '"max_body" is a number of bytes', "20 MB" },
+    ['max_body = "9999999999g"'] = { '"max_body" is a number of bytes' },
+    ['max_body = "99999999999999999999"'] = { '"max_body" is a number of bytes' },
+    ['stream_body = "yes"'] = { '"stream_body" is a boolean' },
+    ["cancel_on_disconnect = 1"] = { '"cancel_on_disconnect" is a boolean' },
+    ["middleware = print"] = { '"middleware" is a list of functions, not a function' },
+    ["middleware = { 7 }"] = { "middleware 1 is a number, not a function" },
+    ["middleware = { a = print }"] = { '"middleware" is a list of functions; it has the key a' },
+  } do
+    it("refuses the option " .. option, function()
+      assert_says({ "app.lua:3: ", table.unpack(parts) }, ([[
+        local app = perilune.app {}
+        app:get("/a", { %s }, function() end)
+        return app]]):format(option))
+    end)
+  end
+
+  it("takes the options of a route", function()
+    local directory = program.make_directory {
+      ["app.lua"] = [[
+        local perilune = require "perilune"
+        local app = perilune.app {}
+        app:get("/a", { name = "a", timeout = 0.5, max_body = "20m", stream_body = true,
+          cancel_on_disconnect = true, middleware = { function(_, proceed) return proceed() end } },
+          function() end)
+        app:get("/b", { timeout = math.huge, max_body = 0 }, function() end)
+        return app]],
+    }
+    local result = program.run { "routes", directory }
+    program.remove_directory(directory)
+    assert.equal(0, result.code, result.err)
+  end)
+
   it("refuses pools of no size", function()
     assert_says({ "video", "threads" }, [[
       local app = perilune.app { pools = { video = { threads = 0 } } }

@@ -1,18 +1,15 @@
 /* route_table.c - from an app's list of routes to a router and back to handlers.
  *
- * A route in Lua is { method=, pattern=, handler=, source= } (lua/perilune/app.lua made it and
+ * A route in Lua is { method=, pattern=, handler=, source=, ... } (lua/perilune/app.lua made it and
  * checked its types). */
 #include "roles/route_table.h"
 
 #include <lauxlib.h>
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 /* A table under construction is owned by a userdata, so that a raise frees it. */
 #define BUILDER_CLASS "perilune.route_table"
-
-enum { MS_PER_SECOND = 1000 };
 
 void route_table_destroy(struct route_table *table) {
   if (!table) return;
@@ -61,6 +58,21 @@ static enum method method_field(lua_State *L, int index) {
   return method_find(name.data, name.len);
 }
 
+/* An option that was left out is nil. */
+static uint64_t number_field(lua_State *L, int index, const char *name, uint64_t missing) {
+  bool is_missing = lua_getfield(L, index, name) == LUA_TNIL;
+  uint64_t value = is_missing ? missing : (uint64_t)luaL_checkinteger(L, -1);
+  lua_pop(L, 1);
+  return value;
+}
+
+static bool flag_field(lua_State *L, int index, const char *name) {
+  lua_getfield(L, index, name);
+  bool value = lua_toboolean(L, -1);
+  lua_pop(L, 1);
+  return value;
+}
+
 /* The route's table is on top of the stack. */
 static void add_route(lua_State *L, struct route_table *table) {
   int index = lua_gettop(L);
@@ -79,24 +91,18 @@ static void add_route(lua_State *L, struct route_table *table) {
                pattern.data, table->routes[problem.clash_route].source);
     break;
   }
-  lua_getfield(L, index, "timeout");
-  lua_getfield(L, index, "cancel_on_disconnect");
-  lua_getfield(L, index, "max_body");
-  lua_getfield(L, index, "stream_body");
   table->routes[number] = (struct route){
       .method = method,
       .pattern = memory_copy(pattern.data, pattern.len),
       .source = memory_copy(source.data, source.len),
-      .timeout_ms = (uint32_t)ceil(lua_tonumber(L, index + 1) * MS_PER_SECOND),
-      .cancel_on_disconnect = lua_toboolean(L, index + 2),
+      .timeout_ms = (uint32_t)number_field(L, index, "timeout_ms", 0),
+      .cancel_on_disconnect = flag_field(L, index, "cancel_on_disconnect"),
   };
   table->hub_routes[number] = (struct hub_route){
-      .body_bytes_max =
-          lua_isnil(L, index + 3) ? HUB_ROUTE_DEFAULT : (uint64_t)lua_tointeger(L, index + 3),
-      .streams_body = lua_toboolean(L, index + 4),
+      .body_bytes_max = number_field(L, index, "body_bytes_max", HUB_ROUTE_DEFAULT),
+      .streams_body = flag_field(L, index, "stream_body"),
   };
   table->count++;
-  lua_settop(L, index);
 }
 
 struct route_table *route_table_create(lua_State *L, int index) {

@@ -10,6 +10,8 @@
 #include "http/router.h"
 
 #include <lua.h>
+#include <stdbool.h>
+#include <stdint.h>
 
 struct route {
   enum method method;
