@@ -84,7 +84,7 @@ end
 local function check_keep_alive(seconds)
   if seconds == nil then return KEEP_ALIVE_SECONDS end
   if seconds == false then return false end
-  if type(seconds) ~= "number" or not (seconds > 0) or seconds == math.huge then
+  if type(seconds) ~= "number" or seconds <= 0 or seconds == math.huge or seconds ~= seconds then
     check.fail("keep_alive is a number of seconds above 0, or false, not %s", tostring(seconds))
   end
   return seconds

@@ -15,6 +15,11 @@ local function note(name, value)
   seen[name] = value
 end
 
+--- A value that is noted when it is closed.
+local function noting(name)
+  return setmetatable({}, { __close = function() note(name, true) end })
+end
+
 app:get("/seen", function() return seen end)
 
 app:get("/three", function()
@@ -79,7 +84,7 @@ app:get("/slow/{count:int}", function(req)
       note("slow", i)
       write(PIECE)
     end
-    note("slow_done", true)
+    note("done", req.params.count)
   end)
 end)
 
@@ -140,8 +145,8 @@ end)
 
 app:get("/forever", function()
   return perilune.sse({ keep_alive = 0.02 }, function(send)
+    local guard <close> = noting("forever_closed")
     send "hello"
-    local guard <close> = setmetatable({}, { __close = function() note("forever_closed", true) end })
     assert(guard)
     async.sleep(3600)
   end)
@@ -237,7 +242,7 @@ end))
 local may_go = false
 app:get("/go", function() may_go = true end)
 
-app:post("/held", { stream_body = true }, function(req)
+app:post("/held", { stream_body = true, max_body = 1 << 30 }, function(req)
   note("held", true)
   while not may_go do async.sleep(0.001) end
   local total = 0
@@ -300,7 +305,7 @@ end)
 
 app:get("/leave/{how}", { cancel_on_disconnect = true }, function()
   note("leave_started", true)
-  local guard <close> = setmetatable({}, { __close = function() note("leave_closed", true) end })
+  local guard <close> = noting("leave_closed")
   assert(guard)
   async.sleep(3600)
 end)
