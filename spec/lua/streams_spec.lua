@@ -245,7 +245,8 @@ describe("a stream of a blocking handler", function()
   end)
 
   it("may be an event stream", function()
-    assert.equal('data: {"n":1}\n\ndata: {"n":2}\n\ndata: {"n":3}\n\n', get("/blocking/events").body)
+    local expected = 'data: {"n":1}\n\ndata: {"n":2}\n\ndata: {"n":3}\n\n'
+    assert.equal(expected, get("/blocking/events").body)
   end)
 
   it("may be large", function()
