@@ -74,8 +74,7 @@ static const struct refusal refusals[] = {
      REFUSED("501 Not Implemented", "28", "Not Implemented"), false},
     {"GET /hello HTTP/2.0\r\n" HOST "\r\n",
      REFUSED("505 HTTP Version Not Supported", "39", "HTTP Version Not Supported"), false},
-    {"GET /hello HTTP/1.7\r\n" HOST "\r\n",
-     REFUSED("505 HTTP Version Not Supported", "39", "HTTP Version Not Supported"), false},
+    {"GET /hello HTTP/1.7\r\n" HOST "\r\n", OK_HEAD("5") "hello", true},
     {"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
      REFUSED("505 HTTP Version Not Supported", "39", "HTTP Version Not Supported"), false},
 };

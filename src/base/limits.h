@@ -81,10 +81,20 @@
 /* After its last response a connection reads and drops what still comes, so that the response is
  * not lost to a reset: for so long, and so many bytes; then it is closed. */
 #define LINGER_MS        2000
-#define LINGER_BYTES_MAX (16 * 1024 * 1024)
+#define LINGER_BYTES_MAX (64 * 1024 * 1024)
 
 /* Bytes of all trailers and chunk extensions of one request; more: 431. */
 #define CHUNK_EXTRA_BYTES_MAX (16 * 1024)
+
+/* Digits of a chunk's size, leading zeros included; more: 400. */
+#define CHUNK_SIZE_DIGITS_MAX 16
+
+/* Empty lines before a request that are ignored; more: 400. */
+#define EMPTY_LINES_MAX 4
+
+/* Bytes of one head that are good HTTP though the parser does not take them (a tab behind a length,
+ * the digit of HTTP/1.2) and are rewritten, each by parsing the head again; more: 400. */
+#define AMENDED_BYTES_MAX 8
 
 /* Memory of a connection's body that is reserved when Content-Length announces it; more is
  * allocated as it comes. */

@@ -43,6 +43,8 @@
     "path and query of a request; a longer one is answered 414 and closed")                        \
   X(BYTES, body_bytes_max, "max-body", "10m", 0, INT64_C(1) << 40, "bytes",                        \
     "body of a request, unless the route has its own; a larger one is answered 413 and closed")    \
+  X(INTEGER, pipeline_max, "max-pipeline", "64", 1, 100000, "requests",                            \
+    "unanswered requests of one connection; further ones are not read until half are answered")    \
   X(SECONDS, header_timeout_ms, "header-timeout", "10", 1, SETTINGS_DAY_MS, "seconds",             \
     "from the first byte of a request to the end of its headers; then 408 and closed")             \
   X(SECONDS, body_timeout_ms, "body-timeout", "30", 1, SETTINGS_DAY_MS, "seconds",                 \

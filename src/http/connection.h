@@ -11,6 +11,7 @@
 #include "base/buffer.h"
 #include "base/list.h"
 #include "core/timer.h"
+#include "http/chunk_lines.h"
 #include "http/exchange.h"
 #include "http/hub.h"
 
@@ -37,7 +38,11 @@ struct connection {
   struct exchange *streamed; /* the last pending request, handed out while its body comes */
   struct buffer rest;        /* input that waits while reading is paused */
   uint64_t dropped_bytes;    /* input that came after the last request */
-  uint32_t chunk_extra_bytes;
+  const char *unread;        /* first byte of the input that nobody has accounted for */
+  const char *input_end;     /* both only while the input is parsed */
+  uint32_t empty_bytes;      /* of empty lines before a request */
+  uint32_t amended_bytes;    /* of the head that is read */
+  struct chunk_lines chunk_lines;
   int refusal;       /* set by a callback of the parser: the status to refuse with */
   uint64_t since_ns; /* idle or lingering: since when; else when the head began, or the last byte
                         of the body came */

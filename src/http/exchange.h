@@ -58,7 +58,7 @@ struct exchange {
   bool _released, _closes;
   bool _chunked, _bodiless, _until_close; /* streamed: how its body is written */
   bool _continue_due;    /* 100 Continue is to be sent when the body is first asked for */
-  uint64_t _body_bytes;  /* of a streamed request: what has come */
+  uint64_t _body_bytes;  /* of a body that is streamed or dropped: what has come */
   uint64_t _length_left; /* of a streamed response of known length */
   struct list _link; /* connection.pending, connection.unsent, hub._ended or hub._spare_exchanges */
   struct buffer _answer;

@@ -57,9 +57,10 @@ struct hub_calls {
 };
 
 struct hub_counts {
-  uint64_t connections; /* accepted */
-  uint64_t requests;    /* complete ones, given to handle or answered by the server */
-  uint64_t refused;     /* answered by the server itself */
+  uint64_t connections;    /* accepted */
+  uint64_t accepts_paused; /* how often connections_max kept one waiting */
+  uint64_t requests;       /* complete ones, given to handle or answered by the server */
+  uint64_t refused;        /* answered by the server itself */
   uint64_t bytes_in, bytes_out;
 };
 

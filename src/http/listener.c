@@ -115,10 +115,12 @@ static void on_connection(uv_stream_t *stream, int status) {
   struct listener *listener = container_of(stream, struct listener, handle);
   if (status < 0) return; /* out of descriptors, or the client has left: the next one may do */
   struct hub *hub = listener->hub;
-  if (is_full(hub))
+  if (is_full(hub)) {
+    hub->counts.accepts_paused++;
     list_push(&hub->_paused_listeners, &listener->_link);
-  else
+  } else {
     connection_accept(hub, stream);
+  }
 }
 
 static void on_closed(uv_handle_t *handle) {

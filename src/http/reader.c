@@ -2,7 +2,8 @@
  *
  * Callbacks record into the incoming exchange; a callback that refuses sets connection.refusal and
  * ends the parse. A complete request is handed out in on_message_complete, so many pipelined ones
- * take one call of the parser. Does not read, write or time. */
+ * take one call of the parser. connection.unread follows the parser through the input, so that
+ * every byte between the parts it reports is looked at. Does not read, write or time. */
 #include "http/reader.h"
 
 #include "base/limits.h"
@@ -49,10 +50,10 @@ static enum method method_of(uint8_t parsed) {
 
 static int on_message_begin(llhttp_t *parser) {
   struct connection *connection = parser->data;
-  assert(!connection->incoming);
+  if (UNLIKELY(connection->incoming != NULL)) return GO_ON; /* the head is parsed again */
   connection->incoming = exchange_take(connection->hub, connection);
   connection->head_done = false;
-  connection->chunk_extra_bytes = 0;
+  connection->amended_bytes = 0;
   connection->since_ns = hub_now(connection->hub);
   return GO_ON;
 }
@@ -63,29 +64,39 @@ static int add(struct connection *connection, enum request_part part, const char
   return LIKELY(status == 0) ? GO_ON : refuse(connection, status);
 }
 
+/* Takes the bytes up to `to`, before a request: empty lines are ignored (RFC 9112 2.2), a few. */
+static bool skip_empty_lines(struct connection *connection, const char *to) {
+  for (; connection->unread < to; connection->unread++) {
+    char expected = connection->empty_bytes++ % 2 == 0 ? '\r' : '\n';
+    if (*connection->unread != expected || connection->empty_bytes > EMPTY_LINES_MAX * 2)
+      return false;
+  }
+  return true;
+}
+
+static int on_method(llhttp_t *parser, const char *at, size_t len) {
+  struct connection *connection = parser->data;
+  if (connection->incoming->request.head.len == 0) {
+    if (!skip_empty_lines(connection, at) || connection->empty_bytes % 2 != 0)
+      return refuse(connection, STATUS_BAD_REQUEST);
+    connection->empty_bytes = 0;
+  }
+  return add(connection, REQUEST_METHOD, at, len);
+}
+
 static int on_url(llhttp_t *parser, const char *at, size_t len) {
   return add(parser->data, REQUEST_TARGET, at, len);
 }
 
-/* Trailers and chunk extensions are not used, but may not be endless either. */
-static int count_extra(llhttp_t *parser, const char *at, size_t len) {
-  (void)at;
-  struct connection *connection = parser->data;
-  connection->chunk_extra_bytes += (uint32_t)len;
-  if (connection->chunk_extra_bytes <= CHUNK_EXTRA_BYTES_MAX) return GO_ON;
-  return refuse(connection, STATUS_REQUEST_HEADER_FIELDS_TOO_LARGE);
-}
-
+/* Trailers are not used: chunk_lines counts them. */
 static int on_header_field(llhttp_t *parser, const char *at, size_t len) {
   struct connection *connection = parser->data;
-  if (UNLIKELY(connection->head_done)) return count_extra(parser, at, len);
-  return add(connection, REQUEST_NAME, at, len);
+  return LIKELY(!connection->head_done) ? add(connection, REQUEST_NAME, at, len) : GO_ON;
 }
 
 static int on_header_value(llhttp_t *parser, const char *at, size_t len) {
   struct connection *connection = parser->data;
-  if (UNLIKELY(connection->head_done)) return count_extra(parser, at, len);
-  return add(connection, REQUEST_VALUE, at, len);
+  return LIKELY(!connection->head_done) ? add(connection, REQUEST_VALUE, at, len) : GO_ON;
 }
 
 /* NULL when the request has no route, or none has options. */
@@ -100,12 +111,15 @@ static uint64_t body_bytes_max(const struct exchange *exchange) {
   return exchange->hub->limits->body_bytes_max;
 }
 
+static void dispatch(struct connection *connection, struct exchange *exchange);
+static void stream(struct connection *connection, struct exchange *exchange);
+
 /* What the head promises of the body: 0, or the status to refuse with. */
 static int check_body(struct connection *connection) {
   const llhttp_t *parser = &connection->parser;
   struct exchange *exchange = connection->incoming;
   const struct hub_route *route = route_of(exchange);
-  bool is_chunked = parser->flags & F_CHUNKED;
+  bool is_chunked = exchange->request.is_chunked;
   if (!is_chunked && parser->content_length == 0) return 0;
   if (!is_chunked && parser->content_length > body_bytes_max(exchange))
     return STATUS_CONTENT_TOO_LARGE;
@@ -117,7 +131,10 @@ static int check_body(struct connection *connection) {
   }
   if (!exchange->request.is_continue_awaited) return 0;
   if (exchange->_matched != MATCH_FOUND) {
-    exchange->_closes = true; /* the body may come or not: the connection cannot go on */
+    /* Answered at once, without 100. The body may come or not: the connection cannot go on. */
+    exchange->_closes = true;
+    connection->last_read = true;
+    dispatch(connection, exchange);
     return 0;
   }
   connection->continue_due = true;
@@ -125,22 +142,18 @@ static int check_body(struct connection *connection) {
   return 0;
 }
 
-static void stream(struct connection *connection, struct exchange *exchange);
-
 static int on_headers_complete(llhttp_t *parser) {
   struct connection *connection = parser->data;
   struct exchange *exchange = connection->incoming;
   struct request *request = &exchange->request;
   parser->upgrade = 0; /* no Upgrade is supported, so it is ignored: RFC 9110 7.8 */
-  if (parser->http_major != 1 || parser->http_minor > 1)
-    return refuse(connection, STATUS_HTTP_VERSION_NOT_SUPPORTED);
-  request->minor = parser->http_minor;
-  request->keep_alive = llhttp_should_keep_alive(parser);
   request->method = method_of(parser->method);
   if (request->method == METHOD_UNKNOWN) return refuse(connection, STATUS_NOT_IMPLEMENTED);
-  int status = request_end(request);
+  int status = request_end(request, &connection->unread);
   if (UNLIKELY(status != 0)) return refuse(connection, status);
   connection->head_done = true;
+  connection->chunk_lines = (struct chunk_lines){0};
+  if (request->is_chunked) parser->flags |= F_CHUNKED; /* the parser knows no tab behind it */
   connection->since_ns = hub_now(connection->hub);
   struct slice path = request->uri.path;
   exchange->_matched =
@@ -149,6 +162,19 @@ static int on_headers_complete(llhttp_t *parser) {
   if (UNLIKELY(status != 0)) return refuse(connection, status);
   if (UNLIKELY(exchange->body == EXCHANGE_BODY_COMING)) stream(connection, exchange);
   return UNLIKELY(connection->last_read) ? HPE_PAUSED : GO_ON;
+}
+
+/* Takes the bytes around a chunk's data up to `to`: 0, or the status to refuse with. */
+static int skip_chunk_lines(struct connection *connection, const char *to) {
+  return chunk_lines_feed(&connection->chunk_lines, &connection->unread, to);
+}
+
+/* Bytes of a body that nobody will look at: the answer is a 404 or the like. */
+static int drop_body(struct connection *connection, size_t len) {
+  struct exchange *exchange = connection->incoming;
+  exchange->_body_bytes += len;
+  bool is_too_large = exchange->_body_bytes > body_bytes_max(exchange);
+  return is_too_large ? refuse(connection, STATUS_CONTENT_TOO_LARGE) : GO_ON;
 }
 
 /* Bytes of a streamed body, for the one who handles the request already. */
@@ -167,7 +193,13 @@ static int pass_body(struct connection *connection, const char *at, size_t len) 
 static int on_body(llhttp_t *parser, const char *at, size_t len) {
   struct connection *connection = parser->data;
   if (UNLIKELY(connection->last_read)) return HPE_PAUSED;
+  if (parser->flags & F_CHUNKED) {
+    int status = skip_chunk_lines(connection, at);
+    if (status) return refuse(connection, status);
+  }
+  connection->unread = at + len;
   if (UNLIKELY(connection->streamed != NULL)) return pass_body(connection, at, len);
+  if (UNLIKELY(connection->incoming->_matched != MATCH_FOUND)) return drop_body(connection, len);
   struct buffer *body = &connection->incoming->request.body;
   if (body->len + len > body_bytes_max(connection->incoming))
     return refuse(connection, STATUS_CONTENT_TOO_LARGE);
@@ -294,6 +326,11 @@ static bool is_full(const struct connection *connection) {
 static int on_message_complete(llhttp_t *parser) {
   struct connection *connection = parser->data;
   if (UNLIKELY(connection->last_read)) return HPE_PAUSED;
+  if (parser->flags & F_CHUNKED) {
+    int status = skip_chunk_lines(connection, connection->input_end);
+    if (status == 0 && !chunk_lines_is_done(&connection->chunk_lines)) status = STATUS_BAD_REQUEST;
+    if (status) return refuse(connection, status);
+  }
   struct exchange *streamed = connection->streamed;
   struct exchange *exchange = streamed ? streamed : connection->incoming;
   if (!exchange->request.keep_alive || exchange->_closes || connection->hub->_draining)
@@ -306,6 +343,8 @@ static int on_message_complete(llhttp_t *parser) {
     connection->hub->calls.body(exchange);
   }
   if (connection->last_read) return HPE_PAUSED;
+  /* The parser has its own mind about Connection (and reads it in trailers). */
+  parser->flags = (uint16_t)((parser->flags | F_CONNECTION_KEEP_ALIVE) & ~F_CONNECTION_CLOSE);
   if (!is_full(connection)) return GO_ON;
   connection->paused = true;
   return HPE_PAUSED;
@@ -313,13 +352,12 @@ static int on_message_complete(llhttp_t *parser) {
 
 void reader_start(struct connection *connection) {
   static const llhttp_settings_t settings = {.on_message_begin = on_message_begin,
+                                             .on_method = on_method,
                                              .on_url = on_url,
                                              .on_header_field = on_header_field,
                                              .on_header_value = on_header_value,
                                              .on_headers_complete = on_headers_complete,
                                              .on_body = on_body,
-                                             .on_chunk_extension_name = count_extra,
-                                             .on_chunk_extension_value = count_extra,
                                              .on_message_complete = on_message_complete};
   llhttp_init(&connection->parser, HTTP_REQUEST, &settings);
   connection->parser.data = connection;
@@ -331,15 +369,24 @@ static bool is_token_byte(char byte) {
   return byte != '\0' && strchr("!#$%&'*+-.^_`|~0123456789", byte) != NULL;
 }
 
+/* Whether the method goes on as a token up to a space, as far as it has come. */
+static bool is_token(const char *at, const char *end) {
+  while (at < end && is_token_byte(*at)) at++;
+  return at == end || *at == ' ';
+}
+
+/* A version that is none of those the parser knows, but looks like one. */
+static bool is_other_version(const llhttp_t *parser, llhttp_errno_t error) {
+  return error == HPE_INVALID_VERSION &&
+         strcmp(llhttp_get_error_reason(parser), "Invalid HTTP version") == 0;
+}
+
 /* The status for what the parser itself refused at `at`. */
 static int status_of_error(const llhttp_t *parser, llhttp_errno_t error, const char *at,
                            const char *end) {
-  if (error == HPE_INVALID_METHOD && at && at < end && is_token_byte(*at))
+  if (error == HPE_INVALID_METHOD && at && at < end && is_token_byte(*at) && is_token(at, end))
     return STATUS_NOT_IMPLEMENTED;
-  if (error == HPE_PAUSED_H2_UPGRADE) return STATUS_HTTP_VERSION_NOT_SUPPORTED;
-  /* Other versions that look like one; what looks like none has another reason. */
-  if (error == HPE_INVALID_VERSION &&
-      strcmp(llhttp_get_error_reason(parser), "Invalid HTTP version") == 0)
+  if (error == HPE_PAUSED_H2_UPGRADE || is_other_version(parser, error))
     return STATUS_HTTP_VERSION_NOT_SUPPORTED;
   return STATUS_BAD_REQUEST;
 }
@@ -370,20 +417,77 @@ void reader_refuse(struct connection *connection, int status) {
   connection->continue_due = false;
   connection->hub->counts.refused++;
   exchange->_closes = true;
+  if (connection->incoming && !connection->head_done) {
+    if (exchange->request.target_len > 0)
+      exchange->request.method = method_of(connection->parser.method);
+    request_break(&exchange->request);
+  }
   enqueue(connection, exchange);
   exchange_respond_status(exchange, status, (struct slice){"", 0});
   exchange_release(exchange);
 }
 
-/* The input has ended inside a head: keeps the window's bytes. */
-static void pause_head(struct connection *connection, const char *end) {
-  if (!connection->incoming || connection->head_done) return;
-  int status = request_pause(&connection->incoming->request, &connection->hub->limits->head, end);
+/* All of the input was parsed: nothing of it is kept by pointer. */
+static void leave_input(struct connection *connection) {
+  const char *end = connection->input_end;
+  int status = 0;
+  if (connection->last_read) return;
+  if (connection->incoming && !connection->head_done)
+    status = request_pause(&connection->incoming->request, &connection->hub->limits->head, end);
+  else if (connection->parser.flags & F_CHUNKED)
+    status = skip_chunk_lines(connection, end);
+  else if (!connection->incoming && !connection->streamed && !skip_empty_lines(connection, end))
+    status = STATUS_BAD_REQUEST;
   if (status) reader_refuse(connection, status);
 }
 
-void reader_feed(struct connection *connection, const char *data, size_t len) {
+static void parse(struct connection *connection, const char *data, size_t len);
+
+/* The parser refuses a tab behind a length, which RFC 9112 5.1 allows, and versions 1.2 to 1.9,
+ * which RFC 9110 2.5 wants taken for 1.1: the head is parsed again with that byte rewritten. `at`
+ * is where the parser stopped. False when it was something else. */
+static bool amend(struct connection *connection, llhttp_errno_t error, const char *at) {
+  const llhttp_t *parser = &connection->parser;
+  bool is_minor = is_other_version(parser, error) && parser->http_major == 1;
+  bool is_tab = error == HPE_INVALID_CONTENT_LENGTH && at < connection->input_end && *at == '\t';
+  if ((!is_minor && !is_tab) || !connection->incoming || connection->head_done) return false;
+  if (connection->amended_bytes++ == AMENDED_BYTES_MAX) return false;
+  struct request *request = &connection->incoming->request;
+  const char *end = connection->input_end;
+  const char *changed = is_minor ? at - 1 : at;
+  request_pause(request, &connection->hub->limits->head, changed);
+  struct buffer again = {0};
+  buffer_add(&again, request->head.data, request->head.len);
+  buffer_add_byte(&again, is_minor ? '1' : ' ');
+  buffer_add(&again, changed + 1, (size_t)(end - changed - 1));
+  request_clear(request);
+  reader_start(connection);
+  parse(connection, again.data, again.len);
+  buffer_finish(&again);
+  return true;
+}
+
+static void parse(struct connection *connection, const char *data, size_t len) {
   llhttp_t *parser = &connection->parser;
+  connection->unread = data;
+  connection->input_end = data + len;
+  connection->refusal = 0;
+  llhttp_errno_t error = llhttp_execute(parser, data, len);
+  if (LIKELY(error == HPE_OK)) {
+    leave_input(connection);
+  } else if (connection->refusal) {
+    reader_refuse(connection, connection->refusal);
+  } else if (error == HPE_PAUSED) {
+    const char *at = llhttp_get_error_pos(parser);
+    llhttp_resume(parser);
+    if (connection->paused) buffer_add(&connection->rest, at, (size_t)(data + len - at));
+  } else if (!amend(connection, error, llhttp_get_error_pos(parser))) {
+    reader_refuse(connection,
+                  status_of_error(parser, error, llhttp_get_error_pos(parser), data + len));
+  }
+}
+
+void reader_feed(struct connection *connection, const char *data, size_t len) {
   assert(!connection->last_read && !connection->paused);
   if (connection->streamed) {
     connection->since_ns = hub_now(connection->hub);
@@ -393,20 +497,7 @@ void reader_feed(struct connection *connection, const char *data, size_t len) {
     else
       request_resume(&connection->incoming->request, data);
   }
-  connection->refusal = 0;
-  llhttp_errno_t error = llhttp_execute(parser, data, len);
-  if (LIKELY(error == HPE_OK)) {
-    pause_head(connection, data + len);
-  } else if (connection->refusal) {
-    reader_refuse(connection, connection->refusal);
-  } else if (error == HPE_PAUSED) {
-    const char *at = llhttp_get_error_pos(parser);
-    llhttp_resume(parser);
-    if (connection->paused) buffer_add(&connection->rest, at, (size_t)(data + len - at));
-  } else {
-    reader_refuse(connection,
-                  status_of_error(parser, error, llhttp_get_error_pos(parser), data + len));
-  }
+  parse(connection, data, len);
 }
 
 void reader_resume(struct connection *connection) {

@@ -3,10 +3,11 @@
  * Pieces are not copied one by one: a window onto the input stays open until the input or the head
  * ends, then all of it is copied at once. Ranges are offsets into that copy, so they hold when the
  * head comes in many inputs. Promises that names, values and target are what was sent, byte for
- * byte; does not decode anything. */
+ * byte, and that every byte between them is what RFC 9112 wants there; does not decode anything. */
 #include "http/request.h"
 
 #include "base/limits.h"
+#include "http/host.h"
 #include "http/status.h"
 
 #include <assert.h>
@@ -23,6 +24,12 @@ static bool equals_lower(const char *data, const char *lower, size_t len) {
     if (byte != lower[i]) return false;
   }
   return true;
+}
+
+/* Whether the bytes from `at` to `end` are the word, in either case. */
+static bool is_word(const char *at, const char *end, const char *lower) {
+  size_t len = strlen(lower);
+  return (size_t)(end - at) == len && equals_lower(at, lower, len);
 }
 
 static char to_lower(char byte) {
@@ -43,6 +50,10 @@ size_t request_find(const struct request *request, struct slice name, size_t fro
       return i;
   }
   return request->field_count;
+}
+
+static uint32_t target_end(const struct request *request) {
+  return request->target_at + request->target_len;
 }
 
 static struct request_field *add_field(struct request *request, uint32_t at) {
@@ -80,15 +91,22 @@ request_status request_add(struct request *request, const struct request_limits 
                            enum request_part part, const char *at, size_t len) {
   if (len == 0) return 0;
   if (!request->_window) {
-    assert(part == REQUEST_TARGET && request->target_len == 0);
+    assert(part == REQUEST_METHOD && request->head.len == 0);
     request->_window = at;
   }
   uint32_t offset = (uint32_t)(request->head.len + (size_t)(at - request->_window));
-  if (part == REQUEST_TARGET) {
+  switch (part) {
+  case REQUEST_METHOD:
+    return 0;
+  case REQUEST_TARGET:
+    if (request->target_len == 0) request->target_at = offset;
     request->target_len += (uint32_t)len;
     return request->target_len > limits->target_bytes_max ? STATUS_URI_TOO_LONG : 0;
+  case REQUEST_NAME:
+  case REQUEST_VALUE:
+    break;
   }
-  if (offset + len - request->target_len > limits->head_bytes_max)
+  if (offset + len - target_end(request) > limits->head_bytes_max)
     return STATUS_REQUEST_HEADER_FIELDS_TOO_LARGE;
   if (part == REQUEST_NAME) return add_name(request, limits, offset, (uint32_t)len);
   return add_value(request, offset, (uint32_t)len);
@@ -99,22 +117,28 @@ request_status request_pause(struct request *request, const struct request_limit
   if (!request->_window) return 0;
   buffer_add(&request->head, request->_window, (size_t)(end - request->_window));
   request->_window = NULL;
-  if (request->head.len - request->target_len > limits->head_bytes_max)
+  uint32_t behind_target = target_end(request);
+  if (request->head.len - behind_target > limits->head_bytes_max)
     return STATUS_REQUEST_HEADER_FIELDS_TOO_LARGE;
-  return 0;
+  /* The parser takes a line without a version for HTTP/0.9 and waits for more. */
+  bool is_cut = request->target_len > 0 && request->head.len > behind_target &&
+                request->head.data[behind_target] != ' ';
+  return is_cut ? STATUS_BAD_REQUEST : 0;
 }
 
 void request_resume(struct request *request, const char *start) {
-  if (request->target_len > 0) request->_window = start;
+  if (request->head.len > 0) request->_window = start;
 }
 
-/* Copies the open window up to the last byte that belongs to a field. */
-static void close_window(struct request *request) {
-  uint32_t end = request->target_len;
-  if (request->field_count) {
-    const struct request_field *last = &request->fields[request->field_count - 1];
-    end = last->value_len ? last->value_at + last->value_len : last->name_at + last->name_len;
-  }
+/* Behind the last byte that is part of something: the method, the target, a name or a value. */
+static uint32_t recorded_end(const struct request *request) {
+  if (!request->field_count) return target_end(request);
+  const struct request_field *last = &request->fields[request->field_count - 1];
+  return last->value_len ? last->value_at + last->value_len : last->name_at + last->name_len;
+}
+
+/* Copies the head up to `end` from the input. */
+static void close_window(struct request *request, size_t end) {
   if (end > request->head.len) {
     assert(request->_window);
     buffer_add(&request->head, request->_window, end - request->head.len);
@@ -122,64 +146,177 @@ static void close_window(struct request *request) {
   request->_window = NULL;
 }
 
+void request_break(struct request *request) {
+  close_window(request, recorded_end(request));
+}
+
+/* ---- the bytes between the parts: what llhttp 8 takes for an end of line is not always CRLF ----
+ */
+
 static bool is_blank(char byte) {
   return byte == ' ' || byte == '\t';
 }
 
-/* Whether the value began on a later line than its name. */
-static bool is_folded(const char *head, const struct request_field *field) {
-  uint32_t gap_at = field->name_at + field->name_len;
-  if (field->value_len == 0 || field->value_at - gap_at <= sizeof ": " - 1) return false;
-  return memchr(head + gap_at, '\n', field->value_at - gap_at) != NULL;
+/* A byte of the head, copied already or still in the input. */
+static char byte_at(const struct request *request, size_t at) {
+  return at < request->head.len ? request->head.data[at] : request->_window[at - request->head.len];
 }
 
+/* Skips `text`; 0 when something else stands there. Looks at no byte behind the first one that is
+ * different: it may be the last of the input. */
+static size_t skip_text(const struct request *request, size_t at, const char *text) {
+  for (; *text; text++, at++)
+    if (byte_at(request, at) != *text) return 0;
+  return at;
+}
+
+static size_t skip_blanks(const struct request *request, size_t at) {
+  while (is_blank(byte_at(request, at))) at++;
+  return at;
+}
+
+/* Skips " HTTP/1.1" behind the target and sets request.minor; 400 for another shape, 505 for
+ * another version. */
+static request_status skip_version(struct request *request, size_t *at) {
+  size_t major_at = skip_text(request, target_end(request), " HTTP/");
+  if (major_at == 0) return STATUS_BAD_REQUEST;
+  char major = byte_at(request, major_at);
+  if (major < '0' || major > '9' || byte_at(request, major_at + 1) != '.')
+    return STATUS_BAD_REQUEST;
+  char minor = byte_at(request, major_at + 2);
+  if (minor < '0' || minor > '9') return STATUS_BAD_REQUEST;
+  if (major != '1' || minor > '1') return STATUS_HTTP_VERSION_NOT_SUPPORTED;
+  request->minor = (uint8_t)(minor - '0');
+  *at = major_at + sizeof "1.1" - 1;
+  return 0;
+}
+
+/* Copies all of the head. The empty line is there, though perhaps with bare line feeds. */
+static request_status close_head(struct request *request, const char **end) {
+  size_t at = skip_text(request, 0, method_name(request->method)), version_end = 0;
+  if (skip_text(request, at, " ") != request->target_at) return STATUS_BAD_REQUEST;
+  request_status status = skip_version(request, &version_end);
+  if (status) return status;
+  if (request->field_count == 0) {
+    at = version_end;
+  } else {
+    const struct request_field *last = &request->fields[request->field_count - 1];
+    at = skip_blanks(request, recorded_end(request) + (last->value_len == 0));
+  }
+  at = skip_text(request, at, "\r\n\r\n");
+  if (at == 0) return STATUS_BAD_REQUEST;
+  *end = request->_window + (at - request->head.len);
+  close_window(request, at);
+  if (request->field_count == 0) return 0;
+  size_t fields_at = skip_text(request, version_end, "\r\n");
+  return fields_at == request->fields[0].name_at ? 0 : STATUS_BAD_REQUEST;
+}
+
+/* Trims the value; whether a colon stands right behind the name, nothing but blanks around the
+ * value, and the field ends with CRLF, right before `next_at`. */
+static bool check_line(const struct request *request, struct request_field *field, size_t next_at) {
+  const char *head = request->head.data;
+  size_t at = field->name_at + field->name_len;
+  if (head[at++] != ':') return false;
+  at = skip_blanks(request, at);
+  if (field->value_len) {
+    if (at != field->value_at) return false;
+    at += field->value_len;
+    while (is_blank(head[at - 1])) at--;
+    field->value_len = (uint32_t)at - field->value_at;
+    at = skip_blanks(request, at);
+  }
+  return head[at] == '\r' && head[at + 1] == '\n' && at + 2 == next_at;
+}
+
+/* ---- what the connection itself depends on ---- */
+
 struct seen {
-  uint32_t hosts, codings;
+  const struct request_field *host;
+  uint32_t codings;
+  bool close, keep_alive;
 };
 
-/* Looks at the fields that the connection itself depends on; they are told apart by length first,
- * since this runs for every field of every request. */
+/* Members of a list, separated by commas; blanks inside one separate too, to be on the safe side.
+ */
+static void read_connection(const char *at, size_t len, struct seen *seen) {
+  const char *end = at + len;
+  while (at < end) {
+    const char *start = at;
+    while (at < end && *at != ',' && !is_blank(*at)) at++;
+    if (is_word(start, at, "close")) seen->close = true;
+    if (is_word(start, at, "keep-alive")) seen->keep_alive = true;
+    at++;
+  }
+}
+
+/* RFC 9112 6.1 and 6.3: without a final "chunked" the end of the body is unknown, 400; with
+ * others before it, 501. */
+static request_status check_coding(const char *value, size_t len) {
+  if (is_word(value, value + len, "chunked")) return 0;
+  const size_t last_len = sizeof "chunked" - 1;
+  if (len <= last_len || !is_word(value + len - last_len, value + len, "chunked"))
+    return STATUS_BAD_REQUEST;
+  char before = value[len - last_len - 1];
+  return before == ',' || is_blank(before) ? STATUS_NOT_IMPLEMENTED : STATUS_BAD_REQUEST;
+}
+
+/* Fields are told apart by length first, since this runs for every field of every request. */
 static request_status check_field(struct request *request, const struct request_field *field,
                                   struct seen *seen) {
   const char *name = request->head.data + field->name_at;
   const char *value = request->head.data + field->value_at;
   switch (field->name_len) {
   case sizeof "host" - 1:
-    if (equals_lower(name, "host", field->name_len)) seen->hosts++;
+    if (!equals_lower(name, "host", field->name_len)) break;
+    if (seen->host) return STATUS_BAD_REQUEST;
+    seen->host = field;
     break;
   case sizeof "expect" - 1:
     if (!equals_lower(name, "expect", field->name_len)) break;
-    if (field->value_len != sizeof "100-continue" - 1 ||
-        !equals_lower(value, "100-continue", field->value_len))
-      return STATUS_EXPECTATION_FAILED;
+    if (!is_word(value, value + field->value_len, "100-continue")) return STATUS_EXPECTATION_FAILED;
     request->is_continue_awaited = request->minor > 0;
+    break;
+  case sizeof "connection" - 1:
+    if (equals_lower(name, "connection", field->name_len))
+      read_connection(value, field->value_len, seen);
     break;
   case sizeof "transfer-encoding" - 1:
     if (!equals_lower(name, "transfer-encoding", field->name_len)) break;
     if (seen->codings++ > 0 || request->minor == 0) return STATUS_BAD_REQUEST;
-    if (field->value_len != sizeof "chunked" - 1 ||
-        !equals_lower(value, "chunked", field->value_len))
-      return STATUS_NOT_IMPLEMENTED;
-    break;
+    request->is_chunked = true;
+    return check_coding(value, field->value_len);
   }
   return 0;
 }
 
-request_status request_end(struct request *request) {
-  close_window(request);
-  const char *head = request->head.data;
+static bool check_host(const struct request *request, const struct request_field *host) {
+  if (!host) return request->minor == 0;
+  return host_is_valid(request->head.data + host->value_at, host->value_len);
+}
+
+static bool check_target(struct request *request) {
+  struct uri_target *uri = &request->uri;
+  if (!uri_split(request->head.data + request->target_at, request->target_len, uri)) return false;
+  if (*uri->path.data == '*') return request->method == METHOD_OPTIONS;
+  if (uri->authority.len && !host_is_valid(uri->authority.data, uri->authority.len)) return false;
+  return uri_path_is_valid(uri->path.data, uri->path.len);
+}
+
+request_status request_end(struct request *request, const char **end) {
+  request_status status = close_head(request, end);
+  if (status) return status;
   struct seen seen = {0};
+  struct request_field *fields = request->fields;
   for (uint32_t i = 0; i < request->field_count; i++) {
-    struct request_field *field = &request->fields[i];
-    if (is_folded(head, field)) return STATUS_BAD_REQUEST;
-    while (field->value_len && is_blank(head[field->value_at + field->value_len - 1]))
-      field->value_len--;
-    request_status status = check_field(request, field, &seen);
+    bool is_last = i + 1 == request->field_count;
+    size_t next_at = is_last ? request->head.len - 2 : fields[i + 1].name_at;
+    if (!check_line(request, &fields[i], next_at)) return STATUS_BAD_REQUEST;
+    status = check_field(request, &fields[i], &seen);
     if (status) return status;
   }
-  if (seen.hosts > 1 || (seen.hosts == 0 && request->minor > 0)) return STATUS_BAD_REQUEST;
-  if (memchr(head, '#', request->target_len)) return STATUS_BAD_REQUEST;
-  return uri_split(head, request->target_len, &request->uri) ? 0 : STATUS_BAD_REQUEST;
+  request->keep_alive = !seen.close && (request->minor > 0 || seen.keep_alive);
+  return check_host(request, seen.host) && check_target(request) ? 0 : STATUS_BAD_REQUEST;
 }
 
 static void keep_or_free(struct buffer *buffer) {
@@ -200,8 +337,8 @@ void request_clear(struct request *request) {
   request->_window = NULL;
   request->method = METHOD_GET;
   request->minor = 1;
-  request->keep_alive = request->is_continue_awaited = false;
-  request->target_len = request->field_count = 0;
+  request->keep_alive = request->is_chunked = request->is_continue_awaited = false;
+  request->target_at = request->target_len = request->field_count = 0;
 }
 
 void request_finish(struct request *request) {

@@ -7,6 +7,7 @@
 
 #include <assert.h>
 #include <string.h>
+#include <strings.h>
 
 #define ESCAPE_BYTES 3 /* "%XX" */
 
@@ -20,23 +21,33 @@ static struct slice slice_between(const char *start, const char *end) {
   return (struct slice){start, (size_t)(end - start)};
 }
 
-/* The end of "scheme://" (RFC 3986, 3.1), NULL if the target does not start with one. */
+/* The end of "http://" or "https://", NULL if the target does not start with one. */
 static const char *skip_scheme(const char *at, const char *end) {
-  const char *start = at;
-  for (; at < end && *at != ':'; at++) {
-    bool is_letter = (*at >= 'a' && *at <= 'z') || (*at >= 'A' && *at <= 'Z');
-    bool is_other = (*at >= '0' && *at <= '9') || *at == '+' || *at == '-' || *at == '.';
-    if (!is_letter && !(is_other && at > start)) return NULL;
+  static const char *const schemes[] = {"http://", "https://"};
+  for (size_t i = 0; i < array_len(schemes); i++) {
+    size_t len = strlen(schemes[i]);
+    if ((size_t)(end - at) >= len && strncasecmp(at, schemes[i], len) == 0) return at + len;
   }
-  if (at == start || end - at < 3 || memcmp(at, "://", 3) != 0) return NULL;
-  return at + 3;
+  return NULL;
+}
+
+/* Whether a byte may not be in a target: a control, a space, not ASCII, or the start of a fragment.
+ * What RFC 3986 wants escaped besides ("<", "|", ...) is sent by browsers and let through. */
+static bool is_stray(unsigned char byte) {
+  return byte <= ' ' || byte >= 0x7F || byte == '#';
+}
+
+static bool has_stray(const char *at, const char *end) {
+  bool stray = false;
+  for (; at < end; at++) stray |= is_stray((unsigned char)*at);
+  return stray;
 }
 
 bool uri_split(const char *target, size_t len, struct uri_target *out) {
   const char *end = target + len;
   const char *at = target;
   out->authority = slice_between(target, target);
-  if (len == 0) return false;
+  if (len == 0 || has_stray(target, end)) return false;
   if (*target != '/' && !(len == 1 && *target == '*')) {
     const char *authority = skip_scheme(target, end);
     if (!authority) return false;
@@ -62,6 +73,13 @@ int uri_read_escape(const char *at, const char *end) {
   int high = hex_value(at[1]);
   int low = hex_value(at[2]);
   return high < 0 || low < 0 ? -1 : high * 16 + low;
+}
+
+bool uri_path_is_valid(const char *path, size_t len) {
+  const char *end = path + len;
+  for (const char *at = find_byte(path, end, '%'); at < end; at = find_byte(at + 1, end, '%'))
+    if (uri_read_escape(at, end) <= 0) return false;
+  return true;
 }
 
 size_t uri_decode(char *out, const char *in, size_t len, bool plus_is_space) {

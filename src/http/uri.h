@@ -23,10 +23,15 @@ struct uri_query_iter {
   const char *_end;
 };
 
-/* [any thread] Splits a request target in origin form ("/a?b"), absolute form ("http://h/a?b") or
- * asterisk form ("*") into slices of `target` (RFC 9112, 3.2). False for every other form; `out` is
- * then not to be used. */
+/* [any thread] Splits a request target in origin form ("/a?b"), absolute form ("http://h/a?b", http
+ * or https, the authority not empty) or asterisk form ("*") into slices of `target` (RFC
+ * 9112, 3.2). False for every other form and for bytes that no target has: controls, spaces, '#',
+ * above 0x7E; `out` is then not to be used. */
 bool uri_split(const char *target, size_t len, struct uri_target *out);
+
+/* [any thread] Whether every '%' in a path starts a well-formed sequence, and none stands for NUL.
+ */
+bool uri_path_is_valid(const char *path, size_t len);
 
 /* [any thread] The byte that the sequence "%XX" at `at` stands for, or -1 if there is no
  * well-formed sequence before `end`. */

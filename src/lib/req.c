@@ -88,7 +88,7 @@ static void fill(struct req *req, const struct req_source *source, const char *p
   const struct request *request = &source->exchange->request;
   const struct match *match = &source->exchange->match;
   const char *head = request->head.data;
-  req->target = (struct range){0, request->target_len};
+  req->target = (struct range){request->target_at, request->target_len};
   req->path = range_in(request->uri.path, head);
   req->query = range_in(request->uri.query, head);
   req->authority = range_in(request->uri.authority, head);

@@ -25,9 +25,6 @@
 #include <string.h>
 #include <sys/random.h>
 
-/* Unanswered requests of one connection; more are not read until some are answered. */
-enum { PIPELINE_MAX = 64 };
-
 struct http_service {
   struct list link; /* state.services */
   struct worker *worker;
@@ -425,7 +422,7 @@ static void set_limits(struct http_limits *limits, const struct settings *settin
       .idle_timeout_ms = (uint32_t)settings->idle_timeout_ms,
       .write_timeout_ms = (uint32_t)settings->write_timeout_ms,
       .connections_max = (uint32_t)settings->connections_max,
-      .pipeline_max = PIPELINE_MAX,
+      .pipeline_max = (uint32_t)settings->pipeline_max,
   };
 }
 
