@@ -5,6 +5,7 @@
 
 local check = require "perilune.check"
 local native = require "perilune.native.app"
+local policy = require "perilune.policy"
 local route_options = require "perilune.route_options"
 
 local app = {}
@@ -86,6 +87,22 @@ end
 function App:any(...)
   check.self(self, App, "any")
   return App.route(self, methods, ...)
+end
+
+--- Adds headers to every response.
+---@param headers table name to value, or to a list of values
+---@usage app:headers { ["X-Frame-Options"] = "DENY" }
+function App:headers(headers)
+  check.self(self, App, "headers")
+  policy.headers(self, headers)
+end
+
+--- Says which other origins' pages may use the app.
+---@param options table { origins=, methods=, headers=, expose=, credentials=, max_age= }
+---@usage app:cors { origins = { "https://example.com" }, credentials = true }
+function App:cors(options)
+  check.self(self, App, "cors")
+  policy.cors(self, options)
 end
 
 --- Loads app.lua of the directory that this state serves.

@@ -111,6 +111,16 @@
 /* Ranges of one Range field; with more the whole file is sent. */
 #define RANGES_MAX 16
 
+/* Bodies from so many bytes on are compressed: less gains nothing in a packet. */
+#define COMPRESS_BYTES_MIN 1024
+
+/* Bodies up to so many bytes are compressed on the event loop, which takes half a millisecond;
+ * larger ones on libuv's threads. */
+#define COMPRESS_INLINE_BYTES_MAX (32 * 1024)
+
+/* Compressors that a worker keeps for such threads, about 300 KiB each. */
+#define SPARE_COMPRESSORS_MAX 4
+
 /* Connections the kernel queues for one listening socket; more are refused by it. */
 #define LISTEN_BACKLOG 4096
 

@@ -55,6 +55,9 @@
     "without the client taking a byte of its response; then the connection is closed")             \
   X(INTEGER, connections_max, "max-connections", "10000", 1, 10000000, "connections",              \
     "open connections of one HTTP worker; further ones wait until one is closed")                  \
+  X(CHOICE, compress, "compress", "auto", 0, 0, "auto|off",                                        \
+    "gzip and brotli for responses of text-like types above 1 KiB, when the client accepts them; " \
+    "off leaves every response as it is")                                                          \
   X(BYTES_OR_OFF, memory_limit_bytes, "memory-limit", "1g", 1 << 23, INT64_C(1) << 40, "bytes",    \
     "memory of one Lua state; past it \"not enough memory\" is raised in that state")              \
   X(SECONDS, drain_timeout_ms, "drain-timeout", "10", 0, SETTINGS_DAY_MS, "seconds",               \
@@ -73,6 +76,9 @@
     "\"full\", a route answers 503")
 
 #define SETTINGS_DAY_MS (24 * 60 * 60 * 1000)
+
+/* The first value of the choice. */
+#define SETTINGS_COMPRESS_AUTO 0
 
 enum setting_kind {
   SETTING_INTEGER,        /* a whole number */

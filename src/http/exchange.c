@@ -6,6 +6,7 @@
 #include "http/exchange.h"
 
 #include "base/limits.h"
+#include "http/compress.h"
 #include "http/connection.h"
 #include "http/hub.h"
 #include "http/output.h"
@@ -38,6 +39,7 @@ struct exchange *exchange_take(struct hub *hub, struct connection *connection) {
   exchange->body_status = 0;
   exchange->has_streamed_body = false;
   exchange->_body_bytes = 0;
+  exchange->_coding = (struct policy_coding){0};
   return exchange;
 }
 
@@ -57,6 +59,14 @@ void exchange_recycle(struct exchange *exchange) {
   hub->_spare_exchange_count++;
 }
 
+/* The response's fields and all that is added to them. */
+static struct slice write_block(struct exchange *exchange, struct slice block) {
+  struct hub *hub = exchange->hub;
+  buffer_clear(&hub->_block);
+  policy_write(&hub->_block, hub->policy, &exchange->request, block, exchange->_coding);
+  return (struct slice){hub->_block.data, hub->_block.len};
+}
+
 static void write_response(struct buffer *out, struct exchange *exchange,
                            const struct response *response, enum response_framing framing) {
   const struct connection *connection = exchange->connection;
@@ -70,7 +80,10 @@ static void write_response(struct buffer *out, struct exchange *exchange,
                                  .keep_alive = !close && request->minor == 0,
                                  .framing = framing,
                                  .length = exchange->_length_left};
-  response_write(out, response, &frame);
+  struct response whole = *response;
+  if (exchange->hub->policy || exchange->_coding.varies)
+    whole.block = write_block(exchange, whole.block);
+  response_write(out, &whole, &frame);
 }
 
 /* A response that begins before its request has been asked for may still read it. */
@@ -110,6 +123,41 @@ static void lose(struct exchange *exchange) {
   list_push(&exchange->hub->_ended, &exchange->_link);
 }
 
+static void respond_with(struct exchange *exchange, const struct response *response,
+                         enum response_framing framing) {
+  write_response(open_output(exchange), exchange, response, framing);
+  complete(exchange);
+}
+
+/* HEAD says what GET would, but for the length, which only compressing would tell: RFC 9110 9.3.2.
+ */
+static void respond_encoded(struct exchange *exchange, const struct response *response) {
+  struct hub *hub = exchange->hub;
+  if (exchange->request.method == METHOD_HEAD) {
+    respond_with(exchange, response, RESPONSE_UNTIL_CLOSE);
+    return;
+  }
+  if (response->body.len > COMPRESS_INLINE_BYTES_MAX) {
+    end_request(exchange);
+    exchange->state = EXCHANGE_ENCODING;
+    exchange->_job = compress_job_start(exchange, response, exchange->_coding.encoding);
+    return;
+  }
+  if (!hub->_compress) hub->_compress = compress_create(COMPRESS_QUICKLY);
+  buffer_clear(&hub->_body);
+  compress_run(hub->_compress, exchange->_coding.encoding, response->body, &hub->_body);
+  struct response encoded = *response;
+  encoded.body = (struct slice){hub->_body.data, hub->_body.len};
+  respond_with(exchange, &encoded, RESPONSE_WHOLE);
+}
+
+void exchange_finish_encoding(struct exchange *exchange, const struct response *response) {
+  assert(exchange->state == EXCHANGE_ENCODING && exchange->connection);
+  exchange->state = EXCHANGE_HANDLED;
+  exchange->_job = NULL;
+  respond_with(exchange, response, RESPONSE_WHOLE);
+}
+
 void exchange_respond(struct exchange *exchange, const struct response *response) {
   assert(exchange->state == EXCHANGE_HANDLED);
   if (!exchange->connection) {
@@ -117,8 +165,14 @@ void exchange_respond(struct exchange *exchange, const struct response *response
     return;
   }
   if (exchange->connection->streamed == exchange) exchange->_closes = true;
-  write_response(open_output(exchange), exchange, response, RESPONSE_WHOLE);
-  complete(exchange);
+  if (exchange->hub->compresses && response->body.len >= COMPRESS_BYTES_MIN) {
+    exchange->_coding = compress_choose(&exchange->request, response->status, response->block);
+    if (exchange->_coding.encoding != ENCODING_IDENTITY) {
+      respond_encoded(exchange, response);
+      return;
+    }
+  }
+  respond_with(exchange, response, RESPONSE_WHOLE);
 }
 
 /* ---- streamed responses ---- */
@@ -257,6 +311,7 @@ void exchange_release(struct exchange *exchange) {
     assert(!exchange->connection && "released without a response");
     exchange_recycle(exchange);
     break;
+  case EXCHANGE_ENCODING:
   case EXCHANGE_ANSWERED:
     break;
   case EXCHANGE_QUEUED:
@@ -270,6 +325,10 @@ void exchange_release(struct exchange *exchange) {
 void exchange_detach(struct exchange *exchange) {
   struct hub *hub = exchange->hub;
   exchange->connection = NULL;
+  if (exchange->state == EXCHANGE_ENCODING) {
+    compress_job_abandon(exchange->_job);
+    exchange->_job = NULL;
+  }
   if (exchange->state == EXCHANGE_READING || exchange->_released) {
     exchange_recycle(exchange);
   } else if (exchange->state == EXCHANGE_HANDLED || exchange->state == EXCHANGE_STREAMED) {

@@ -12,6 +12,7 @@
 #include "base/base.h"
 #include "base/buffer.h"
 #include "base/list.h"
+#include "http/policy.h"
 #include "http/request.h"
 #include "http/response.h"
 #include "http/router.h"
@@ -24,6 +25,7 @@ struct connection;
 enum exchange_state {
   EXCHANGE_READING,  /* the request is coming in; not shown to anyone */
   EXCHANGE_HANDLED,  /* given to hub.handle, no response yet */
+  EXCHANGE_ENCODING, /* its response is being compressed elsewhere */
   EXCHANGE_STREAMED, /* its response has begun: in the output, or in `answer` behind earlier ones */
   EXCHANGE_ANSWERED, /* its response waits in `answer` for earlier ones */
   EXCHANGE_QUEUED,   /* its response is in the connection's output */
@@ -63,6 +65,9 @@ struct exchange {
   struct list _link; /* connection.pending, connection.unsent, hub._ended or hub._spare_exchanges */
   struct buffer _answer;
   uint64_t _end; /* queued: where the response ends in all bytes of the connection's output */
+
+  struct policy_coding _coding; /* of the response */
+  struct compress_job *_job;    /* ENCODING */
 };
 
 /* [owner] Answers. Bytes are copied before it returns; they leave in hub_flush at the earliest. A
@@ -110,6 +115,9 @@ const char *exchange_peer(const struct exchange *exchange);
  * nobody knows any more, given back with its memory. */
 struct exchange *exchange_take(struct hub *hub, struct connection *connection);
 void exchange_recycle(struct exchange *exchange);
+
+/* For the files of http/ only. [owner] The response's body is compressed now. */
+void exchange_finish_encoding(struct exchange *exchange, const struct response *response);
 
 /* For the files of http/ only. [owner] The connection is lost: reports it, or recycles. The
  * exchange is on no list. */

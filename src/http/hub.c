@@ -5,6 +5,7 @@
 #include "http/hub.h"
 
 #include "base/limits.h"
+#include "http/compress.h"
 #include "http/connection.h"
 
 #include <assert.h>
@@ -47,6 +48,10 @@ void hub_finish(struct hub *hub) {
   free(hub->_spare_outputs);
   free(hub->_input);
   buffer_finish(&hub->_scratch);
+  buffer_finish(&hub->_block);
+  buffer_finish(&hub->_body);
+  compress_destroy(hub->_compress);
+  compress_jobs_finish(&hub->jobs);
   *hub = (struct hub){0};
 }
 

@@ -11,6 +11,7 @@
 #include "base/buffer.h"
 #include "base/list.h"
 #include "core/timer.h"
+#include "http/compress_job.h"
 #include "http/date.h"
 #include "http/exchange.h"
 
@@ -70,12 +71,15 @@ struct hub {
   const struct http_limits *limits;
   const struct router *router;
   const struct hub_route *routes; /* by match.route; NULL: all at their defaults */
+  const struct policy *policy;    /* what is added to every response; NULL: nothing */
+  bool compresses;                /* responses, for clients that ask for it */
   struct hub_calls calls;
   void *owner; /* free for the worker's role */
 
   uint32_t connection_count; /* open ones, closing ones included */
   uint32_t exchange_count;   /* given to handle and not released */
   struct hub_counts counts;
+  struct compress_jobs jobs;
 
   /* From here on for the files of http/ only. */
   bool _draining;
@@ -92,7 +96,10 @@ struct hub {
   struct list _spare_connections, _spare_exchanges;
   uint32_t _spare_connection_count, _spare_exchange_count, _spare_output_count;
   struct buffer *_spare_outputs;
-  struct buffer _scratch; /* a field being put together */
+  struct buffer _scratch;     /* a field being put together */
+  struct buffer _block;       /* the fields of a response and the policy's */
+  struct buffer _body;        /* a compressed body */
+  struct compress *_compress; /* for small bodies; NULL until one comes */
 };
 
 /* [owner] A hub without connections. loop, timers, limits and router must outlive it. */
@@ -100,7 +107,7 @@ void hub_init(struct hub *hub, uv_loop_t *loop, struct timers *timers,
               const struct http_limits *limits, const struct router *router,
               const struct hub_calls *calls);
 
-/* [owner] Frees the spare memory; no connection and no exchange may be left. Accepts a zeroed
+/* [owner] Frees the spare memory; no connection, exchange or job may be left. Accepts a zeroed
  * struct. */
 void hub_finish(struct hub *hub);
 

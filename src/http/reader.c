@@ -8,6 +8,7 @@
 
 #include "base/limits.h"
 #include "http/connection.h"
+#include "http/preflight.h"
 #include "http/router.h"
 #include "http/status.h"
 
@@ -301,12 +302,16 @@ static void dispatch(struct connection *connection, struct exchange *exchange) {
   connection->continue_due = false;
   enqueue(connection, exchange);
   hub->counts.requests++;
-  if (LIKELY(exchange->_matched == MATCH_FOUND)) {
+  bool is_preflight = preflight_is_due(exchange);
+  if (LIKELY(exchange->_matched == MATCH_FOUND && !is_preflight)) {
     hub->calls.handle(exchange);
     return;
   }
   hub->counts.refused++;
-  respond_unmatched(exchange);
+  if (is_preflight)
+    preflight_respond(exchange);
+  else
+    respond_unmatched(exchange);
   exchange_release(exchange);
 }
 

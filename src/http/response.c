@@ -15,7 +15,6 @@
 enum {
   /* Status line, Content-Length, Date, Connection and the empty line, at their longest. */
   HEAD_FIXED_BYTES = 256,
-  FIELD_EXTRA_BYTES = sizeof ": \r\n" - 1,
   DIGITS_MAX = 20
 };
 
@@ -55,15 +54,6 @@ bool response_has_content(int status) {
          status != STATUS_RESET_CONTENT;
 }
 
-static size_t count_bytes(const struct response *response) {
-  size_t bytes = HEAD_FIXED_BYTES + response->block.len + response->body.len;
-  for (size_t i = 0; i < response->field_count; i++) {
-    const struct response_field *field = &response->fields[i];
-    bytes += field->name.len + field->value.len + FIELD_EXTRA_BYTES;
-  }
-  return bytes;
-}
-
 static char *put_framing(char *at, const struct response_frame *frame, size_t body_len) {
   switch (frame->framing) {
   case RESPONSE_WHOLE:
@@ -83,15 +73,9 @@ void response_write(struct buffer *out, const struct response *response,
                     const struct response_frame *frame) {
   assert(status_is_valid(response->status));
   assert(frame->date.len == DATE_LEN);
-  char *start = buffer_reserve(out, count_bytes(response));
+  char *start = buffer_reserve(out, HEAD_FIXED_BYTES + response->block.len + response->body.len);
   char *at = put_status_line(start, response->status);
   at = put_slice(at, response->block);
-  for (size_t i = 0; i < response->field_count; i++) {
-    at = put_slice(at, response->fields[i].name);
-    at = PUT(at, ": ");
-    at = put_slice(at, response->fields[i].value);
-    at = PUT(at, "\r\n");
-  }
   bool content = response_has_content(response->status);
   if (content || response->status == STATUS_RESET_CONTENT)
     at = put_framing(at, frame, content ? response->body.len : 0);

@@ -11,16 +11,10 @@
 
 #include <stdbool.h>
 
-struct response_field {
-  struct slice name, value;
-};
-
 struct response {
-  int status;                          /* status_is_valid */
-  struct slice block;                  /* encoded fields, each "Name: value\r\n"; may be empty */
-  const struct response_field *fields; /* and further ones, written after the block */
-  size_t field_count;
-  struct slice body; /* copied; not sent for HEAD, 204, 205 and 304 */
+  int status;         /* status_is_valid */
+  struct slice block; /* encoded fields, each "Name: value\r\n"; may be empty */
+  struct slice body;  /* copied; not sent for HEAD, 204, 205 and 304 */
 };
 
 enum response_framing {

@@ -10,6 +10,7 @@
 #include "core/snapshot.h"
 #include "core/transfer.h"
 #include "core/worker.h"
+#include "http/cors.h"
 #include "http/response.h"
 #include "lib/delivery.h"
 #include "lib/options.h"
@@ -107,6 +108,14 @@ static int check_header(lua_State *L) {
   return 0;
 }
 
+/* check_origin(text) -> what is wrong with it as one of app:cors, or nil */
+static int check_origin(lua_State *L) {
+  struct slice text;
+  text.data = luaL_checklstring(L, 1, &text.len);
+  lua_pushstring(L, cors_check_origin(text));
+  return 1;
+}
+
 int app_open(lua_State *L) {
   static const luaL_Reg functions[] = {{"load_file", load_file},
                                        {"directory", directory},
@@ -117,6 +126,7 @@ int app_open(lua_State *L) {
                                        {"nearest", nearest},
                                        {"error", make_error},
                                        {"check_header", check_header},
+                                       {"check_origin", check_origin},
                                        {"delivered", delivery_read},
                                        {NULL, NULL}};
   luaL_newlib(L, functions);

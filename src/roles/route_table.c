@@ -4,6 +4,8 @@
  * checked its types). */
 #include "roles/route_table.h"
 
+#include "roles/app_policy.h"
+
 #include <lauxlib.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,6 +22,7 @@ void route_table_destroy(struct route_table *table) {
   free(table->routes);
   free(table->hub_routes);
   router_destroy(table->router);
+  policy_destroy(table->policy);
   free(table);
 }
 
@@ -105,6 +108,13 @@ static void add_route(lua_State *L, struct route_table *table) {
   table->count++;
 }
 
+static void add_policy(lua_State *L, struct route_table *table, int index) {
+  table->policy = policy_create();
+  if (app_policy_read(L, index, table->policy)) return;
+  policy_destroy(table->policy);
+  table->policy = NULL;
+}
+
 struct route_table *route_table_create(lua_State *L, int index) {
   lua_getfield(L, index, "routes");
   int routes = lua_gettop(L);
@@ -115,6 +125,7 @@ struct route_table *route_table_create(lua_State *L, int index) {
     add_route(L, *owner);
     lua_pop(L, 1);
   }
+  add_policy(L, *owner, index);
   struct route_table *table = *owner;
   *owner = NULL;
   lua_settop(L, routes - 1);
