@@ -12,11 +12,14 @@
 #include "core/snapshot.h"
 #include "core/worker.h"
 #include "http/listener.h"
+#include "http/unix_socket.h"
 #include "program.h"
 #include "roles/http.h"
 #include "roles/pool.h"
 
 #include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
 #include <lauxlib.h>
 #include <pthread.h>
 #include <signal.h>
@@ -77,7 +80,8 @@ struct server {
   int count;   /* of threads */
   int running; /* threads that have been started and have not ended */
   int ready, listening, drained;
-  uint16_t port;
+  uint16_t port;                  /* of the TCP sockets */
+  struct unix_socket unix_socket; /* instead of them, if --unix is given */
   enum phase phase;
   int exit_code;
 };
@@ -268,6 +272,7 @@ static void begin_end(struct server *server) {
   if (is_ending(server)) return;
   uint64_t limit_ns = (uint64_t)server->program->settings.shutdown_timeout_ms * NS_PER_MS;
   timer_start(&server->timers, &server->shutdown_timer, uv_hrtime() + limit_ns, shutdown_timed_out);
+  unix_socket_finish(&server->unix_socket); /* the next server may come already */
   if (server->phase == PHASE_SERVING)
     drain_threads(server);
   else
@@ -302,10 +307,11 @@ static void start_thread(struct server *server, struct thread *thread) {
 
 static void log_listening(const struct server *server) {
   const struct settings *settings = &server->program->settings;
-  char url[LISTENER_MESSAGE_BYTES + 32];
-  bool is_ipv6 = strchr(settings->host, ':') != NULL;
-  snprintf(url, sizeof url, is_ipv6 ? "http://[%s]:%u" : "http://%s:%u", settings->host,
-           (unsigned)server->port);
+  char url[UNIX_SOCKET_MESSAGE_BYTES];
+  if (*settings->unix_path)
+    snprintf(url, sizeof url, "unix:%s", settings->unix_path);
+  else
+    listener_format_url(url, sizeof url, settings->host, server->port);
   const struct log_field fields[] = {log_text("url", url), log_integer("workers", server->count)};
   log_write(server->program->process.log, LOG_INFO, "listening", fields, array_len(fields));
 }
@@ -377,7 +383,7 @@ static void init_thread(struct server *server, struct thread *thread) {
   thread->worker.snapshot = server->snapshot;
 }
 
-static int bind_sockets(struct server *server) {
+static uv_err bind_tcp(struct server *server) {
   const struct settings *settings = &server->program->settings;
   char message[LISTENER_MESSAGE_BYTES];
   int *fds = memory_alloc((size_t)server->count * sizeof *fds);
@@ -387,6 +393,25 @@ static int bind_sockets(struct server *server) {
   for (int i = 0; i < server->count && !error; i++) server->threads[i].fd = fds[i];
   free(fds);
   return error;
+}
+
+static uv_err bind_unix(struct server *server) {
+  const struct settings *settings = &server->program->settings;
+  char message[UNIX_SOCKET_MESSAGE_BYTES];
+  uv_err error = unix_socket_bind(&server->unix_socket, settings->unix_path,
+                                  (mode_t)settings->unix_mode, settings->backlog, message);
+  if (error) fprintf(stderr, "perilune: %s\n", message);
+  for (int i = 0; i < server->count && !error; i++) {
+    int fd = fcntl(server->unix_socket.fd, F_DUPFD_CLOEXEC, 0);
+    if (fd < 0) error = uv_translate_sys_error(errno);
+    if (error) fprintf(stderr, "perilune: cannot listen: %s\n", uv_strerror(error));
+    server->threads[i].fd = fd;
+  }
+  return error;
+}
+
+static uv_err bind_sockets(struct server *server) {
+  return *server->program->settings.unix_path ? bind_unix(server) : bind_tcp(server);
 }
 
 static void start_signals(struct server *server) {
@@ -414,6 +439,7 @@ static void serve_until_ended(struct server *server) {
 }
 
 static void finish(struct server *server) {
+  unix_socket_finish(&server->unix_socket);
   pools_destroy(server->pools);
   route_table_destroy(server->table);
   snapshot_destroy(server->snapshot);

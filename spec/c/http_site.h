@@ -158,7 +158,8 @@ static int site_setup(void **state) {
       .idle_timeout_ms = 75000,
       .write_timeout_ms = 30000,
       .connections_max = CONNECTIONS_MAX,
-      .pipeline_max = PIPELINE_MAX};
+      .pipeline_max = PIPELINE_MAX,
+      .backlog = CONNECTIONS_MAX};
   site->router = router_create();
   add_route(site, METHOD_GET, "/hello", ROUTE_HELLO);
   add_route(site, METHOD_GET, "/sync", ROUTE_SYNC);

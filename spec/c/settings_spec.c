@@ -208,6 +208,34 @@ static void test_choices(void **state) {
   refuses("log-format", "text|json", "--log-format: \"text|json\" is not one of text|json");
 }
 
+static void test_modes(void **state) {
+  struct settings *settings = *state;
+  assert_int_equal(settings->unix_mode, 0666);
+  accepts("unix-mode", "0600");
+  assert_int_equal(settings->unix_mode, 0600);
+  accepts("unix-mode", "0");
+  assert_int_equal(settings->unix_mode, 0);
+  refuses("unix-mode", "668", "--unix-mode: \"668\" is not an octal mode up to 777 (like 660)");
+  assert_false(set(settings, "unix-mode", "1000"));
+  assert_false(set(settings, "unix-mode", ""));
+  assert_false(set(settings, "unix-mode", "-1"));
+  assert_false(set(settings, "unix-mode", "77777777777777777777777"));
+  assert_int_equal(settings->unix_mode, 0);
+}
+
+static void test_networks(void **state) {
+  struct settings *settings = *state;
+  accepts("trusted-proxies", "127.0.0.1, 10.0.0.0/8,::1,unix");
+  assert_string_equal(settings->trusted_proxies, "127.0.0.1, 10.0.0.0/8,::1,unix");
+  accepts("trusted-proxies", "");
+  refuses("trusted-proxies", "10.0.0.0/33",
+          "--trusted-proxies: \"10.0.0.0/33\" is not a list of IP addresses, networks and unix "
+          "(like 127.0.0.1,10.0.0.0/8,fd00::/8)");
+  assert_false(set(settings, "trusted-proxies", "proxy.example"));
+  assert_false(set(settings, "trusted-proxies", "10.0.0.1,"));
+  assert_string_equal(settings->trusted_proxies, "");
+}
+
 static void test_unknown_names(void **state) {
   struct settings *settings = *state;
   refuses("prot", "1", "--prot: there is no such setting; the nearest is --port");
@@ -276,6 +304,8 @@ int main(void) {
       spec(test_bytes),
       spec(test_bytes_or_off),
       spec(test_choices),
+      spec(test_modes),
+      spec(test_networks),
       spec(test_unknown_names),
       spec(test_problems_are_one_short_line),
       spec(test_every_row_is_complete),

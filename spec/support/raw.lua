@@ -1,10 +1,11 @@
 -- raw.lua - HTTP byte by byte: a client that sends what it is told and reads strictly.
 --
--- raw.connect(port) gives a connection over luasocket. What it reads must be HTTP as RFC 9112 has
+-- raw.connect(port or path) gives a connection over luasocket. What it reads must be HTTP as RFC 9112 has
 -- it: CRLF line ends, one framing, whole chunks; anything else is an error that says so, and every
 -- wait has a limit in seconds. Knows nothing of keep-alive: the caller decides what comes next.
 
 local socket = require "socket"
+local unix = require "socket.unix"
 
 local raw = {}
 
@@ -15,17 +16,29 @@ local connection = {}
 connection.__index = connection
 connection.__name = "raw.connection"
 
---- Connects to a port of the loopback; raises when nobody listens.
----@param port integer
-function raw.connect(port)
-  local tcp = assert(socket.tcp4())
+local function open_socket(to, host)
+  if type(to) == "string" then return assert(unix.stream()) end
+  return assert(host and host:find(":", 1, true) and socket.tcp6() or socket.tcp4())
+end
+
+--- Connects to a port of the loopback, or to the path of a Unix socket; raises when nobody listens.
+---@param to integer|string
+---@param host? string another address than 127.0.0.1
+function raw.connect(to, host)
+  local tcp = open_socket(to, host)
   tcp:settimeout(LIMIT_S)
-  local ok, problem = tcp:connect("127.0.0.1", port)
+  local is_path = type(to) == "string"
+  local ok, problem
+  if is_path then
+    ok, problem = tcp:connect(to)
+  else
+    ok, problem = tcp:connect(host or "127.0.0.1", to)
+  end
   if not ok then
     tcp:close()
-    error(("cannot connect to port %d: %s"):format(port, problem), 2)
+    error(("cannot connect to %s: %s"):format(to, problem), 2)
   end
-  tcp:setoption("tcp-nodelay", true)
+  if not is_path then tcp:setoption("tcp-nodelay", true) end
   return setmetatable({ tcp = tcp, buffer = "", ended = nil }, connection)
 end
 
@@ -190,8 +203,8 @@ function connection:close()
 end
 
 --- Sends bytes on a connection of their own and gives the response.
-function raw.request(port, bytes, limit)
-  local client = raw.connect(port)
+function raw.request(to, bytes, limit)
+  local client = raw.connect(to)
   local ok, response = pcall(function()
     client:send(bytes)
     return client:receive_response(limit, bytes:sub(1, 5) == "HEAD ")

@@ -12,7 +12,7 @@ server.__name = "server"
 
 local START_LIMIT_S = 30
 local STOP_LIMIT_S = 30
-local LISTENING = "listening[^\n]-http://[^%s]-:(%d+)" -- as text or JSON
+local LISTENING = "listening[^\n]-http://%S-:(%d+)[%s\"]" -- as text or JSON
 
 --- The process has ended; perhaps it waits to be asked for its exit code.
 local function has_ended(pid)

@@ -121,9 +121,6 @@
 /* Compressors that a worker keeps for such threads, about 300 KiB each. */
 #define SPARE_COMPRESSORS_MAX 4
 
-/* Connections the kernel queues for one listening socket; more are refused by it. */
-#define LISTEN_BACKLOG 4096
-
 /* Nesting of arrays and objects in JSON, read or written, an empty one inside not counted; deeper
  * raises kind "json". */
 #define JSON_DEPTH_MAX 1000

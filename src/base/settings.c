@@ -4,6 +4,7 @@
  * never a silent overflow. Every problem is one line that says what would have been right. */
 #include "base/settings.h"
 
+#include "base/address.h"
 #include "base/base.h"
 
 #include <assert.h>
@@ -18,6 +19,7 @@ enum {
   NAME_BYTES_MAX = 64,    /* longer unknown names are compared by their beginning */
   MS_PER_SECOND = 1000,
   KIB_BITS = 10,
+  OCTAL_DIGITS_MAX = 5,
 };
 
 static const struct setting table[] = {
@@ -79,10 +81,12 @@ const struct setting *settings_nearest(const char *name) {
 
 const char *settings_kind_name(enum setting_kind kind) {
   static const char *const names[] = {
-      [SETTING_INTEGER] = "integer", [SETTING_COUNT] = "count",
-      [SETTING_TEXT] = "text",       [SETTING_SECONDS] = "seconds",
-      [SETTING_BYTES] = "bytes",     [SETTING_SECONDS_OR_OFF] = "seconds or off",
-      [SETTING_CHOICE] = "choice",   [SETTING_BYTES_OR_OFF] = "bytes or off",
+      [SETTING_INTEGER] = "integer",   [SETTING_COUNT] = "count",
+      [SETTING_TEXT] = "text",         [SETTING_SECONDS] = "seconds",
+      [SETTING_BYTES] = "bytes",       [SETTING_SECONDS_OR_OFF] = "seconds or off",
+      [SETTING_CHOICE] = "choice",     [SETTING_BYTES_OR_OFF] = "bytes or off",
+      [SETTING_MODE] = "mode",         [SETTING_ENDPOINT] = "endpoint",
+      [SETTING_NETWORKS] = "networks",
   };
   assert((size_t)kind < array_len(names));
   return names[kind];
@@ -173,6 +177,26 @@ static bool parse_choice(const char *values, const char *text, int64_t *value) {
   }
 }
 
+/* "660", "0660". */
+static bool parse_octal(const char *text, int64_t *value) {
+  size_t len = strspn(text, "01234567");
+  *value = len > 0 && len <= OCTAL_DIGITS_MAX ? strtoll(text, NULL, 8) : 0;
+  return len > 0 && len <= OCTAL_DIGITS_MAX && text[len] == '\0';
+}
+
+static bool is_endpoint(const char *text) {
+  char host[ADDRESS_HOST_BYTES];
+  uint16_t port;
+  return *text == '\0' || address_split_endpoint(text, host, &port);
+}
+
+static bool is_networks(const char *text) {
+  struct address_list list;
+  bool is_right = address_list_parse(text, &list);
+  address_list_finish(&list);
+  return is_right;
+}
+
 static bool is_within(const struct setting *row, int64_t value) {
   return value >= row->smallest && value <= row->largest;
 }
@@ -200,6 +224,12 @@ static bool parse_value(const struct setting *row, const char *text, int64_t *va
     return parse_bytes(text, value) && is_within(row, *value);
   case SETTING_CHOICE:
     return parse_choice(row->unit, text, value);
+  case SETTING_MODE:
+    return parse_octal(text, value) && is_within(row, *value);
+  case SETTING_ENDPOINT:
+    return is_within(row, (int64_t)strlen(text)) && is_endpoint(text);
+  case SETTING_NETWORKS:
+    return is_within(row, (int64_t)strlen(text)) && is_networks(text);
   }
   return false;
 }
@@ -211,6 +241,7 @@ static void store(struct settings *settings, const struct setting *row, const ch
   case SETTING_INTEGER:
   case SETTING_COUNT:
   case SETTING_CHOICE:
+  case SETTING_MODE:
     *(int *)field = (int)value;
     return;
   case SETTING_SECONDS:
@@ -222,6 +253,8 @@ static void store(struct settings *settings, const struct setting *row, const ch
     *(size_t *)field = (size_t)value;
     return;
   case SETTING_TEXT:
+  case SETTING_ENDPOINT:
+  case SETTING_NETWORKS:
     free(*(char **)field);
     *(char **)field = memory_copy(text, strlen(text));
     return;
@@ -253,6 +286,16 @@ static void describe(const struct setting *row, char *out, size_t size) {
     return;
   case SETTING_CHOICE:
     snprintf(out, size, "one of %s", row->unit);
+    return;
+  case SETTING_MODE:
+    snprintf(out, size, "an octal mode up to %" PRIo64 " (like 660)", (uint64_t)row->largest);
+    return;
+  case SETTING_ENDPOINT:
+    snprintf(out, size, "host:port (like 127.0.0.1:9000 or [::1]:9000)");
+    return;
+  case SETTING_NETWORKS:
+    snprintf(out, size,
+             "a list of IP addresses, networks and unix (like 127.0.0.1,10.0.0.0/8,fd00::/8)");
     return;
   }
 }
@@ -300,10 +343,14 @@ void settings_init(struct settings *settings) {
   }
 }
 
+static bool is_text(enum setting_kind kind) {
+  return kind == SETTING_TEXT || kind == SETTING_ENDPOINT || kind == SETTING_NETWORKS;
+}
+
 void settings_finish(struct settings *settings) {
   if (!settings) return;
   for (size_t i = 0; i < array_len(table); i++) {
-    if (table[i].kind == SETTING_TEXT) free(*(char **)(void *)((char *)settings + table[i].offset));
+    if (is_text(table[i].kind)) free(*(char **)(void *)((char *)settings + table[i].offset));
   }
   *settings = (struct settings){0};
 }

@@ -26,6 +26,14 @@
   X(INTEGER, port, "port", "8080", 0, 65535, "",                                                   \
     "TCP port to listen on, 0 for a free one that the log names; when it is in use the start "     \
     "fails")                                                                                       \
+  X(TEXT, unix_path, "unix", "", 0, 4095, "path",                                                  \
+    "Unix socket to listen on; no TCP port is listened on then; a stale file of a server that is " \
+    "gone is replaced")                                                                            \
+  X(MODE, unix_mode, "unix-mode", "666", 0, 0777, "mode",                                          \
+    "permissions of the Unix socket's file, in octal; who may not write to it cannot connect")     \
+  X(INTEGER, backlog, "backlog", "4096", 1, 65535, "connections",                                  \
+    "connections that wait to be accepted by one listening socket, at most net.core.somaxconn of " \
+    "them; further ones are refused or made to try again by the kernel")                           \
   X(COUNT, workers, "workers", "auto", 1, 1024, "threads",                                         \
     "HTTP workers, each a thread with its own event loop and Lua state; auto is one for each "     \
     "core the process may use")                                                                    \
@@ -35,6 +43,17 @@
     "form of the log on standard error: lines to read, or one JSON object on each line")           \
   X(CHOICE, log_level, "log-level", "info", 0, 0, "debug|info|warn|error",                         \
     "least level that is logged; what is below it costs nothing")                                  \
+  X(TEXT, access_log, "access-log", "off", 0, 4095, "path",                                        \
+    "file that gets a line for each answered request, in the form of --log-format; - is standard " \
+    "output, off is none; SIGUSR1 opens it again")                                                 \
+  X(ENDPOINT, admin, "admin", "", 0, 262, "host:port",                                             \
+    "address of the admin endpoint: GET /-/health and GET /-/metrics; none is no endpoint")        \
+  X(NETWORKS, trusted_proxies, "trusted-proxies", "", 0, 4095, "addresses",                        \
+    "proxies whose X-Forwarded-For, -Proto, -Host or Forwarded are believed: addresses and "       \
+    "networks like 10.0.0.0/8 with commas between, unix for the peers of a Unix socket")           \
+  X(CHOICE, proxy_fields, "proxy-fields", "auto", 0, 0, "auto|x-forwarded|forwarded",              \
+    "which of their fields are believed; auto is Forwarded only where no X-Forwarded-* has come: " \
+    "a proxy has to write, or remove, every field that is believed")                               \
   X(BYTES, header_bytes_max, "max-header-size", "16k", 256, 1 << 24, "bytes",                      \
     "all header fields of a request together; past it the answer is 431, then closed")             \
   X(INTEGER, headers_max, "max-headers", "100", 1, 10000, "fields",                                \
@@ -89,6 +108,9 @@ enum setting_kind {
   SETTING_BYTES,          /* "65536", "64k", "10m", "1g" */
   SETTING_BYTES_OR_OFF,   /* "off" is held as 0 */
   SETTING_CHOICE,         /* the index into the values that the unit lists */
+  SETTING_MODE,           /* permissions of a file, octal */
+  SETTING_ENDPOINT,       /* a text like "127.0.0.1:80", "[::1]:80" or "" */
+  SETTING_NETWORKS,       /* a text that address_list_parse takes */
 };
 
 #define SETTINGS_TYPE_INTEGER        int
@@ -99,6 +121,9 @@ enum setting_kind {
 #define SETTINGS_TYPE_BYTES          size_t
 #define SETTINGS_TYPE_BYTES_OR_OFF   size_t
 #define SETTINGS_TYPE_CHOICE         int
+#define SETTINGS_TYPE_MODE           int
+#define SETTINGS_TYPE_ENDPOINT       char *
+#define SETTINGS_TYPE_NETWORKS       char *
 
 struct settings {
 #define SETTINGS_FIELD(kind, field, ...) SETTINGS_TYPE_##kind field;

@@ -156,7 +156,7 @@ static void on_input(uv_stream_t *stream, ssize_t len, const uv_buf_t *input) {
   }
 }
 
-static struct connection *create(struct hub *hub) {
+static struct connection *create(struct hub *hub, bool is_unix) {
   struct list *link = list_pop(&hub->_spare_connections);
   struct connection *connection;
   if (link) {
@@ -173,7 +173,8 @@ static struct connection *create(struct hub *hub) {
   reader_start(connection);
   list_push(&hub->_connections, &connection->link);
   hub->connection_count++;
-  uv_err error = uv_tcp_init(hub->loop, &connection->io.tcp);
+  uv_err error = is_unix ? uv_pipe_init(hub->loop, &connection->io.pipe, 0)
+                         : uv_tcp_init(hub->loop, &connection->io.tcp);
   assert(error == 0); /* without a socket it only fills in the struct */
   (void)error;
   connection->io.handle.data = connection;
@@ -187,20 +188,23 @@ static uv_err start(struct connection *connection, uv_err error) {
     connection_close(connection);
     return error;
   }
-  uv_tcp_nodelay(&connection->io.tcp, true); /* a failure costs latency, nothing else */
+  if (connection->io.handle.type == UV_TCP)
+    uv_tcp_nodelay(&connection->io.tcp, true); /* a failure costs latency, nothing else */
   connection->hub->counts.connections++;
   arm(connection);
   return 0;
 }
 
 uv_err connection_accept(struct hub *hub, uv_stream_t *server) {
-  struct connection *connection = create(hub);
+  struct connection *connection = create(hub, server->type == UV_NAMED_PIPE);
   return start(connection, uv_accept(server, &connection->io.stream));
 }
 
 uv_err connection_adopt(struct hub *hub, int fd) {
-  struct connection *connection = create(hub);
-  uv_err error = uv_tcp_open(&connection->io.tcp, fd);
+  bool is_unix = uv_guess_handle(fd) == UV_NAMED_PIPE;
+  struct connection *connection = create(hub, is_unix);
+  uv_err error =
+      is_unix ? uv_pipe_open(&connection->io.pipe, fd) : uv_tcp_open(&connection->io.tcp, fd);
   if (error) close(fd);
   return start(connection, error);
 }

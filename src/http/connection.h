@@ -7,6 +7,7 @@
 #ifndef HTTP_CONNECTION_H
 #define HTTP_CONNECTION_H
 
+#include "base/address.h"
 #include "base/base.h"
 #include "base/buffer.h"
 #include "base/list.h"
@@ -56,7 +57,7 @@ struct connection {
   size_t unread_bytes;          /* output_unread, as last seen by the timer */
   uint64_t write_since_ns;      /* when that was last less than before */
 
-  char peer[INET6_ADDRSTRLEN]; /* the client's address as text, once it is known */
+  char peer[ADDRESS_TEXT_BYTES]; /* the client's address as text, once it is known */
   bool peer_known;
 
   bool head_done;    /* of `incoming` */
@@ -72,7 +73,7 @@ struct connection {
 /* [owner] Accepts one connection of a listening stream into the hub. */
 uv_err connection_accept(struct hub *hub, uv_stream_t *server);
 
-/* [owner] Takes an accepted TCP socket into the hub; closes it on error. */
+/* [owner] Takes an accepted TCP or Unix socket into the hub; closes it on error. */
 uv_err connection_adopt(struct hub *hub, int fd);
 
 /* [owner] Writes the output, goes on with input that waited, ends what is finished. */

@@ -5,6 +5,7 @@
  * exchange whose owner has released it and whose bytes are already in the output. */
 #include "http/exchange.h"
 
+#include "base/address.h"
 #include "base/limits.h"
 #include "http/compress.h"
 #include "http/connection.h"
@@ -15,7 +16,11 @@
 
 #include <assert.h>
 #include <stdlib.h>
+#include <string.h>
 #include <uv.h>
+
+/* What stands for the address of the peer of a Unix socket, which has none. */
+static const char unix_peer[] = "unix:";
 
 struct exchange *exchange_take(struct hub *hub, struct connection *connection) {
   struct list *link = list_pop(&hub->_spare_exchanges);
@@ -348,10 +353,12 @@ static void find_peer(struct connection *connection) {
   struct sockaddr_storage address;
   int len = sizeof address;
   connection->peer_known = true;
-  if (connection->io.handle.type != UV_TCP) return;
-  if (uv_tcp_getpeername(&connection->io.tcp, (struct sockaddr *)&address, &len) != 0) return;
-  if (uv_ip_name((const struct sockaddr *)&address, connection->peer, sizeof connection->peer) != 0)
-    connection->peer[0] = '\0';
+  if (connection->io.handle.type == UV_TCP) {
+    if (uv_tcp_getpeername(&connection->io.tcp, (struct sockaddr *)&address, &len) == 0)
+      address_format_socket((const struct sockaddr *)&address, connection->peer);
+  } else {
+    memcpy(connection->peer, unix_peer, sizeof unix_peer);
+  }
 }
 
 const char *exchange_peer(const struct exchange *exchange) {

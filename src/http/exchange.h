@@ -107,8 +107,8 @@ void exchange_release(struct exchange *exchange);
 /* [owner] Whether the client has ended its side or is gone. */
 bool exchange_has_left(const struct exchange *exchange);
 
-/* [owner] The client's IP address; "" when it is gone or has none. Valid while the client is there.
- */
+/* [owner] The IP address of the connection's other end, "unix:" for a Unix socket; "" when it is
+ * gone. Valid while the client is there. */
 const char *exchange_peer(const struct exchange *exchange);
 
 /* For the files of http/ only. [owner] An exchange in state READING on a connection; and one that

@@ -35,6 +35,7 @@ struct http_limits {
   uint32_t write_timeout_ms;  /* without the client taking a byte: closed */
   uint32_t connections_max;   /* more wait in the kernel's queue */
   uint32_t pipeline_max;      /* unanswered requests of one connection; more are not read */
+  int backlog;                /* connections that one listening socket lets wait in the kernel */
 };
 
 /* Called from libuv's and llhttp's callbacks, from exchange_respond and from hub_flush. */
@@ -63,6 +64,7 @@ struct hub_counts {
   uint64_t requests;       /* complete ones, given to handle or answered by the server */
   uint64_t refused;        /* answered by the server itself */
   uint64_t bytes_in, bytes_out;
+  uint64_t accepts_failed; /* out of descriptors, mostly */
 };
 
 struct hub {

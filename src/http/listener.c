@@ -5,7 +5,7 @@
  * first: closing the socket would reset those clients. */
 #include "http/listener.h"
 
-#include "base/limits.h"
+#include "base/address.h"
 #include "http/connection.h"
 #include "http/hub.h"
 
@@ -17,20 +17,21 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { PORT_TEXT_BYTES = 8 };
+enum { PORT_TEXT_BYTES = 10 };
 
-static uv_err set_option(int fd, int option) {
-  int on = 1;
-  return setsockopt(fd, SOL_SOCKET, option, &on, sizeof on) == 0 ? 0
-                                                                 : uv_translate_sys_error(errno);
+static uv_err set_option(int fd, int level, int option, int value) {
+  int result = setsockopt(fd, level, option, &value, sizeof value);
+  return result == 0 ? 0 : uv_translate_sys_error(errno);
 }
 
 /* A bound socket, or an error. */
 static uv_err bind_one(const struct addrinfo *address, bool is_shared, int *fd_out) {
   int fd = socket(address->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
   if (fd < 0) return uv_translate_sys_error(errno);
-  uv_err error = set_option(fd, SO_REUSEADDR);
-  if (!error && is_shared) error = set_option(fd, SO_REUSEPORT);
+  uv_err error = set_option(fd, SOL_SOCKET, SO_REUSEADDR, true);
+  if (!error && is_shared) error = set_option(fd, SOL_SOCKET, SO_REUSEPORT, true);
+  if (!error && address->ai_family == AF_INET6)
+    error = set_option(fd, IPPROTO_IPV6, IPV6_V6ONLY, false); /* whatever the system's default is */
   if (!error && bind(fd, address->ai_addr, address->ai_addrlen) != 0)
     error = uv_translate_sys_error(errno);
   if (error)
@@ -81,10 +82,33 @@ static uv_err bind_all(struct addrinfo *address, int count, int *fds, uint16_t *
   return error;
 }
 
+/* "[::1]" is what URLs say for "::1". */
+static void strip_brackets(const char *host, char out[ADDRESS_HOST_BYTES]) {
+  size_t len = strnlen(host, ADDRESS_HOST_BYTES - 1);
+  bool is_bracketed = len > 2 && *host == '[' && host[len - 1] == ']';
+  if (is_bracketed) {
+    host++;
+    len -= 2;
+  }
+  memcpy(out, host, len);
+  out[len] = '\0';
+}
+
+static void format_endpoint(char *out, size_t size, const char *host, uint16_t port) {
+  bool is_ipv6 = *host != '[' && strchr(host, ':') != NULL;
+  snprintf(out, size, is_ipv6 ? "[%s]:%u" : "%s:%u", host, port);
+}
+
+void listener_format_url(char *out, size_t size, const char *host, uint16_t port) {
+  char endpoint[ADDRESS_HOST_BYTES + PORT_TEXT_BYTES];
+  format_endpoint(endpoint, sizeof endpoint, host, port);
+  snprintf(out, size, "http://%s", endpoint);
+}
+
 static void explain(char *message, const char *host, uint16_t port, const char *reason) {
-  bool is_ipv6 = strchr(host, ':') != NULL;
-  snprintf(message, LISTENER_MESSAGE_BYTES, "cannot listen on %s%s%s:%u: %s", is_ipv6 ? "[" : "",
-           host, is_ipv6 ? "]" : "", port, reason);
+  char endpoint[ADDRESS_HOST_BYTES + PORT_TEXT_BYTES];
+  format_endpoint(endpoint, sizeof endpoint, host, port);
+  snprintf(message, LISTENER_MESSAGE_BYTES, "cannot listen on %s: %s", endpoint, reason);
 }
 
 uv_err listener_bind(const char *host, uint16_t port, int count, int *fds, uint16_t *port_out,
@@ -94,7 +118,9 @@ uv_err listener_bind(const char *host, uint16_t port, int count, int *fds, uint1
   snprintf(service, sizeof service, "%u", port);
   struct addrinfo hints = {.ai_flags = AI_PASSIVE | AI_NUMERICSERV, .ai_socktype = SOCK_STREAM};
   struct addrinfo *addresses = NULL;
-  int failure = getaddrinfo(host, service, &hints, &addresses);
+  char name[ADDRESS_HOST_BYTES];
+  strip_brackets(host, name);
+  int failure = getaddrinfo(name, service, &hints, &addresses);
   if (failure) {
     explain(message, host, port, gai_strerror(failure));
     return UV_EAI_NONAME;
@@ -112,10 +138,11 @@ static bool is_full(const struct hub *hub) {
 }
 
 static void on_connection(uv_stream_t *stream, int status) {
-  struct listener *listener = container_of(stream, struct listener, handle);
-  if (status < 0) return; /* out of descriptors, or the client has left: the next one may do */
+  struct listener *listener = container_of(stream, struct listener, io.stream);
   struct hub *hub = listener->hub;
-  if (is_full(hub)) {
+  if (status < 0) { /* out of descriptors, or the client has left: the next one may do */
+    hub->counts.accepts_failed++;
+  } else if (is_full(hub)) {
     hub->counts.accepts_paused++;
     list_push(&hub->_paused_listeners, &listener->_link);
   } else {
@@ -124,32 +151,39 @@ static void on_connection(uv_stream_t *stream, int status) {
 }
 
 static void on_closed(uv_handle_t *handle) {
-  container_of(handle, struct listener, handle)->is_closed = true;
+  container_of(handle, struct listener, io.handle)->is_closed = true;
 }
 
 static void close_handle(struct listener *listener) {
   listener->hub = NULL;
   list_remove(&listener->_link);
-  uv_close((uv_handle_t *)&listener->handle, on_closed);
+  uv_close(&listener->io.handle, on_closed);
+}
+
+/* A handle of the socket's own kind on it; takes `fd` in any case. */
+static uv_err open_handle(struct listener *listener, int fd) {
+  uv_loop_t *loop = listener->hub->loop;
+  bool is_pipe = uv_guess_handle(fd) == UV_NAMED_PIPE;
+  uv_err error =
+      is_pipe ? uv_pipe_init(loop, &listener->io.pipe, 0) : uv_tcp_init(loop, &listener->io.tcp);
+  assert(error == 0);
+  error = is_pipe ? uv_pipe_open(&listener->io.pipe, fd) : uv_tcp_open(&listener->io.tcp, fd);
+  if (error) close(fd);
+  return error;
 }
 
 uv_err listener_start(struct listener *listener, struct hub *hub, int fd) {
   *listener = (struct listener){.hub = hub};
   list_init(&listener->_link);
-  uv_err error = uv_tcp_init(hub->loop, &listener->handle);
-  assert(error == 0);
-  error = uv_tcp_open(&listener->handle, fd);
-  if (error)
-    close(fd);
-  else
-    error = uv_listen((uv_stream_t *)&listener->handle, LISTEN_BACKLOG, on_connection);
+  uv_err error = open_handle(listener, fd);
+  if (!error) error = uv_listen(&listener->io.stream, hub->limits->backlog, on_connection);
   if (error) close_handle(listener);
   return error;
 }
 
 void listener_resume(struct listener *listener) {
   if (!listener->hub) return;
-  connection_accept(listener->hub, (uv_stream_t *)&listener->handle);
+  connection_accept(listener->hub, &listener->io.stream);
 }
 
 void listener_stop(struct listener *listener) {
@@ -158,7 +192,7 @@ void listener_stop(struct listener *listener) {
   bool is_paused = !list_is_empty(&listener->_link);
   if (is_paused && !is_full(hub)) listener_resume(listener);
   uv_os_fd_t server;
-  uv_err error = uv_fileno((uv_handle_t *)&listener->handle, &server);
+  uv_err error = uv_fileno(&listener->io.handle, &server);
   assert(error == 0);
   (void)error;
   while (!is_full(hub)) {

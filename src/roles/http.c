@@ -423,6 +423,7 @@ static void set_limits(struct http_limits *limits, const struct settings *settin
       .write_timeout_ms = (uint32_t)settings->write_timeout_ms,
       .connections_max = (uint32_t)settings->connections_max,
       .pipeline_max = (uint32_t)settings->pipeline_max,
+      .backlog = settings->backlog,
   };
 }
 

@@ -20,6 +20,9 @@ local placeholders = {
   ["bytes or off"] = "BYTES|off",
 }
 
+--- Kinds whose defaults are shown without a unit.
+local bare = { text = true, mode = true }
+
 local truths = { ["true"] = true, ["1"] = true, ["false"] = false, ["0"] = false }
 
 local settings = {}
@@ -40,7 +43,7 @@ end
 local function default_words(setting)
   local default = setting.default
   if default == "" then return "none" end
-  if setting.kind ~= "text" and default:find("^%d") and setting.unit ~= "" then
+  if not bare[setting.kind] and default:find("^%d") and setting.unit ~= "" then
     return default .. " " .. setting.unit
   end
   return default
