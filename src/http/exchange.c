@@ -19,9 +19,6 @@
 #include <string.h>
 #include <uv.h>
 
-/* What stands for the address of the peer of a Unix socket, which has none. */
-static const char unix_peer[] = "unix:";
-
 struct exchange *exchange_take(struct hub *hub, struct connection *connection) {
   struct list *link = list_pop(&hub->_spare_exchanges);
   struct exchange *exchange;
@@ -357,7 +354,7 @@ static void find_peer(struct connection *connection) {
     if (uv_tcp_getpeername(&connection->io.tcp, (struct sockaddr *)&address, &len) == 0)
       address_format_socket((const struct sockaddr *)&address, connection->peer);
   } else {
-    memcpy(connection->peer, unix_peer, sizeof unix_peer);
+    memcpy(connection->peer, PROXY_UNIX_PEER, sizeof PROXY_UNIX_PEER);
   }
 }
 
@@ -366,4 +363,11 @@ const char *exchange_peer(const struct exchange *exchange) {
   if (!connection) return "";
   if (!connection->peer_known) find_peer(connection);
   return connection->peer;
+}
+
+void exchange_find_client(const struct exchange *exchange, struct proxy_client *out) {
+  const char *peer = exchange_peer(exchange);
+  const struct proxy_trust *trust = exchange->hub->trust;
+  *out = (struct proxy_client){.address = peer, .host = {"", 0}};
+  if (UNLIKELY(trust != NULL)) proxy_find_client(trust, &exchange->request, peer, out);
 }

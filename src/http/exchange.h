@@ -13,6 +13,7 @@
 #include "base/buffer.h"
 #include "base/list.h"
 #include "http/policy.h"
+#include "http/proxy.h"
 #include "http/request.h"
 #include "http/response.h"
 #include "http/router.h"
@@ -110,6 +111,10 @@ bool exchange_has_left(const struct exchange *exchange);
 /* [owner] The IP address of the connection's other end, "unix:" for a Unix socket; "" when it is
  * gone. Valid while the client is there. */
 const char *exchange_peer(const struct exchange *exchange);
+
+/* [owner] The client behind the trusted proxies of the hub; without any it is the peer. Valid as
+ * long as the peer and the request are. */
+void exchange_find_client(const struct exchange *exchange, struct proxy_client *out);
 
 /* For the files of http/ only. [owner] An exchange in state READING on a connection; and one that
  * nobody knows any more, given back with its memory. */

@@ -72,9 +72,10 @@ struct hub {
   struct timers *timers;
   const struct http_limits *limits;
   const struct router *router;
-  const struct hub_route *routes; /* by match.route; NULL: all at their defaults */
-  const struct policy *policy;    /* what is added to every response; NULL: nothing */
-  bool compresses;                /* responses, for clients that ask for it */
+  const struct hub_route *routes;  /* by match.route; NULL: all at their defaults */
+  const struct policy *policy;     /* what is added to every response; NULL: nothing */
+  bool compresses;                 /* responses, for clients that ask for it */
+  const struct proxy_trust *trust; /* NULL: no proxy is */
   struct hub_calls calls;
   void *owner; /* free for the worker's role */
 

@@ -41,6 +41,7 @@ struct req {
   const struct worker *home; /* where the source lives */
   bool is_here;
   bool streams_body;
+  bool is_https;
   char *body; /* owned; NULL when there is none */
   size_t body_len;
   uint64_t id;
@@ -66,8 +67,9 @@ static const char *bytes_of(const struct req *req) {
 
 /* ---- making one ---- */
 
-static size_t extra_bytes(const struct match *match, const char *route, const char *peer) {
-  size_t size = strlen(route) + strlen(peer);
+static size_t extra_bytes(const struct match *match, const char *route,
+                          const struct proxy_client *client) {
+  size_t size = strlen(route) + strlen(client->address) + client->host.len;
   for (uint32_t i = 0; i < match->param_count; i++) size += match->params[i].name.len;
   return size;
 }
@@ -84,7 +86,8 @@ static struct range append(struct req *req, uint32_t *end, const char *data, siz
   return range;
 }
 
-static void fill(struct req *req, const struct req_source *source, const char *peer) {
+static void fill(struct req *req, const struct req_source *source,
+                 const struct proxy_client *client) {
   const struct request *request = &source->exchange->request;
   const struct match *match = &source->exchange->match;
   const char *head = request->head.data;
@@ -106,7 +109,9 @@ static void fill(struct req *req, const struct req_source *source, const char *p
     if (param->kind == PARAM_FLOAT) params[i].number = param->number;
   }
   req->route = append(req, &end, source->route, strlen(source->route));
-  req->peer = append(req, &end, peer, strlen(peer));
+  req->peer = append(req, &end, client->address, strlen(client->address));
+  req->is_https = client->is_https;
+  if (client->host.len > 0) req->authority = append(req, &end, client->host.data, client->host.len);
 }
 
 static struct req *push_block(lua_State *L, size_t size, bool has_body) {
@@ -127,10 +132,11 @@ static void count_body(lua_State *L, size_t len) {
 void req_push(lua_State *L, struct req_source *source) {
   struct request *request = &source->exchange->request;
   const struct match *match = &source->exchange->match;
-  const char *peer = exchange_peer(source->exchange);
+  struct proxy_client client;
+  exchange_find_client(source->exchange, &client);
   size_t size = sizeof(struct req) + match->param_count * sizeof(struct req_param) +
                 request->field_count * sizeof(struct request_field) + request->head.len +
-                extra_bytes(match, source->route, peer);
+                extra_bytes(match, source->route, &client);
   bool has_body = request->body.len > 0 && !source->exchange->has_streamed_body;
   struct req *req = push_block(L, size, has_body);
   req->source = source;
@@ -143,7 +149,7 @@ void req_push(lua_State *L, struct req_source *source) {
   req->minor = request->minor;
   req->field_count = request->field_count;
   req->param_count = match->param_count;
-  fill(req, source, peer);
+  fill(req, source, &client);
   if (!has_body) return;
   req->body = request->body.data; /* moved, not copied */
   req->body_len = request->body.len;
@@ -209,8 +215,7 @@ static void push_version(lua_State *L, struct req *req) {
 }
 
 static void push_scheme(lua_State *L, struct req *req) {
-  (void)req;
-  lua_pushliteral(L, "http");
+  lua_pushstring(L, req->is_https ? "https" : "http");
 }
 
 static void push_host(lua_State *L, struct req *req) {
@@ -229,7 +234,7 @@ static void push_host(lua_State *L, struct req *req) {
 }
 
 static void push_url(lua_State *L, struct req *req) {
-  lua_pushliteral(L, "http://");
+  lua_pushstring(L, req->is_https ? "https://" : "http://");
   push_host(L, req);
   push_range(L, req, req->path);
   if (req->query.len > 0) {

@@ -32,6 +32,7 @@ struct http_service {
   struct hub hub;
   struct listener listener;
   struct http_limits limits;
+  struct proxy_trust trust;
   const struct route_table *table;
   int *handlers; /* registry references, by route */
   bool listening;
@@ -427,6 +428,12 @@ static void set_limits(struct http_limits *limits, const struct settings *settin
   };
 }
 
+static void set_trust(struct http_service *service, const struct settings *settings) {
+  enum proxy_fields fields = (enum proxy_fields)settings->proxy_fields;
+  proxy_trust_init(&service->trust, settings->trusted_proxies, fields);
+  if (!proxy_trust_is_empty(&service->trust)) service->hub.trust = &service->trust;
+}
+
 struct http_service *http_service_create(lua_State *L, int index, const struct route_table *table) {
   static const struct hub_calls calls = {.handle = handle,
                                          .gone = gone,
@@ -450,6 +457,7 @@ struct http_service *http_service_create(lua_State *L, int index, const struct r
   lua_pop(L, 1);
   hub_init(&service->hub, &worker->loop, &worker->timers, &service->limits, table->router, &calls);
   service->hub.owner = service;
+  set_trust(service, worker->process->settings);
   service->hub.routes = table->hub_routes;
   service->hub.policy = table->policy;
   service->hub.compresses = worker->process->settings->compress == SETTINGS_COMPRESS_AUTO;
@@ -505,6 +513,7 @@ void http_service_destroy(struct http_service *service) {
     luaL_unref(service->worker->L, LUA_REGISTRYINDEX, service->handlers[i]);
   list_remove(&service->link);
   hub_finish(&service->hub);
+  proxy_trust_finish(&service->trust);
   free(service->handlers);
   free(service);
 }
