@@ -1,8 +1,9 @@
 -- raw.lua - HTTP byte by byte: a client that sends what it is told and reads strictly.
 --
--- raw.connect(port or path) gives a connection over luasocket. What it reads must be HTTP as RFC 9112 has
--- it: CRLF line ends, one framing, whole chunks; anything else is an error that says so, and every
--- wait has a limit in seconds. Knows nothing of keep-alive: the caller decides what comes next.
+-- raw.connect(port or path) gives a connection over luasocket. What it reads must be HTTP as RFC
+-- 9112 has it: CRLF line ends, one framing, whole chunks; anything else is an error that says so,
+-- and every wait has a limit in seconds. Knows nothing of keep-alive: the caller decides what comes
+-- next.
 
 local socket = require "socket"
 local unix = require "socket.unix"
