@@ -14,7 +14,9 @@
 
 #include <cmocka.h>
 
-#define TARGETS(X) X(json_fuzz) X(pattern_fuzz) X(request_fuzz) X(transfer_fuzz) X(uri_fuzz)
+#define TARGETS(X)                                                                                 \
+  X(form_fuzz)                                                                                     \
+  X(json_fuzz) X(multipart_fuzz) X(pattern_fuzz) X(request_fuzz) X(transfer_fuzz) X(uri_fuzz)
 
 #define DECLARE(target) int target(const uint8_t *data, size_t len);
 TARGETS(DECLARE)

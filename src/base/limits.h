@@ -151,4 +151,14 @@
 /* Bytes of a method that perilune.http sends; a longer one is an error of the caller. */
 #define HTTP_METHOD_BYTES_MAX 32
 
+/* Fields of an urlencoded form, and parts of a multipart one; more: 413. */
+#define FORM_FIELDS_MAX 1000
+#define FORM_PARTS_MAX  1000
+
+/* Bytes of the name of a field and of a file name in a form; longer: 413. */
+#define FORM_NAME_BYTES_MAX 1024
+
+/* Bytes of the header of one part of a multipart form; more: 413. */
+#define FORM_PART_HEAD_BYTES_MAX (8 * 1024)
+
 #endif
