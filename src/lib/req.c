@@ -114,10 +114,13 @@ static void fill(struct req *req, const struct req_source *source,
   if (client->host.len > 0) req->authority = append(req, &end, client->host.data, client->host.len);
 }
 
+/* Slots of the registry with the two metatables: every request takes one. */
+static const char class_key, body_class_key;
+
 static struct req *push_block(lua_State *L, size_t size, bool has_body) {
   struct req *req = lua_newuserdatauv(L, size, 1);
   *req = (struct req){.size = (uint32_t)size};
-  class_push(L, has_body ? CLASS_REQ_BODY : CLASS_REQ);
+  lua_rawgetp(L, LUA_REGISTRYINDEX, has_body ? &body_class_key : &class_key);
   lua_setmetatable(L, -2);
   return req;
 }
@@ -515,7 +518,7 @@ static const luaL_Reg methods[] = {{"json", read_json},
                                    {"is_disconnected", req_body_is_disconnected},
                                    {NULL, NULL}};
 
-static void register_class(lua_State *L, const char *name, bool with_finalizer) {
+static void register_class(lua_State *L, const char *name, const void *key, bool with_finalizer) {
   lua_newtable(L);
   lua_pushvalue(L, -3);
   lua_pushvalue(L, -3);
@@ -528,7 +531,7 @@ static void register_class(lua_State *L, const char *name, bool with_finalizer) 
     lua_setfield(L, -2, "__gc");
   }
   class_register(L, name);
-  lua_pop(L, 1);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, key);
 }
 
 void req_open(lua_State *L) {
@@ -538,8 +541,8 @@ void req_open(lua_State *L) {
     lua_pushinteger(L, (lua_Integer)i);
     lua_setfield(L, -2, field_kinds[i].name);
   }
-  register_class(L, CLASS_REQ, false);
-  register_class(L, CLASS_REQ_BODY, true);
+  register_class(L, CLASS_REQ, &class_key, false);
+  register_class(L, CLASS_REQ_BODY, &body_class_key, true);
   lua_pop(L, 2);
   lua_newtable(L);
   lua_pushcfunction(L, find_header);
