@@ -60,13 +60,14 @@ struct connection {
   char peer[ADDRESS_TEXT_BYTES]; /* the client's address as text, once it is known */
   bool peer_known;
 
-  bool head_done;    /* of `incoming` */
-  bool continue_due; /* 100 Continue is to be written once it is its turn */
-  bool paused;       /* too much unanswered or unwritten: nothing is read or parsed */
-  bool clogged;      /* too much of a streamed body is not taken yet: nothing is read */
-  bool last_read;    /* no request after the pending ones is looked at */
-  bool ended;        /* the client has ended its side */
-  bool lingering;    /* our side has ended: input is dropped until the client's ends */
+  bool head_done;      /* of `incoming` */
+  bool method_unknown; /* of `incoming`: 501 or 400, once it has ended */
+  bool continue_due;   /* 100 Continue is to be written once it is its turn */
+  bool paused;         /* too much unanswered or unwritten: nothing is read or parsed */
+  bool clogged;        /* too much of a streamed body is not taken yet: nothing is read */
+  bool last_read;      /* no request after the pending ones is looked at */
+  bool ended;          /* the client has ended its side */
+  bool lingering;      /* our side has ended: input is dropped until the client's ends */
   bool closed;
 };
 

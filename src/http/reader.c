@@ -178,6 +178,17 @@ static int drop_body(struct connection *connection, size_t len) {
   return is_too_large ? refuse(connection, STATUS_CONTENT_TOO_LARGE) : GO_ON;
 }
 
+/* A chunk's size has come: it may be refused before its data. */
+static int on_chunk_header(llhttp_t *parser) {
+  struct connection *connection = parser->data;
+  if (UNLIKELY(connection->last_read)) return HPE_PAUSED;
+  struct exchange *exchange = connection->streamed ? connection->streamed : connection->incoming;
+  bool is_buffered = exchange == connection->incoming && exchange->_matched == MATCH_FOUND;
+  uint64_t bytes = is_buffered ? exchange->request.body.len : exchange->_body_bytes;
+  bool is_too_large = parser->content_length > body_bytes_max(exchange) - bytes;
+  return is_too_large ? refuse(connection, STATUS_CONTENT_TOO_LARGE) : GO_ON;
+}
+
 /* Bytes of a streamed body, for the one who handles the request already. */
 static int pass_body(struct connection *connection, const char *at, size_t len) {
   struct exchange *exchange = connection->streamed;
@@ -363,6 +374,7 @@ void reader_start(struct connection *connection) {
                                              .on_header_value = on_header_value,
                                              .on_headers_complete = on_headers_complete,
                                              .on_body = on_body,
+                                             .on_chunk_header = on_chunk_header,
                                              .on_message_complete = on_message_complete};
   llhttp_init(&connection->parser, HTTP_REQUEST, &settings);
   connection->parser.data = connection;
@@ -374,10 +386,23 @@ static bool is_token_byte(char byte) {
   return byte != '\0' && strchr("!#$%&'*+-.^_`|~0123456789", byte) != NULL;
 }
 
-/* Whether the method goes on as a token up to a space, as far as it has come. */
-static bool is_token(const char *at, const char *end) {
+/* Goes on with a method that the parser does not know: 501 when it ends as a token does (RFC 9110
+ * 9.1), 400 when it turns out to be none. */
+static void skip_method(struct connection *connection, const char *at, bool is_begun) {
+  const char *end = connection->input_end;
+  const char *start = at;
   while (at < end && is_token_byte(*at)) at++;
-  return at == end || *at == ' ';
+  connection->method_unknown = at == end;
+  if (connection->method_unknown) return;
+  bool is_token = *at == ' ' && (is_begun || at > start);
+  reader_refuse(connection, is_token ? STATUS_NOT_IMPLEMENTED : STATUS_BAD_REQUEST);
+}
+
+static void refuse_method(struct connection *connection, const char *at, const char *data) {
+  struct request *request = &connection->incoming->request;
+  bool is_begun = request->head.len > 0 || (at > data && is_token_byte(at[-1]));
+  request_pause(request, &connection->hub->limits->head, connection->input_end);
+  skip_method(connection, at, is_begun);
 }
 
 /* A version that is none of those the parser knows, but looks like one. */
@@ -386,14 +411,10 @@ static bool is_other_version(const llhttp_t *parser, llhttp_errno_t error) {
          strcmp(llhttp_get_error_reason(parser), "Invalid HTTP version") == 0;
 }
 
-/* The status for what the parser itself refused at `at`. */
-static int status_of_error(const llhttp_t *parser, llhttp_errno_t error, const char *at,
-                           const char *end) {
-  if (error == HPE_INVALID_METHOD && at && at < end && is_token_byte(*at) && is_token(at, end))
-    return STATUS_NOT_IMPLEMENTED;
-  if (error == HPE_PAUSED_H2_UPGRADE || is_other_version(parser, error))
-    return STATUS_HTTP_VERSION_NOT_SUPPORTED;
-  return STATUS_BAD_REQUEST;
+/* The status for what the parser itself refused. */
+static int status_of_error(const llhttp_t *parser, llhttp_errno_t error) {
+  bool is_version = error == HPE_PAUSED_H2_UPGRADE || is_other_version(parser, error);
+  return is_version ? STATUS_HTTP_VERSION_NOT_SUPPORTED : STATUS_BAD_REQUEST;
 }
 
 void reader_end_body(struct connection *connection) {
@@ -486,14 +507,20 @@ static void parse(struct connection *connection, const char *data, size_t len) {
     const char *at = llhttp_get_error_pos(parser);
     llhttp_resume(parser);
     if (connection->paused) buffer_add(&connection->rest, at, (size_t)(data + len - at));
+  } else if (error == HPE_INVALID_METHOD) {
+    refuse_method(connection, llhttp_get_error_pos(parser), data);
   } else if (!amend(connection, error, llhttp_get_error_pos(parser))) {
-    reader_refuse(connection,
-                  status_of_error(parser, error, llhttp_get_error_pos(parser), data + len));
+    reader_refuse(connection, status_of_error(parser, error));
   }
 }
 
 void reader_feed(struct connection *connection, const char *data, size_t len) {
   assert(!connection->last_read && !connection->paused);
+  if (UNLIKELY(connection->method_unknown)) {
+    connection->input_end = data + len;
+    skip_method(connection, data, true);
+    return;
+  }
   if (connection->streamed) {
     connection->since_ns = hub_now(connection->hub);
   } else if (connection->incoming) {

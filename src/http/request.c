@@ -175,58 +175,66 @@ static size_t skip_blanks(const struct request *request, size_t at) {
   return at;
 }
 
-/* Skips " HTTP/1.1" behind the target and sets request.minor; 400 for another shape, 505 for
- * another version. */
-static request_status skip_version(struct request *request, size_t *at) {
-  size_t major_at = skip_text(request, target_end(request), " HTTP/");
-  if (major_at == 0) return STATUS_BAD_REQUEST;
-  char major = byte_at(request, major_at);
-  if (major < '0' || major > '9' || byte_at(request, major_at + 1) != '.')
-    return STATUS_BAD_REQUEST;
-  char minor = byte_at(request, major_at + 2);
-  if (minor < '0' || minor > '9') return STATUS_BAD_REQUEST;
-  if (major != '1' || minor > '1') return STATUS_HTTP_VERSION_NOT_SUPPORTED;
-  request->minor = (uint8_t)(minor - '0');
-  *at = major_at + sizeof "1.1" - 1;
-  return 0;
-}
-
-/* Copies all of the head. The empty line is there, though perhaps with bare line feeds. */
-static request_status close_head(struct request *request, const char **end) {
-  size_t at = skip_text(request, 0, method_name(request->method)), version_end = 0;
-  if (skip_text(request, at, " ") != request->target_at) return STATUS_BAD_REQUEST;
-  request_status status = skip_version(request, &version_end);
-  if (status) return status;
-  if (request->field_count == 0) {
-    at = version_end;
-  } else {
+/* Copies all of the head, the empty line included: that is in the input, though it may have been
+ * ended by a bare line feed. */
+static bool close_head(struct request *request, const char **end) {
+  size_t at;
+  if (request->field_count > 0) {
     const struct request_field *last = &request->fields[request->field_count - 1];
     at = skip_blanks(request, recorded_end(request) + (last->value_len == 0));
+  } else {
+    at = skip_text(request, target_end(request), " HTTP/");
+    if (at == 0) return false;
+    at += sizeof "1.1" - 1;
   }
   at = skip_text(request, at, "\r\n\r\n");
-  if (at == 0) return STATUS_BAD_REQUEST;
+  if (at == 0) return false;
   *end = request->_window + (at - request->head.len);
   close_window(request, at);
+  return true;
+}
+
+static bool is_digit(char byte) {
+  return byte >= '0' && byte <= '9';
+}
+
+static bool is_line_end(const char *at) {
+  return at[0] == '\r' && at[1] == '\n';
+}
+
+/* Single spaces around the target, then "HTTP/1.1" and CRLF right before the fields. Sets minor. */
+static request_status check_request_line(struct request *request) {
+  static const char name[] = " HTTP/";
+  const char *target = request->head.data + request->target_at;
+  const char *version = target + request->target_len;
+  if (target[-2] == ' ' || memcmp(version, name, sizeof name - 1) != 0) return STATUS_BAD_REQUEST;
+  version += sizeof name - 1;
+  if (!is_digit(version[0]) || version[1] != '.' || !is_digit(version[2]))
+    return STATUS_BAD_REQUEST;
+  if (version[0] != '1' || version[2] > '1') return STATUS_HTTP_VERSION_NOT_SUPPORTED;
+  request->minor = (uint8_t)(version[2] - '0');
+  const char *line_end = version + sizeof "1.1" - 1;
   if (request->field_count == 0) return 0;
-  size_t fields_at = skip_text(request, version_end, "\r\n");
-  return fields_at == request->fields[0].name_at ? 0 : STATUS_BAD_REQUEST;
+  bool is_first = line_end + 2 == request->head.data + request->fields[0].name_at;
+  return is_line_end(line_end) && is_first ? 0 : STATUS_BAD_REQUEST;
 }
 
 /* Trims the value; whether a colon stands right behind the name, nothing but blanks around the
  * value, and the field ends with CRLF, right before `next_at`. */
 static bool check_line(const struct request *request, struct request_field *field, size_t next_at) {
   const char *head = request->head.data;
-  size_t at = field->name_at + field->name_len;
-  if (head[at++] != ':') return false;
-  at = skip_blanks(request, at);
+  const char *at = head + field->name_at + field->name_len;
+  if (*at++ != ':') return false;
+  while (is_blank(*at)) at++;
   if (field->value_len) {
-    if (at != field->value_at) return false;
+    const char *value = head + field->value_at;
+    if (at != value) return false;
     at += field->value_len;
-    while (is_blank(head[at - 1])) at--;
-    field->value_len = (uint32_t)at - field->value_at;
-    at = skip_blanks(request, at);
+    while (is_blank(at[-1])) at--;
+    field->value_len = (uint32_t)(at - value);
+    while (is_blank(*at)) at++;
   }
-  return head[at] == '\r' && head[at + 1] == '\n' && at + 2 == next_at;
+  return is_line_end(at) && at + 2 == head + next_at;
 }
 
 /* ---- what the connection itself depends on ---- */
@@ -304,7 +312,8 @@ static bool check_target(struct request *request) {
 }
 
 request_status request_end(struct request *request, const char **end) {
-  request_status status = close_head(request, end);
+  if (!close_head(request, end)) return STATUS_BAD_REQUEST;
+  request_status status = check_request_line(request);
   if (status) return status;
   struct seen seen = {0};
   struct request_field *fields = request->fields;
