@@ -7,6 +7,7 @@ local check = require "perilune.check"
 local native = require "perilune.native.app"
 local policy = require "perilune.policy"
 local route_options = require "perilune.route_options"
+local static = require "perilune.static"
 
 local app = {}
 
@@ -103,6 +104,16 @@ end
 function App:cors(options)
   check.self(self, App, "cors")
   policy.cors(self, options)
+end
+
+--- Serves the files of a directory below a path, behind the routes.
+---@param prefix string
+---@param dir string relative to the app's directory
+---@param options table|nil { headers=, max_age=, immutable=, dotfiles= }
+---@usage app:static("/assets", "assets", { max_age = 3600 })
+function App:static(prefix, dir, options)
+  check.self(self, App, "static")
+  static.add(self, prefix, dir, options)
 end
 
 --- Loads app.lua of the directory that this state serves.

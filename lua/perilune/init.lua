@@ -5,6 +5,7 @@
 
 local app = require "perilune.app"
 local check = require "perilune.check"
+local file = require "perilune.file"
 local native = require "perilune.native.app"
 local response = require "perilune.response"
 local stream = require "perilune.stream"
@@ -15,6 +16,7 @@ local perilune = {
   html = response.html,
   redirect = response.redirect,
   abort = response.abort,
+  file = file.new,
   stream = stream.new,
   sse = stream.events,
   null = native.null,

@@ -25,7 +25,9 @@ local function check_status(status)
   check.fail("a status is a whole number from 200 to 599, not %s", tostring(status))
 end
 
-local function check_headers(headers)
+--- Checks a table of headers as an app author gives it.
+---@param headers table|nil
+function response.check_headers(headers)
   if headers == nil then return end
   if type(headers) ~= "table" then check.fail("headers are a table, not a %s", type(headers)) end
   for name, value in pairs(headers) do
@@ -43,7 +45,7 @@ function response.new(fields)
   check.type("perilune.response", 1, fields, "table", "a table")
   check.options(fields, known)
   if fields.status ~= nil then check_status(fields.status) end
-  check_headers(fields.headers)
+  response.check_headers(fields.headers)
   check.field(fields, "body", "string")
   if fields.body ~= nil and fields.json ~= nil then
     check.fail("a response has body or json, not both")
@@ -81,7 +83,7 @@ end
 ---@param headers table|nil
 function response.abort(status, detail, headers)
   check_status(status)
-  check_headers(headers)
+  response.check_headers(headers)
   if detail ~= nil and type(detail) ~= "string" and type(detail) ~= "table" then
     check.fail("detail is a string or a table, not a %s", type(detail))
   end

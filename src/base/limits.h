@@ -121,6 +121,16 @@
 /* Compressors that a worker keeps for such threads, about 300 KiB each. */
 #define SPARE_COMPRESSORS_MAX 4
 
+/* How often opening a file is tried again when directories are renamed meanwhile; then: 500. */
+#define OPEN_TRIES_MAX 16
+
+/* A file up to this size is read when it is looked up, and sent with its head in one write; a
+ * larger one is sent from the kernel's cache. Bounds what a slow reader of files holds. */
+#define FILE_MEMORY_BYTES_MAX (12 * 1024)
+
+/* Bytes of a file that one connection sends in one turn; the rest waits for the next. */
+#define FILE_TURN_BYTES_MAX (1024 * 1024)
+
 /* Nesting of arrays and objects in JSON, read or written, an empty one inside not counted; deeper
  * raises kind "json". */
 #define JSON_DEPTH_MAX 1000

@@ -30,6 +30,11 @@ static bool is_idle(const struct connection *connection) {
   return connection->pending_count == 0 && !connection->incoming && output_backlog(connection) == 0;
 }
 
+/* Whether the client has to take something. */
+static bool is_writing(const struct connection *connection) {
+  return connection->writing || connection->sending;
+}
+
 static uint64_t ms(uint32_t milliseconds) {
   return milliseconds * NS_PER_MS;
 }
@@ -49,7 +54,7 @@ static uint64_t due_ns(const struct connection *connection) {
   } else if (is_idle(connection)) {
     due = connection->since_ns + ms(limits->idle_timeout_ms);
   }
-  if (connection->writing) {
+  if (is_writing(connection)) {
     uint64_t write_due = connection->write_since_ns + ms(limits->write_timeout_ms);
     if (write_due < due) due = write_due;
   }
@@ -79,13 +84,13 @@ static void on_timer(struct timer *timer) {
   struct hub *hub = connection->hub;
   hub->_now_known = false; /* the turn began before the timer was due */
   uint64_t now = hub_now(hub);
-  if (connection->writing) watch_writing(connection, now);
+  if (is_writing(connection)) watch_writing(connection, now);
   if (now < due_ns(connection)) {
     arm(connection);
     return;
   }
-  bool is_write_due =
-      connection->writing && now >= connection->write_since_ns + ms(hub->limits->write_timeout_ms);
+  bool is_write_due = is_writing(connection) &&
+                      now >= connection->write_since_ns + ms(hub->limits->write_timeout_ms);
   bool is_reading = connection->incoming || connection->streamed;
   if (is_reading && !is_write_due) {
     reader_refuse(connection, STATUS_REQUEST_TIMEOUT);
@@ -321,6 +326,7 @@ void connection_close(struct connection *connection) {
   buffer_finish(&connection->rest);
   if (connection->incoming) exchange_detach(connection->incoming);
   connection->incoming = connection->streamed = NULL;
+  connection->sending = NULL;
   connection->pending_count = 0;
   detach_all(&connection->unsent);
   detach_all(&connection->pending);

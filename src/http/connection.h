@@ -53,6 +53,9 @@ struct connection {
   uint32_t pending_count;
   struct buffer out;            /* for the next write */
   struct output_write *writing; /* what the kernel has not taken yet */
+  struct file *sending;         /* the first response's, once its head is in the output */
+  uint64_t file_flush;          /* the hub's flush in which a file was sent last */
+  size_t file_flush_bytes;      /* and what was sent in it */
   uint64_t written_bytes;       /* all the kernel has taken */
   size_t unread_bytes;          /* output_unread, as last seen by the timer */
   uint64_t write_since_ns;      /* when that was last less than before */

@@ -93,12 +93,16 @@ enum encoding encoding_choose(const struct encoding_wishes *wishes, unsigned ava
   return best;
 }
 
-enum encoding encoding_choose_for(const struct request *request, unsigned available) {
-  static const struct slice name = {"accept-encoding", sizeof "accept-encoding" - 1};
-  struct encoding_wishes wishes;
-  encoding_start(&wishes);
+void encoding_read_request(struct encoding_wishes *wishes, const struct request *request) {
+  static const struct slice name = FIELD_INIT("accept-encoding");
+  encoding_start(wishes);
   for (size_t i = request_find(request, name, 0); i < request->field_count;
        i = request_find(request, name, i + 1))
-    encoding_read(&wishes, request_field_value(request, i));
+    encoding_read(wishes, request_field_value(request, i));
+}
+
+enum encoding encoding_choose_for(const struct request *request, unsigned available) {
+  struct encoding_wishes wishes;
+  encoding_read_request(&wishes, request);
   return encoding_choose(&wishes, available);
 }

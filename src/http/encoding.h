@@ -37,6 +37,9 @@ void encoding_start(struct encoding_wishes *wishes);
 /* [any thread] Adds one field's value. */
 void encoding_read(struct encoding_wishes *wishes, struct slice value);
 
+/* [any thread] The wishes of a request whose head is complete. */
+void encoding_read_request(struct encoding_wishes *wishes, const struct request *request);
+
 /* [any thread] The best of the codings in the set `available`, in which ENCODING_IDENTITY always
  * counts as there. Without a field: none (RFC 9110 lets the server choose; some clients that do
  * not send the field cannot decode). Where nothing is acceptable: none too. */

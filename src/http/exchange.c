@@ -9,6 +9,7 @@
 #include "base/limits.h"
 #include "http/compress.h"
 #include "http/connection.h"
+#include "http/file.h"
 #include "http/hub.h"
 #include "http/output.h"
 #include "http/reader.h"
@@ -42,6 +43,7 @@ struct exchange *exchange_take(struct hub *hub, struct connection *connection) {
   exchange->has_streamed_body = false;
   exchange->_body_bytes = 0;
   exchange->_coding = (struct policy_coding){0};
+  exchange->_file = NULL;
   return exchange;
 }
 
@@ -95,13 +97,13 @@ static void continue_request(struct exchange *exchange, struct buffer *out) {
   buffer_add_text(out, EXCHANGE_CONTINUE);
 }
 
-static bool is_first(const struct exchange *exchange) {
+bool exchange_is_first(const struct exchange *exchange) {
   return exchange->connection->pending.next == &exchange->_link;
 }
 
 /* Where the bytes of a response go: out, or behind earlier responses. */
 static struct buffer *open_output(struct exchange *exchange) {
-  return is_first(exchange) ? output_open(exchange->connection) : &exchange->_answer;
+  return exchange_is_first(exchange) ? output_open(exchange->connection) : &exchange->_answer;
 }
 
 /* What is answered before its body has come cannot be followed by another request. */
@@ -113,7 +115,7 @@ static void end_request(struct exchange *exchange) {
 /* The response is whole. */
 static void complete(struct exchange *exchange) {
   end_request(exchange);
-  if (is_first(exchange))
+  if (exchange_is_first(exchange))
     output_advance(exchange->connection);
   else
     exchange->state = EXCHANGE_ANSWERED;
@@ -218,7 +220,7 @@ bool exchange_write(struct exchange *exchange, const char *data, size_t len) {
       exchange->_length_left -= len;
     }
   }
-  size_t waiting = is_first(exchange) ? output_backlog(connection) : out->len;
+  size_t waiting = exchange_is_first(exchange) ? output_backlog(connection) : out->len;
   exchange->clogged = waiting >= STREAM_PAUSE_BYTES;
   return !exchange->clogged;
 }
@@ -258,7 +260,7 @@ void exchange_cut(struct exchange *exchange) {
     return;
   }
   end_request(exchange);
-  bool is_written = is_first(exchange) && output_write(connection) == 0;
+  bool is_written = exchange_is_first(exchange) && output_write(connection) == 0;
   list_remove(&exchange->_link);
   connection->pending_count--;
   exchange->connection = NULL;
@@ -267,6 +269,45 @@ void exchange_cut(struct exchange *exchange) {
     connection_close(connection);
   else
     connection_reset(connection);
+}
+
+/* ---- files ---- */
+
+bool exchange_hand_over(struct exchange *exchange, struct file *file) {
+  assert(exchange->state == EXCHANGE_HANDLED);
+  if (!exchange->connection) {
+    lose(exchange);
+    return false;
+  }
+  if (exchange->connection->streamed == exchange) exchange->_closes = true;
+  end_request(exchange);
+  exchange->state = EXCHANGE_SENDING;
+  exchange->_file = file;
+  return true;
+}
+
+void exchange_take_back(struct exchange *exchange, bool is_owned) {
+  assert(exchange->state == EXCHANGE_SENDING);
+  if (is_owned) {
+    assert(exchange->_released);
+    exchange->_released = false;
+    exchange->hub->exchange_count++;
+  }
+  exchange->state = EXCHANGE_HANDLED;
+  exchange->_file = NULL;
+}
+
+void exchange_begin_file(struct exchange *exchange, const struct response *response,
+                         uint64_t length) {
+  assert(exchange->state == EXCHANGE_SENDING && exchange_is_first(exchange));
+  exchange->_length_left = length;
+  write_response(output_open(exchange->connection), exchange, response, RESPONSE_LENGTH);
+}
+
+void exchange_end_file(struct exchange *exchange) {
+  assert(exchange->state == EXCHANGE_SENDING);
+  exchange->_file = NULL;
+  complete(exchange);
 }
 
 /* ---- streamed requests ---- */
@@ -314,6 +355,7 @@ void exchange_release(struct exchange *exchange) {
     exchange_recycle(exchange);
     break;
   case EXCHANGE_ENCODING:
+  case EXCHANGE_SENDING:
   case EXCHANGE_ANSWERED:
     break;
   case EXCHANGE_QUEUED:
@@ -331,6 +373,8 @@ void exchange_detach(struct exchange *exchange) {
     compress_job_abandon(exchange->_job);
     exchange->_job = NULL;
   }
+  if (exchange->_file) file_abandon(exchange->_file);
+  exchange->_file = NULL;
   if (exchange->state == EXCHANGE_READING || exchange->_released) {
     exchange_recycle(exchange);
   } else if (exchange->state == EXCHANGE_HANDLED || exchange->state == EXCHANGE_STREAMED) {

@@ -22,12 +22,14 @@
 
 struct hub;
 struct connection;
+struct file;
 
 enum exchange_state {
   EXCHANGE_READING,  /* the request is coming in; not shown to anyone */
   EXCHANGE_HANDLED,  /* given to hub.handle, no response yet */
   EXCHANGE_ENCODING, /* its response is being compressed elsewhere */
   EXCHANGE_STREAMED, /* its response has begun: in the output, or in `answer` behind earlier ones */
+  EXCHANGE_SENDING,  /* its response is a file: looked for, or on its way (http/file.h) */
   EXCHANGE_ANSWERED, /* its response waits in `answer` for earlier ones */
   EXCHANGE_QUEUED,   /* its response is in the connection's output */
   EXCHANGE_ENDED     /* written, or lost with the connection */
@@ -65,7 +67,8 @@ struct exchange {
   uint64_t _length_left; /* of a streamed response of known length */
   struct list _link; /* connection.pending, connection.unsent, hub._ended or hub._spare_exchanges */
   struct buffer _answer;
-  uint64_t _end; /* queued: where the response ends in all bytes of the connection's output */
+  struct file *_file; /* SENDING */
+  uint64_t _end;      /* queued: where the response ends in all bytes of the connection's output */
 
   struct policy_coding _coding; /* of the response */
   struct compress_job *_job;    /* ENCODING */
@@ -123,6 +126,23 @@ void exchange_recycle(struct exchange *exchange);
 
 /* For the files of http/ only. [owner] The response's body is compressed now. */
 void exchange_finish_encoding(struct exchange *exchange, const struct response *response);
+
+/* For the files of http/ only. [owner] The response will be a file: from now on the exchange is the
+ * file's too, and may be released. False when the client has gone; that is reported. */
+bool exchange_hand_over(struct exchange *exchange, struct file *file);
+
+/* For the files of http/ only. [owner] The file is out of it: exchange_respond may be called. With
+ * `is_owned` the caller becomes the owner of an exchange that had been released. */
+void exchange_take_back(struct exchange *exchange, bool is_owned);
+
+/* For the files of http/ only. [owner] Writes the head of the response that the file sends, whose
+ * turn it is; then, all of its `length` bytes being in the output or the kernel, ends it. */
+void exchange_begin_file(struct exchange *exchange, const struct response *response,
+                         uint64_t length);
+void exchange_end_file(struct exchange *exchange);
+
+/* For the files of http/ only. [owner] Whether it is this exchange's turn to write. */
+bool exchange_is_first(const struct exchange *exchange);
 
 /* For the files of http/ only. [owner] The connection is lost: reports it, or recycles. The
  * exchange is on no list. */

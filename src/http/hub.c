@@ -43,7 +43,7 @@ static void free_spares(struct hub *hub) {
 
 void hub_finish(struct hub *hub) {
   if (!hub->_input) return;
-  assert(hub->connection_count == 0 && hub->exchange_count == 0);
+  assert(hub->connection_count == 0 && hub->exchange_count == 0 && hub->file_count == 0);
   free_spares(hub);
   free(hub->_spare_outputs);
   free(hub->_input);
@@ -58,6 +58,7 @@ void hub_finish(struct hub *hub) {
 void hub_flush(struct hub *hub) {
   assert(!hub->_flushing);
   hub->_flushing = true;
+  hub->_flush_count++;
   struct list *link;
   /* Going on with paused input may produce more output: a second pass over that connection. */
   while ((link = list_pop(&hub->_dirty)))

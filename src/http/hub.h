@@ -18,6 +18,9 @@
 #include <stdbool.h>
 #include <uv.h>
 
+struct log;
+struct statics;
+
 /* What a route asks of the reading of its requests. */
 struct hub_route {
   uint64_t body_bytes_max; /* more: 413; HUB_ROUTE_DEFAULT: that of the limits */
@@ -77,10 +80,13 @@ struct hub {
   bool compresses;                 /* responses, for clients that ask for it */
   const struct proxy_trust *trust; /* NULL: no proxy is */
   struct hub_calls calls;
-  void *owner; /* free for the worker's role */
+  void *owner;                   /* free for the worker's role */
+  const struct log *log;         /* what goes wrong with files; NULL: nowhere */
+  const struct statics *statics; /* files that are served where there is no route; may be NULL */
 
   uint32_t connection_count; /* open ones, closing ones included */
   uint32_t exchange_count;   /* given to handle and not released */
+  uint32_t file_count;       /* files that are looked for or sent, abandoned ones included */
   struct hub_counts counts;
   struct compress_jobs jobs;
 
@@ -88,6 +94,7 @@ struct hub {
   bool _draining;
   bool _now_known;
   bool _flushing;
+  uint64_t _flush_count;
   uint64_t _now_ns;        /* timers_now once per turn */
   uint64_t _date_until_ns; /* the date is right before this time */
   char _date[DATE_LEN];

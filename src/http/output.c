@@ -8,6 +8,7 @@
 
 #include "base/limits.h"
 #include "http/connection.h"
+#include "http/file.h"
 
 #include <assert.h>
 #include <linux/sockios.h>
@@ -80,6 +81,7 @@ void output_advance(struct connection *connection) {
     buffer_add(&connection->out, exchange->_answer.data, exchange->_answer.len);
     buffer_clear(&exchange->_answer);
   } while (exchange->state == EXCHANGE_ANSWERED);
+  if (exchange && exchange->state == EXCHANGE_SENDING) file_begin(exchange->_file);
   if (!connection->incoming) connection->since_ns = hub_now(connection->hub);
 }
 
@@ -162,10 +164,11 @@ static uv_err write_gathered(struct connection *connection) {
 
 uv_err output_write(struct connection *connection) {
   uv_err error = 0;
-  if (!connection->writing && connection->out.len > 0) {
-    error = write_gathered(connection);
+  do {
+    if (!connection->writing && connection->out.len > 0) error = write_gathered(connection);
     report_sent(connection);
-  }
+  } while (!error && connection->sending && output_backlog(connection) == 0 &&
+           file_send(connection->sending, &error));
   report_drained(connection);
   return error;
 }

@@ -10,6 +10,7 @@
 #include "http/connection.h"
 #include "http/preflight.h"
 #include "http/router.h"
+#include "http/static.h"
 #include "http/status.h"
 
 #include <assert.h>
@@ -271,11 +272,11 @@ static void respond_options(struct exchange *exchange, uint32_t allowed) {
   exchange_respond(exchange, &response);
 }
 
-/* Answers a good request that has no route. */
-static void respond_unmatched(struct exchange *exchange) {
+void reader_respond_unmatched(struct exchange *exchange) {
   static const struct slice nothing = {"", 0};
   char allow[ALLOW_BYTES];
   const uint32_t routable = method_bit(METHOD_ROUTABLE_COUNT) - 1;
+  exchange->hub->counts.refused++;
   switch (exchange->_matched) {
   case MATCH_FOUND:
     assert(false && "a route was found");
@@ -297,6 +298,7 @@ static void respond_unmatched(struct exchange *exchange) {
     redirect_slash(exchange);
     break;
   }
+  exchange_release(exchange);
 }
 
 static void enqueue(struct connection *connection, struct exchange *exchange) {
@@ -318,12 +320,13 @@ static void dispatch(struct connection *connection, struct exchange *exchange) {
     hub->calls.handle(exchange);
     return;
   }
-  hub->counts.refused++;
-  if (is_preflight)
+  if (is_preflight) {
+    hub->counts.refused++;
     preflight_respond(exchange);
-  else
-    respond_unmatched(exchange);
-  exchange_release(exchange);
+    exchange_release(exchange);
+  } else if (!static_serve(exchange)) {
+    reader_respond_unmatched(exchange);
+  }
 }
 
 /* Hands the request out before its body has come. */

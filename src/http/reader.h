@@ -9,6 +9,7 @@
 #include <stddef.h>
 
 struct connection;
+struct exchange;
 
 /* [owner] Prepares the parser of a new connection. */
 void reader_start(struct connection *connection);
@@ -31,5 +32,9 @@ void reader_break_body(struct connection *connection, int status);
 
 /* [owner] The rest of the streamed body is not wanted; no further request is read. */
 void reader_end_body(struct connection *connection);
+
+/* [owner] Answers a good request that has neither route nor file, as exchange._matched says, and
+ * releases it. */
+void reader_respond_unmatched(struct exchange *exchange);
 
 #endif

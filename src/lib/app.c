@@ -11,11 +11,14 @@
 #include "core/transfer.h"
 #include "core/worker.h"
 #include "http/cors.h"
+#include "http/open_file.h"
 #include "http/response.h"
 #include "lib/delivery.h"
 #include "lib/options.h"
 
 #include <lauxlib.h>
+#include <string.h>
+#include <unistd.h>
 
 enum { NAMES_MAX = 64 };
 
@@ -116,6 +119,17 @@ static int check_origin(lua_State *L) {
   return 1;
 }
 
+/* check_directory(path) -> nil, or why it cannot be served */
+static int check_directory(lua_State *L) {
+  int fd = open_file_directory(luaL_checkstring(L, 1), false);
+  if (fd < 0) {
+    lua_pushstring(L, strerror(-fd));
+    return 1;
+  }
+  close(fd);
+  return 0;
+}
+
 int app_open(lua_State *L) {
   static const luaL_Reg functions[] = {{"load_file", load_file},
                                        {"directory", directory},
@@ -126,6 +140,7 @@ int app_open(lua_State *L) {
                                        {"nearest", nearest},
                                        {"error", make_error},
                                        {"check_header", check_header},
+                                       {"check_directory", check_directory},
                                        {"check_origin", check_origin},
                                        {"delivered", delivery_read},
                                        {NULL, NULL}};

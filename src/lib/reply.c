@@ -6,6 +6,7 @@
 
 #include "core/class.h"
 #include "core/error.h"
+#include "http/file.h"
 #include "http/status.h"
 #include "lib/json.h"
 
@@ -25,6 +26,7 @@ struct reply {
   struct reply_scratch *scratch;
   bool is_post;
   bool streams;
+  struct slice file, root; /* perilune.file; no data: the body is something else */
   struct response response;
 };
 
@@ -180,7 +182,15 @@ static bool is_streamed(lua_State *L, int index) {
   return streams;
 }
 
-/* A response object: { status=, headers=, body= | json= | stream= | call= }. */
+static struct slice text_field(lua_State *L, int index, const char *name) {
+  struct slice text;
+  lua_getfield(L, index, name);
+  text.data = lua_tolstring(L, -1, &text.len);
+  lua_pop(L, 1); /* the response keeps it alive */
+  return text.data ? text : (struct slice){NULL, 0};
+}
+
+/* A response object: { status=, headers=, body= | json= | file= | stream= | call= }. */
 static void set_object(struct reply *reply, int index) {
   lua_State *L = reply->L;
   lua_getfield(L, index, "status");
@@ -196,10 +206,16 @@ static void set_object(struct reply *reply, int index) {
   bool has_type = add_headers(reply, status + 1);
   bool has_body = !lua_isnil(L, status + 2), has_json = !lua_isnil(L, status + 3);
   reply->streams = is_streamed(L, index);
-  if (has_body + has_json + reply->streams > 1)
-    luaL_error(L, "a response has body, json or a function that streams it, not two of them");
+  reply->file = text_field(L, index, "file");
+  reply->root = text_field(L, index, "root");
+  bool has_file = reply->file.data != NULL;
+  if (has_body + has_json + has_file + reply->streams > 1)
+    luaL_error(L, "a response has body, json, a file or a function that streams it, not two of "
+                  "them");
   if (reply->streams) {
     set_block(reply, SLICE(TYPE_TEXT), has_type);
+  } else if (has_file) {
+    set_block(reply, SLICE(""), has_type);
   } else if (has_json) {
     set_json(reply, status + 3);
     set_block(reply, SLICE(TYPE_JSON), has_type);
@@ -268,11 +284,26 @@ static struct reply begin(lua_State *L, struct reply_scratch *scratch) {
   return (struct reply){.L = L, .scratch = scratch};
 }
 
+/* A path with a NUL names no file. */
+static void respond_file(const struct reply *reply, struct exchange *exchange) {
+  bool is_path = !memchr(reply->file.data, '\0', reply->file.len);
+  struct file_wanted wanted = {.path = is_path ? reply->file : SLICE(""),
+                               .root = reply->root,
+                               .dir_fd = -1,
+                               .status = reply->response.status,
+                               .block = reply->response.block};
+  file_respond(exchange, &wanted);
+}
+
 bool reply_results(lua_State *L, int first, int count, struct exchange *exchange,
                    struct reply_scratch *scratch) {
   struct reply reply = begin(L, scratch);
   reply.is_post = exchange->request.method == METHOD_POST;
   set_results(&reply, first, count);
+  if (UNLIKELY(reply.file.data != NULL)) {
+    respond_file(&reply, exchange);
+    return false;
+  }
   if (LIKELY(!reply.streams)) {
     exchange_respond(exchange, &reply.response);
     return false;

@@ -460,6 +460,8 @@ struct http_service *http_service_create(lua_State *L, int index, const struct r
   set_trust(service, worker->process->settings);
   service->hub.routes = table->hub_routes;
   service->hub.policy = table->policy;
+  service->hub.statics = table->statics;
+  service->hub.log = worker->process->log;
   service->hub.compresses = worker->process->settings->compress == SETTINGS_COMPRESS_AUTO;
   list_push(&state_of(worker)->services, &service->link);
   return service;
@@ -494,7 +496,8 @@ void http_service_close(struct http_service *service) {
 
 bool http_service_is_idle(const struct http_service *service) {
   return service->hub.connection_count == 0 && service->hub.exchange_count == 0 &&
-         service->hub.jobs.count == 0 && (!service->listening || service->listener.is_closed);
+         service->hub.jobs.count == 0 && service->hub.file_count == 0 &&
+         (!service->listening || service->listener.is_closed);
 }
 
 bool http_close(struct worker *worker) {

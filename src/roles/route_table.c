@@ -5,6 +5,7 @@
 #include "roles/route_table.h"
 
 #include "roles/app_policy.h"
+#include "roles/app_statics.h"
 
 #include <lauxlib.h>
 #include <stdlib.h>
@@ -23,6 +24,7 @@ void route_table_destroy(struct route_table *table) {
   free(table->hub_routes);
   router_destroy(table->router);
   policy_destroy(table->policy);
+  static_destroy(table->statics);
   free(table);
 }
 
@@ -126,6 +128,8 @@ struct route_table *route_table_create(lua_State *L, int index) {
     lua_pop(L, 1);
   }
   add_policy(L, *owner, index);
+  (*owner)->statics = static_create();
+  app_statics_read(L, index, (*owner)->statics);
   struct route_table *table = *owner;
   *owner = NULL;
   lua_settop(L, routes - 1);

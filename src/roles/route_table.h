@@ -27,10 +27,12 @@ struct route_table {
   struct hub_route *hub_routes;
   size_t count;
   struct policy *policy; /* NULL: the app adds nothing to responses */
+  struct statics *statics;
 };
 
-/* [owner] The table of the app at `index` (its fields `routes` and `policy`). Raises on a bad
- * pattern and on two routes of one method and pattern, naming both places. The caller owns it. */
+/* [owner] The table of the app at `index` (its fields `routes`, `policy` and `statics`). Raises on
+ * a bad pattern and on two routes of one method and pattern, naming both places. The caller owns
+ * it. */
 struct route_table *route_table_create(lua_State *L, int index);
 
 /* [any thread] Frees it; accepts NULL. */
