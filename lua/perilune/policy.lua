@@ -64,15 +64,18 @@ end
 function policy.headers(app, headers)
   check.type("app:headers", 1, headers, "table", "a table of name to value")
   local recorded = check_open(app, "headers")
-  local checked = {}
-  for name, value in pairs(headers) do checked[name] = check_field(recorded, name, value) end
-  for name, list in pairs(checked) do
+  local checked, names = {}, {}
+  for name, value in pairs(headers) do
+    checked[name] = check_field(recorded, name, value)
+    names[#names + 1] = name
+  end
+  table.sort(names)
+  for _, name in ipairs(names) do
     remove_field(recorded.fields, name)
-    for _, value in ipairs(list) do
+    for _, value in ipairs(checked[name]) do
       recorded.fields[#recorded.fields + 1] = { name, tostring(value) }
     end
   end
-  table.sort(recorded.fields, function(a, b) return a[1]:lower() < b[1]:lower() end)
 end
 
 -- --- CORS ---------------------------------------------------------------------------------------

@@ -1,0 +1,49 @@
+-- app.lua - responses of all sizes and types for compression_spec.lua.
+--
+-- /text/{size} is text that compresses well; each answer names its own bytes by their sum, so that
+-- what arrives can be compared.
+
+local perilune = require "perilune"
+
+local app = perilune.app { name = "compression" }
+
+local function text(size)
+  local line = "a line of text that comes again and again\n"
+  return (line:rep(size // #line + 1)):sub(1, size)
+end
+
+app:get("/text/{size:int}", function(req) return text(req.params.size) end)
+app:get("/blocking/{size:int}", perilune.blocking(function(req) return text(req.params.size) end))
+
+app:get("/type", function(req)
+  return 200, text(5000), { ["Content-Type"] = req.query.type }
+end)
+
+app:get("/status/{status:int}", function(req)
+  return req.params.status, text(5000)
+end)
+
+app:get("/with", function(req)
+  return 200, text(5000), { [req.query.name] = req.query.value, ["Content-Type"] = "text/plain" }
+end)
+
+app:get("/json", function()
+  local rows = {}
+  for i = 1, 2000 do rows[i] = { id = i, name = "user " .. i } end
+  return rows
+end)
+
+app:get("/abort", function() perilune.abort(422, text(3000)) end)
+app:get("/html", function() return perilune.html(text(3000)) end)
+
+--- Not compressible: what comes out is larger than what went in.
+app:get("/noise/{size:int}", function(req)
+  local bytes, seed = {}, 1
+  for i = 1, req.params.size do
+    seed = (seed * 1664525 + 1013904223) & 0xFFFFFFFF
+    bytes[i] = string.char(seed >> 24)
+  end
+  return table.concat(bytes)
+end)
+
+return app
