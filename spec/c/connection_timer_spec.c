@@ -218,6 +218,7 @@ static void accepts_no_more_than_the_limit(void **state) {
   client_expect_nothing(site, fourth);
   close(second);
   client_expect(site, fourth, OK_HEAD("5") "hello");
+  assert_int_equal(site->hub.counts.accepts_paused, 2);
   close(third);
   close(fourth);
 }

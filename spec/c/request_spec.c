@@ -58,7 +58,7 @@ static request_status feed(struct request *request, const char *fields, size_t s
     const char *end = NULL;
     bool is_last = from + bytes == head.len;
     if (!status && is_last) {
-      status = request_end(request, &end);
+      status = request_end(request, &limits, &end);
       if (!status) assert_ptr_equal(end, input + bytes);
     } else if (!status) {
       status = request_pause(request, &limits, input + bytes);

@@ -181,6 +181,12 @@ function connection:receive_until_closed(limit)
   return take_rest(self, socket.gettime() + (limit or LIMIT_S))
 end
 
+--- Whether something is there to read, or comes within the limit; the end of the input is.
+---@param limit number seconds
+function connection:has_input(limit)
+  return self.buffer ~= "" or #socket.select({ self.tcp }, nil, limit) > 0
+end
+
 --- Whether the server ends its side within the limit, without another byte before.
 function connection:is_closed(limit)
   if self.buffer ~= "" then return false end

@@ -151,7 +151,7 @@ static int on_headers_complete(llhttp_t *parser) {
   parser->upgrade = 0; /* no Upgrade is supported, so it is ignored: RFC 9110 7.8 */
   request->method = method_of(parser->method);
   if (request->method == METHOD_UNKNOWN) return refuse(connection, STATUS_NOT_IMPLEMENTED);
-  int status = request_end(request, &connection->unread);
+  int status = request_end(request, &connection->hub->limits->head, &connection->unread);
   if (UNLIKELY(status != 0)) return refuse(connection, status);
   connection->head_done = true;
   connection->chunk_lines = (struct chunk_lines){0};
@@ -162,6 +162,7 @@ static int on_headers_complete(llhttp_t *parser) {
       router_match(connection->hub->router, request->method, path.data, path.len, &exchange->match);
   status = check_body(connection);
   if (UNLIKELY(status != 0)) return refuse(connection, status);
+  if (UNLIKELY(connection->last_read)) return HPE_PAUSED; /* answered: the exchange may be gone */
   if (UNLIKELY(exchange->body == EXCHANGE_BODY_COMING)) stream(connection, exchange);
   return UNLIKELY(connection->last_read) ? HPE_PAUSED : GO_ON;
 }

@@ -311,8 +311,11 @@ static bool check_target(struct request *request) {
   return uri_path_is_valid(uri->path.data, uri->path.len);
 }
 
-request_status request_end(struct request *request, const char **end) {
+request_status request_end(struct request *request, const struct request_limits *limits,
+                           const char **end) {
   if (!close_head(request, end)) return STATUS_BAD_REQUEST;
+  if (request->head.len - target_end(request) > limits->head_bytes_max)
+    return STATUS_REQUEST_HEADER_FIELDS_TOO_LARGE;
   request_status status = check_request_line(request);
   if (status) return status;
   struct seen seen = {0};

@@ -64,7 +64,7 @@ enum request_part { REQUEST_METHOD, REQUEST_TARGET, REQUEST_NAME, REQUEST_VALUE 
 
 struct request_limits {
   uint32_t target_bytes_max; /* longer: 414 */
-  uint32_t head_bytes_max;   /* all behind the target; longer: 431 */
+  uint32_t head_bytes_max;   /* all behind the target, empty line included; longer: 431 */
   uint32_t fields_max;       /* more: 431 */
 };
 
@@ -89,7 +89,8 @@ void request_resume(struct request *request, const char *start);
  * version 1.x (2.3, else 505), the form of the target (3.2), one valid Host (3.2),
  * Transfer-Encoding once and chunked, else 501 (6.1); Expect is 100-continue, else 417 (RFC
  * 9110 10.1.1). */
-request_status request_end(struct request *request, const char **end);
+request_status request_end(struct request *request, const struct request_limits *limits,
+                           const char **end);
 
 /* [owner] The head is refused before its end: keeps what is known of it and leaves the input. */
 void request_break(struct request *request);

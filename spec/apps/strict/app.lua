@@ -1,7 +1,7 @@
 -- app.lua - what rfc9112_spec.lua and limits_spec.lua ask for over the wire.
 --
--- /mark counts how often it was reached, so that a spec can show that a request was not run. The
--- count is a variable of the state: the specs start one worker.
+-- /mark counts how often it was reached, so that a spec can show that a request was not run; /busy
+-- how often at once. The counts are variables of the state: the specs start one worker.
 
 local perilune = require "perilune"
 local async = require "perilune.async"
@@ -9,7 +9,7 @@ local log = require "perilune.log"
 
 local app = perilune.app { name = "strict" }
 
-local marks = 0
+local marks, busy, busiest = 0, 0, 0
 
 local function mark()
   marks = marks + 1
@@ -32,11 +32,22 @@ app:get("/nap/{ms:int}", function(req)
 end)
 
 app:get("/large/{bytes:int}", function(req)
-  req.tasks.after_response:task { outcome = "any" }:schedule(function()
-    log.info("the large one has ended")
+  local res = perilune.response { body = ("x"):rep(req.params.bytes) }
+  req.tasks.after_response:schedule(function()
+    log.info("large", { delivered = tostring(res.delivered) })
   end)
-  return ("x"):rep(req.params.bytes)
+  return res
 end)
+
+app:get("/busy", function()
+  busy = busy + 1
+  busiest = math.max(busiest, busy)
+  async.sleep(0.02)
+  busy = busy - 1
+  return "done"
+end)
+
+app:get("/busiest", function() return tostring(busiest) end)
 
 app:get("/mark", mark)
 
