@@ -6,6 +6,7 @@
 #include "core/worker.h"
 #include "lib/app.h"
 #include "lib/async.h"
+#include "lib/chain.h"
 #include "lib/client.h"
 #include "lib/delivery.h"
 #include "lib/json.h"
@@ -22,6 +23,7 @@ static const luaL_Reg modules[] = {{"perilune.async", async_open},
                                    {"perilune.json", luaopen_perilune_json},
                                    {"perilune.log", logger_open},
                                    {"perilune.native.app", app_open},
+                                   {"perilune.native.chain", chain_open},
                                    {"perilune.native.service", service_module_open},
                                    {NULL, NULL}};
 

@@ -1,23 +1,27 @@
--- app.lua - the app object: its routes, and loading it from its directory.
+-- app.lua - the app object, and loading it from its directory.
 --
--- An app only records what it is told; the route table is built in C from app.routes once the app
--- has loaded (src/roles/route_table.c), and paths are checked there.
+-- An app records its routes as routers do (router.lua); resolve.lua makes the list of them once
+-- the app has loaded, and the route table is built of it in C (src/roles/route_table.c).
 
+local chain = require "perilune.chain"
 local check = require "perilune.check"
 local native = require "perilune.native.app"
 local policy = require "perilune.policy"
+local resolve = require "perilune.resolve"
 local route_options = require "perilune.route_options"
+local router = require "perilune.router"
 local static = require "perilune.static"
+local url = require "perilune.url"
 
 local app = {}
 
 local App = { __name = "app" }
 App.__index = App
+router.extend(App)
 
 local app_options = { "name", "pools" }
-local methods = { "GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS" }
-local is_method = {}
-for _, name in ipairs(methods) do is_method[name] = true end
+
+local STATUS_MIN, STATUS_MAX, STATUS_ERROR = 400, 599, 500
 
 --- A new app.
 ---@param options table|nil { name=, pools= }
@@ -29,65 +33,55 @@ function app.new(options)
   check.options(options, app_options)
   check.field(options, "name", "string")
   check.field(options, "pools", "table")
-  return setmetatable({
-    name = options.name, pools = options.pools, dir = (native.directory()),
-    settings = native.settings(), routes = {},
-  }, App)
+  local self = router.begin { middleware = {} }
+  self.name, self.pools, self.dir = options.name, options.pools, (native.directory())
+  self.settings, self.source, self.status_handlers = native.settings(), check.where(), {}
+  return setmetatable(self, App)
 end
 
-local function check_methods(list)
-  if type(list) == "string" then list = { list } end
-  check.type("app:route", 1, list, "table", "a method or a list of methods")
-  local result = {}
-  for i, name in ipairs(list) do
-    local upper = type(name) == "string" and name:upper() or name
-    if not is_method[upper] then
-      check.fail("%s is no method for a route: use %s", tostring(name), table.concat(methods, ", "))
-    end
-    result[i] = upper
+--- Answers instead of the server where no handler was found or could be run: 404, 405, 413, ...
+---@param status integer
+---@param fn function fn(req): gives what a handler may give, or nothing for the default answer; its
+--- status is `status` unless it says another one
+---@usage app:on_status(404, function(req) return { missing = req.path } end)
+function App:on_status(status, fn)
+  check.self(self, App, "on_status")
+  if self.is_loaded then check.fail("on_status is called while the app loads, not later") end
+  if math.type(status) ~= "integer" or status < STATUS_MIN or status > STATUS_MAX then
+    check.fail("on_status takes a status from 400 to 599, not %s", tostring(status))
   end
-  if #result == 0 then check.fail("app:route needs at least one method") end
-  return result
+  if status == STATUS_ERROR then
+    check.fail("500 is the answer for an error of a handler: use app:on_error")
+  end
+  route_options.check_callable("on_status's handler", fn)
+  local other = self.status_handlers[status]
+  if other then check.fail("on_status(%d) is there already, at %s", status, other.source) end
+  self.status_handlers[status] = { fn = fn, source = check.where() }
 end
 
---- Records a route for each of the methods.
----@param list string|string[] methods
----@param path string pattern, as "/users/{id:int}"
----@param options table|function of the route (route_options.lua), may be left out
----@param handler function|nil
-function App:route(list, path, options, handler)
-  check.self(self, App, "route")
-  if self.is_loaded then check.fail("routes are added while the app loads, not later") end
-  if handler == nil then options, handler = {}, options end
-  if type(path) ~= "string" then check.fail("a path is a string, not a %s", type(path)) end
-  if type(options) ~= "table" then
-    check.fail("options come before the handler, as a table, not a %s", type(options))
+--- The URL of the route with a name, as this app or router sees it; once the app has loaded.
+---@param name string
+---@param params table|nil of the path
+---@param query table|nil name -> value or list of values
+---@return string url from the root of the server on
+---@usage app:url("user", { id = 7 }, { verbose = true }) --> "/users/7?verbose=true"
+function App:url(name, params, query)
+  check.self(self, App, "url")
+  check.type("app:url", 1, name, "string", "the name of a route")
+  if not self.names then check.fail("app:url works once the app has loaded") end
+  local route = self.names[name]
+  if not route then
+    local known = {}
+    for other in pairs(self.names) do known[#known + 1] = other end
+    if #known == 0 then check.fail("no route of this app has a name") end
+    check.fail('no route has the name "%s" (did you mean "%s"?)', name,
+      native.nearest(name, table.move(known, 1, math.min(#known, 64), 1, {})))
   end
-  local checked = route_options.check(options)
-  route_options.check_callable(("the handler of %s"):format(path), handler)
-  local marked, pool = native.marked(handler)
-  local source = check.where()
-  for _, method in ipairs(check_methods(list)) do
-    self.routes[#self.routes + 1] = {
-      method = method, pattern = path, handler = handler, source = source, name = checked.name,
-      blocking = marked ~= nil, pool = pool, timeout_ms = checked.timeout_ms,
-      body_bytes_max = checked.body_bytes_max, stream_body = checked.stream_body,
-      cancel_on_disconnect = checked.cancel_on_disconnect,
-    }
+  if route.other then
+    check.fail("this app is mounted more than once, so route %q is %s and %s: give the mounts"
+      .. " names and use the outer app's url", name, route.other, route.pattern)
   end
-end
-
-for _, method in ipairs(methods) do
-  App[method:lower()] = function(self, ...)
-    check.self(self, App, method:lower())
-    return App.route(self, method, ...)
-  end
-end
-
---- A route for every method.
-function App:any(...)
-  check.self(self, App, "any")
-  return App.route(self, methods, ...)
+  return url.build(name, route.pattern, params, query)
 end
 
 --- Adds headers to every response.
@@ -122,7 +116,11 @@ function app.load_directory()
   local _, shown = native.directory()
   local result = native.load_file("app.lua")()
   if getmetatable(result) == App then
-    result.is_loaded = true
+    result.statuses = {}
+    for status, handler in pairs(result.status_handlers) do
+      result.statuses[status] = chain.of_status(status, handler.fn)
+    end
+    resolve.app(result, result.statuses)
     return result
   end
   local what = result == nil and "nothing: end it with `return app`"

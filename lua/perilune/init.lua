@@ -8,10 +8,12 @@ local check = require "perilune.check"
 local file = require "perilune.file"
 local native = require "perilune.native.app"
 local response = require "perilune.response"
+local router = require "perilune.router"
 local stream = require "perilune.stream"
 
 local perilune = {
   app = app.new,
+  router = router.new,
   response = response.new,
   html = response.html,
   redirect = response.redirect,

@@ -1,7 +1,8 @@
 -- route_options.lua - the options of a route: which there are, and what they may be.
 --
--- route_options.check gives them as the route table in C reads them (src/roles/route_table.c):
--- milliseconds and bytes. What is reserved for later releases is an error that says so.
+-- Groups, routers and mounts take those that many routes may share. What comes out is what the
+-- route table in C reads (src/roles/route_table.c): milliseconds and bytes. What is reserved for
+-- later releases is an error that says so.
 
 local check = require "perilune.check"
 
@@ -11,6 +12,7 @@ local known = {
   "name", "timeout", "max_body", "stream_body", "cancel_on_disconnect", "middleware",
 }
 local reserved = { "body", "query", "summary", "tags" }
+local inherited = { "timeout_ms", "body_bytes_max", "stream_body", "cancel_on_disconnect" }
 
 local TIMEOUT_MS_MAX = 0xFFFFFFFF
 local BYTES_MAX = math.maxinteger
@@ -47,8 +49,7 @@ function route_options.check_callable(what, value)
   check.fail("%s is a %s, not a function", what, type(value))
 end
 
---- A list of middleware functions; nil is an empty one.
-function route_options.check_middleware(list)
+local function check_middleware(list)
   if list == nil then return {} end
   if type(list) ~= "table" then
     check.fail('option "middleware" is a list of functions, not a %s', type(list))
@@ -66,17 +67,17 @@ function route_options.check_middleware(list)
   return result
 end
 
---- Checks a route's options.
+--- Checks the options of a route, or of what has routes.
 ---@param options table as the app's author wrote them
----@return table checked name, timeout_ms, body_bytes_max, stream_body, cancel_on_disconnect and
---- middleware (a list)
-function route_options.check(options)
+---@param names string[]|nil those it may have; default: all of a route
+---@return table checked name, middleware (a list), and what routes inherit
+function route_options.check(options, names)
   for _, name in ipairs(reserved) do
     if options[name] ~= nil then
       check.fail('option "%s" is reserved for a later release', name)
     end
   end
-  check.options(options, known)
+  check.options(options, names or known)
   check.field(options, "name", "string")
   check.field(options, "stream_body", "boolean")
   check.field(options, "cancel_on_disconnect", "boolean")
@@ -84,10 +85,23 @@ function route_options.check(options)
     name = options.name,
     timeout_ms = check_timeout(options.timeout),
     body_bytes_max = check_bytes(options.max_body),
-    stream_body = options.stream_body or false,
-    cancel_on_disconnect = options.cancel_on_disconnect or false,
-    middleware = route_options.check_middleware(options.middleware),
+    stream_body = options.stream_body,
+    cancel_on_disconnect = options.cancel_on_disconnect,
+    middleware = check_middleware(options.middleware),
   }
+end
+
+--- What routes get of checked options, over what those around them gave.
+---@param outer table|nil
+---@param options table checked
+---@return table inherited
+function route_options.inherit(outer, options)
+  local result = {}
+  for _, name in ipairs(inherited) do
+    result[name] = options[name]
+    if result[name] == nil and outer then result[name] = outer[name] end
+  end
+  return result
 end
 
 return route_options

@@ -34,6 +34,7 @@ struct exchange *exchange_take(struct hub *hub, struct connection *connection) {
   }
   exchange->connection = connection;
   exchange->owner = NULL;
+  exchange->status = 0;
   exchange->state = EXCHANGE_READING;
   exchange->delivered = exchange->_released = exchange->_closes = false;
   exchange->body = EXCHANGE_BODY_WHOLE;

@@ -52,6 +52,7 @@ struct exchange {
   void *owner;        /* free for the one that handles it; NULL at first */
   struct hub *hub;
   struct connection *connection; /* NULL once the client is gone */
+  int status; /* 0; else no handler: the app is asked for what to answer with it (answer.h) */
   enum exchange_state state;
   bool delivered; /* in hub.sent: the response was written out to the end */
   enum exchange_body body;

@@ -7,12 +7,12 @@
 
 #include "base/limits.h"
 #include "base/log.h"
+#include "http/answer.h"
 #include "http/connection.h"
 #include "http/file_plan.h"
 #include "http/hub.h"
 #include "http/lookup.h"
 #include "http/output.h"
-#include "http/reader.h"
 #include "http/sender.h"
 #include "http/status.h"
 
@@ -87,7 +87,7 @@ static void log_problem(const struct file *file, const char *what) {
 
 /* ---- answers without the file ---- */
 
-static void answer_status(struct file *file, int status, struct slice block) {
+static void respond_status(struct file *file, int status, struct slice block) {
   struct exchange *exchange = file->exchange;
   exchange_take_back(exchange, false);
   exchange_respond_status(exchange, status, block);
@@ -99,12 +99,12 @@ static void answer_problem(struct file *file, int status, const char *what) {
   static const char block[] = "Retry-After: 1\r\n";
   bool is_busy = status == STATUS_SERVICE_UNAVAILABLE;
   log_problem(file, what);
-  answer_status(file, status, is_busy ? (struct slice){block, sizeof block - 1} : no_fields);
+  respond_status(file, status, is_busy ? (struct slice){block, sizeof block - 1} : no_fields);
 }
 
 static void answer_nothing(struct file *file) {
   if (!is_static(file)) {
-    answer_status(file, STATUS_NOT_FOUND, no_fields);
+    respond_status(file, STATUS_NOT_FOUND, no_fields);
     return;
   }
   struct exchange *exchange = file->exchange;
@@ -123,7 +123,15 @@ static void answer_matched(struct file *file, enum match_result matched) {
       method_bit(METHOD_GET) | method_bit(METHOD_HEAD) | method_bit(METHOD_OPTIONS);
   exchange_take_back(exchange, true);
   destroy(file);
-  reader_respond_unmatched(exchange);
+  answer_unmatched(exchange);
+}
+
+/* Nothing of it is for this client. */
+static void answer_refused(struct file *file, int status) {
+  struct exchange *exchange = file->exchange;
+  exchange_take_back(exchange, true);
+  destroy(file);
+  answer_status(exchange, status);
 }
 
 /* What is no file: in a static directory there is nothing to see, in a handler it is a mistake. */
@@ -133,7 +141,7 @@ static void answer_wrong(struct file *file, int static_status, const char *what)
   else if (static_status == STATUS_NOT_FOUND)
     answer_nothing(file);
   else
-    answer_status(file, static_status, no_fields);
+    answer_refused(file, static_status);
 }
 
 /* ---- sending ---- */
@@ -200,7 +208,7 @@ static void answer_found(struct file *file) {
   bool is_refused = file->plan.status == STATUS_PRECONDITION_FAILED ||
                     file->plan.status == STATUS_RANGE_NOT_SATISFIABLE;
   if (is_refused)
-    answer_status(file, file->plan.status, block.len > 0 ? block : no_fields);
+    respond_status(file, file->plan.status, block.len > 0 ? block : no_fields);
   else
     send_found(file);
 }

@@ -29,6 +29,10 @@ struct hub_route {
 
 #define HUB_ROUTE_DEFAULT UINT64_MAX
 
+/* Statuses of the server's own answers that an app may want to be asked for: 400 to 599. */
+#define HUB_STATUS_MIN   400
+#define HUB_STATUS_COUNT 200
+
 struct http_limits {
   struct request_limits head;
   uint64_t body_bytes_max;    /* more: 413 */
@@ -43,7 +47,8 @@ struct http_limits {
 
 /* Called from libuv's and llhttp's callbacks, from exchange_respond and from hub_flush. */
 struct hub_calls {
-  /* A complete request has found its route, or the head of one whose route streams bodies. */
+  /* A complete request has found its route, or the head of one whose route streams bodies; or the
+   * app is to be asked for an answer without a handler (exchange.status, answer.h). */
   void (*handle)(struct exchange *exchange);
   /* The connection was lost before the response: nobody will read it. exchange.connection is
    * NULL from now on. */
@@ -76,6 +81,7 @@ struct hub {
   const struct http_limits *limits;
   const struct router *router;
   const struct hub_route *routes;  /* by match.route; NULL: all at their defaults */
+  const bool *statuses;            /* from HUB_STATUS_MIN on: whether to ask the app; NULL: never */
   const struct policy *policy;     /* what is added to every response; NULL: nothing */
   bool compresses;                 /* responses, for clients that ask for it */
   const struct proxy_trust *trust; /* NULL: no proxy is */

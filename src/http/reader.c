@@ -7,6 +7,7 @@
 #include "http/reader.h"
 
 #include "base/limits.h"
+#include "http/answer.h"
 #include "http/connection.h"
 #include "http/preflight.h"
 #include "http/router.h"
@@ -21,7 +22,7 @@
 static_assert(LLHTTP_STRICT_MODE, "compile llhttp and this file with -DLLHTTP_STRICT_MODE=1");
 #endif
 
-enum { STOP = -1, GO_ON = 0, ALLOW_BYTES = 96 };
+enum { STOP = -1, GO_ON = 0 };
 
 static int refuse(struct connection *connection, int status) {
   connection->refusal = status;
@@ -227,81 +228,6 @@ static int on_body(llhttp_t *parser, const char *at, size_t len) {
   return GO_ON;
 }
 
-static struct slice write_allow(char out[ALLOW_BYTES], uint32_t allowed) {
-  struct buffer line = {.data = out, .cap = ALLOW_BYTES};
-  const char *separator = "Allow: ";
-  for (unsigned method = 0; method < METHOD_UNKNOWN; method++) {
-    if (!(allowed & method_bit((enum method)method))) continue;
-    buffer_add_text(&line, separator);
-    buffer_add_text(&line, method_name((enum method)method));
-    separator = ", ";
-  }
-  buffer_add_text(&line, "\r\n");
-  assert(line.data == out && "the longest Allow fits");
-  return (struct slice){line.data, line.len};
-}
-
-/* 308 to the path with or without its last slash; the query stays. */
-static void redirect_slash(struct exchange *exchange) {
-  struct slice path = exchange->request.uri.path, query = exchange->request.uri.query;
-  /* Clients take "//x" and "/\x" for another host. */
-  bool is_to_other_host = path.len > 1 && (path.data[1] == '/' || path.data[1] == '\\');
-  if (is_to_other_host) {
-    exchange_respond_status(exchange, STATUS_NOT_FOUND, (struct slice){"", 0});
-    return;
-  }
-  struct buffer field = {0};
-  buffer_add_text(&field, "Location: ");
-  if (path.data[path.len - 1] == '/') {
-    buffer_add(&field, path.data, path.len - 1);
-  } else {
-    buffer_add(&field, path.data, path.len);
-    buffer_add_byte(&field, '/');
-  }
-  if (query.len) buffer_add_byte(&field, '?');
-  buffer_add(&field, query.data, query.len);
-  buffer_add_text(&field, "\r\n");
-  struct response response = {.status = STATUS_PERMANENT_REDIRECT,
-                              .block = {field.data, field.len}};
-  exchange_respond(exchange, &response);
-  buffer_finish(&field);
-}
-
-static void respond_options(struct exchange *exchange, uint32_t allowed) {
-  char allow[ALLOW_BYTES];
-  struct response response = {.status = STATUS_NO_CONTENT, .block = write_allow(allow, allowed)};
-  exchange_respond(exchange, &response);
-}
-
-void reader_respond_unmatched(struct exchange *exchange) {
-  static const struct slice nothing = {"", 0};
-  char allow[ALLOW_BYTES];
-  const uint32_t routable = method_bit(METHOD_ROUTABLE_COUNT) - 1;
-  exchange->hub->counts.refused++;
-  switch (exchange->_matched) {
-  case MATCH_FOUND:
-    assert(false && "a route was found");
-    break;
-  case MATCH_NONE:
-    if (*exchange->request.uri.path.data == '*' && exchange->request.method == METHOD_OPTIONS)
-      respond_options(exchange, routable);
-    else
-      exchange_respond_status(exchange, STATUS_NOT_FOUND, nothing);
-    break;
-  case MATCH_METHOD:
-    exchange_respond_status(exchange, STATUS_METHOD_NOT_ALLOWED,
-                            write_allow(allow, exchange->match.allowed));
-    break;
-  case MATCH_OPTIONS:
-    respond_options(exchange, exchange->match.allowed);
-    break;
-  case MATCH_SLASH:
-    redirect_slash(exchange);
-    break;
-  }
-  exchange_release(exchange);
-}
-
 static void enqueue(struct connection *connection, struct exchange *exchange) {
   connection->incoming = NULL;
   connection->pending_count++;
@@ -326,7 +252,7 @@ static void dispatch(struct connection *connection, struct exchange *exchange) {
     preflight_respond(exchange);
     exchange_release(exchange);
   } else if (!static_serve(exchange)) {
-    reader_respond_unmatched(exchange);
+    answer_unmatched(exchange);
   }
 }
 
@@ -452,9 +378,12 @@ void reader_refuse(struct connection *connection, int status) {
       exchange->request.method = method_of(connection->parser.method);
     request_break(&exchange->request);
   }
+  if (!connection->incoming || !connection->head_done) {
+    exchange->request.uri = (struct uri_target){0};
+    exchange->_matched = MATCH_NONE;
+  }
   enqueue(connection, exchange);
-  exchange_respond_status(exchange, status, (struct slice){"", 0});
-  exchange_release(exchange);
+  answer_status(exchange, status);
 }
 
 /* All of the input was parsed: nothing of it is kept by pointer. */

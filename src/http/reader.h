@@ -33,8 +33,4 @@ void reader_break_body(struct connection *connection, int status);
 /* [owner] The rest of the streamed body is not wanted; no further request is read. */
 void reader_end_body(struct connection *connection);
 
-/* [owner] Answers a good request that has neither route nor file, as exchange._matched says, and
- * releases it. */
-void reader_respond_unmatched(struct exchange *exchange);
-
 #endif

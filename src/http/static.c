@@ -5,11 +5,11 @@
 #include "http/static.h"
 
 #include "base/limits.h"
+#include "http/answer.h"
 #include "http/exchange.h"
 #include "http/file.h"
 #include "http/hub.h"
 #include "http/lookup.h"
-#include "http/reader.h"
 #include "http/status.h"
 #include "http/uri.h"
 
@@ -147,7 +147,7 @@ static bool may_serve(const struct exchange *exchange) {
 static bool serve_from(struct exchange *exchange, size_t at);
 
 static void serve_next(struct exchange *exchange, size_t at) {
-  if (!serve_from(exchange, at + 1)) reader_respond_unmatched(exchange);
+  if (!serve_from(exchange, at + 1)) answer_unmatched(exchange);
 }
 
 /* Answers with the file of the first mount from `at` on that may have it. */

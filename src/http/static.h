@@ -33,7 +33,7 @@ void static_destroy(struct statics *statics);
 void static_add(struct statics *statics, const struct static_mount *mount);
 
 /* [owner] Answers a request that has no route, if there may be a file for it: then it is answered
- * and released, now or later, by reader_respond_unmatched when there is no file after all. */
+ * and released, now or later, by answer_unmatched when there is no file after all. */
 bool static_serve(struct exchange *exchange);
 
 /* [any thread] Puts the file's name for the raw path of a request, as a path beneath the mount's

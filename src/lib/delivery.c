@@ -43,8 +43,15 @@ struct delivery *delivery_attach(lua_State *L, int index) {
   index = lua_absindex(L, index);
   lua_pushliteral(L, FIELD);
   struct delivery *delivery = *push_box(L);
-  lua_rawset(L, index);
   delivery->references++;
+  lua_pushliteral(L, "origin"); /* what it was copied from, on the way through middleware */
+  if (lua_rawget(L, index) == LUA_TTABLE) {
+    lua_pushliteral(L, FIELD);
+    lua_pushvalue(L, -3);
+    lua_rawset(L, -3);
+  }
+  lua_pop(L, 1);
+  lua_rawset(L, index);
   return delivery;
 }
 

@@ -24,8 +24,12 @@ enum { SCRATCH_KEEP_BYTES = 1 << 20 };
 struct reply {
   lua_State *L;
   struct reply_scratch *scratch;
+  const char *who; /* gave the results: "the handler" */
+  int status;      /* of results that name none */
   bool is_post;
   bool streams;
+  bool is_encoded;         /* the body is JSON in the scratch */
+  struct slice type;       /* the default Content-Type that was added; may be empty */
   struct slice file, root; /* perilune.file; no data: the body is something else */
   struct response response;
 };
@@ -113,6 +117,7 @@ static void set_json(struct reply *reply, int index) {
   buffer_clear(&reply->scratch->body);
   json_encode(reply->L, index, &reply->scratch->body);
   reply->response.body = slice_of(&reply->scratch->body);
+  reply->is_encoded = true;
 }
 
 static void set_text(struct reply *reply, int index) {
@@ -124,6 +129,7 @@ static void set_text(struct reply *reply, int index) {
 /* Puts the default type before the fields that were added, unless they name one. */
 static void set_block(struct reply *reply, struct slice type, bool has_type) {
   struct buffer *block = &reply->scratch->block;
+  if (!has_type) reply->type = type;
   if (block->len == 0) {
     reply->response.block = type;
     return;
@@ -157,10 +163,11 @@ static void set_status(struct reply *reply, int index) {
   int is_integer;
   lua_Integer status = lua_tointegerx(L, index, &is_integer);
   if (!is_integer || status < STATUS_FINAL_MIN || status > STATUS_FINAL_MAX)
-    luaL_error(L,
-               "the handler returned the number %s, which is no status from 200 to 599: return a "
-               "string or a table as body, or a status first (return 201, body)",
-               luaL_tolstring(L, index, NULL));
+    luaL_error(
+        L,
+        "%s returned the number %s, which is no status from 200 to 599: return a string or a "
+        "table as body, or a status first (return 201, body)",
+        reply->who, luaL_tolstring(L, index, NULL));
   reply->response.status = (int)status;
 }
 
@@ -198,10 +205,8 @@ static void set_object(struct reply *reply, int index) {
   lua_getfield(L, index, "body");
   lua_getfield(L, index, "json");
   int status = lua_gettop(L) - 3;
-  if (lua_isnil(L, status))
-    reply->response.status = STATUS_OK;
-  else
-    set_status(reply, status);
+  if (!lua_isnil(L, status)) set_status(reply, status);
+  if (reply->response.status == STATUS_OK) reply->response.status = reply->status;
   choose_redirect(reply, index);
   bool has_type = add_headers(reply, status + 1);
   bool has_body = !lua_isnil(L, status + 2), has_json = !lua_isnil(L, status + 3);
@@ -230,28 +235,31 @@ bool reply_is_object(lua_State *L, int index) {
   return class && strcmp(class, CLASS_RESPONSE) == 0;
 }
 
-static void refuse_more(lua_State *L, int count) {
+static void refuse_more(const struct reply *reply, int count) {
   if (count > 1)
-    luaL_error(L, "the handler returned a result after the body: the status comes first (return "
-                  "201, body, headers)");
+    luaL_error(reply->L,
+               "%s returned a result after the body: the status comes first (return 201, body, "
+               "headers)",
+               reply->who);
 }
 
-static NO_RETURN void raise_unknown(lua_State *L, int index) {
+static NO_RETURN void raise_unknown(const struct reply *reply, int index) {
+  lua_State *L = reply->L;
   error_raise(L, "response",
-              "the handler returned %s: return a string, a table, a status (return 204), a status "
-              "and a body (return 201, body), or call perilune.abort(404)",
-              lua_isnil(L, index) ? "nil" : luaL_tolstring(L, index, NULL));
+              "%s returned %s: return a string, a table, a status (return 204), a status and a "
+              "body (return 201, body), or call perilune.abort(404)",
+              reply->who, lua_isnil(L, index) ? "nil" : luaL_tolstring(L, index, NULL));
 }
 
 static void set_results(struct reply *reply, int first, int count) {
   lua_State *L = reply->L;
-  reply->response.status = STATUS_OK;
+  reply->response.status = reply->status;
   switch (count == 0 ? LUA_TNONE : lua_type(L, first)) {
   case LUA_TNONE:
     reply->response.status = STATUS_NO_CONTENT;
     break;
   case LUA_TTABLE:
-    refuse_more(L, count);
+    refuse_more(reply, count);
     if (lua_getmetatable(L, first)) {
       lua_pop(L, 1);
       if (reply_is_object(L, first)) {
@@ -262,26 +270,26 @@ static void set_results(struct reply *reply, int first, int count) {
     set_body(reply, first, false);
     break;
   case LUA_TSTRING:
-    refuse_more(L, count);
+    refuse_more(reply, count);
     set_body(reply, first, false);
     break;
   case LUA_TNUMBER: {
     set_status(reply, first);
-    if (count > 3) luaL_error(L, "the handler returned more than status, body and headers");
+    if (count > 3) luaL_error(L, "%s returned more than status, body and headers", reply->who);
     lua_settop(L, first + 2); /* body and headers may be missing */
     bool has_type = add_headers(reply, first + 2);
     set_body(reply, first + 1, has_type);
     break;
   }
   default:
-    raise_unknown(L, first);
+    raise_unknown(reply, first);
   }
 }
 
 static struct reply begin(lua_State *L, struct reply_scratch *scratch) {
   buffer_clear(&scratch->block);
   if (scratch->body.cap > SCRATCH_KEEP_BYTES) buffer_finish(&scratch->body);
-  return (struct reply){.L = L, .scratch = scratch};
+  return (struct reply){.L = L, .scratch = scratch, .who = "the handler", .status = STATUS_OK};
 }
 
 /* A path with a NUL names no file. */
@@ -315,22 +323,146 @@ bool reply_results(lua_State *L, int first, int count, struct exchange *exchange
   return has_content;
 }
 
-int reply_abort(lua_State *L, int index, struct exchange *exchange, struct reply_scratch *scratch) {
-  const char *kind = error_kind(L, index);
-  if (!kind || strcmp(kind, "abort") != 0) return 0;
-  index = lua_absindex(L, index);
-  struct reply reply = begin(L, scratch);
+/* The abort at `index`: {"detail": ...}. */
+static void set_abort(struct reply *reply, int index) {
+  lua_State *L = reply->L;
   lua_getfield(L, index, "status");
-  set_status(&reply, -1);
+  set_status(reply, -1);
   lua_getfield(L, index, "headers");
-  bool has_type = add_headers(&reply, lua_gettop(L));
+  bool has_type = add_headers(reply, lua_gettop(L));
   lua_createtable(L, 0, 1);
   if (lua_getfield(L, index, "detail") == LUA_TNIL) {
     lua_pop(L, 1);
-    lua_pushstring(L, status_reason(reply.response.status));
+    lua_pushstring(L, status_reason(reply->response.status));
   }
   lua_setfield(L, -2, "detail");
-  set_body(&reply, lua_gettop(L), has_type);
+  set_body(reply, lua_gettop(L), has_type);
+}
+
+static bool is_abort(lua_State *L, int index) {
+  const char *kind = error_kind(L, index);
+  return kind && strcmp(kind, "abort") == 0;
+}
+
+int reply_abort(lua_State *L, int index, struct exchange *exchange, struct reply_scratch *scratch) {
+  if (!is_abort(L, index)) return 0;
+  struct reply reply = begin(L, scratch);
+  set_abort(&reply, lua_absindex(L, index));
   exchange_respond(exchange, &reply.response);
+  return reply.response.status;
+}
+
+/* ---- results as response objects ---- */
+
+/* Copies the fields of the table at `from`, raw, into the one on top. */
+static void copy_fields(lua_State *L, int from) {
+  int to = lua_gettop(L);
+  for (lua_pushnil(L); lua_next(L, from);) {
+    lua_pushvalue(L, -2);
+    lua_insert(L, -2);
+    lua_rawset(L, to);
+  }
+}
+
+/* Copies a table of headers, with the lists in it, into the one on top. */
+static void copy_headers(lua_State *L, int from) {
+  copy_fields(L, from);
+  int to = lua_gettop(L);
+  for (lua_pushnil(L); lua_next(L, from);) {
+    if (lua_istable(L, -1)) {
+      lua_createtable(L, (int)lua_rawlen(L, -1), 0);
+      copy_fields(L, lua_gettop(L) - 1);
+      lua_remove(L, -2);
+      lua_pushvalue(L, -2);
+      lua_insert(L, -2);
+      lua_rawset(L, to);
+    } else {
+      lua_pop(L, 1);
+    }
+  }
+}
+
+/* Sets the fields that are not the same in what was given; the object is on top, the headers that
+ * were given are at `headers` (0: none). */
+static void set_fields(const struct reply *reply, int headers) {
+  lua_State *L = reply->L;
+  lua_pushinteger(L, reply->response.status);
+  lua_setfield(L, -2, "status");
+  if (reply->is_encoded) {
+    lua_pushlstring(L, reply->response.body.data, reply->response.body.len);
+    lua_setfield(L, -2, "body");
+    lua_pushnil(L);
+    lua_setfield(L, -2, "json");
+  }
+  lua_createtable(L, 0, 2);
+  if (headers != 0 && lua_istable(L, headers)) copy_headers(L, headers);
+  if (reply->type.len > 0) {
+    const size_t name_len = sizeof "Content-Type: " - 1, end_len = sizeof "\r\n" - 1;
+    lua_pushlstring(L, reply->type.data + name_len, reply->type.len - name_len - end_len);
+    lua_setfield(L, -2, "Content-Type");
+  }
+  lua_setfield(L, -2, "headers");
+}
+
+static void push_object(const struct reply *reply, int given) {
+  lua_State *L = reply->L;
+  lua_getfield(L, given, "headers");
+  int headers = lua_gettop(L);
+  lua_createtable(L, 0, 4);
+  copy_fields(L, given);
+  lua_pushvalue(L, given);
+  lua_setfield(L, -2, "origin");
+  set_fields(reply, headers);
+}
+
+static void push_plain(const struct reply *reply, int first) {
+  lua_State *L = reply->L;
+  bool has_status = lua_type(L, first) == LUA_TNUMBER;
+  int body = has_status ? first + 1 : first, headers = has_status ? first + 2 : 0;
+  lua_createtable(L, 0, 3);
+  if (lua_type(L, body) == LUA_TSTRING) {
+    lua_pushvalue(L, body);
+    lua_setfield(L, -2, "body");
+  }
+  set_fields(reply, headers);
+}
+
+static void set_class(lua_State *L) {
+  class_push(L, CLASS_RESPONSE);
+  lua_setmetatable(L, -2);
+}
+
+void reply_push(lua_State *L, int first, int count, const char *who, int status,
+                struct reply_scratch *scratch) {
+  struct reply reply = begin(L, scratch);
+  reply.who = who;
+  reply.status = status;
+  bool is_object = count == 1 && reply_is_object(L, first);
+  set_results(&reply, first, count);
+  if (is_object)
+    push_object(&reply, first);
+  else
+    push_plain(&reply, first);
+  set_class(L);
+}
+
+void reply_check(lua_State *L, int index, const char *who, struct reply_scratch *scratch) {
+  struct reply reply = begin(L, scratch);
+  int top = lua_gettop(L);
+  reply.who = who;
+  set_results(&reply, index, 1);
+  lua_settop(L, top);
+}
+
+int reply_push_abort(lua_State *L, int index, struct reply_scratch *scratch) {
+  if (!is_abort(L, index)) return 0;
+  index = lua_absindex(L, index);
+  struct reply reply = begin(L, scratch);
+  set_abort(&reply, index);
+  lua_getfield(L, index, "headers");
+  int headers = lua_gettop(L);
+  lua_createtable(L, 0, 3);
+  set_fields(&reply, headers);
+  set_class(L);
   return reply.response.status;
 }

@@ -30,6 +30,20 @@ bool reply_results(lua_State *L, int first, int count, struct exchange *exchange
  * 0. Raises when its parts are no response. */
 int reply_abort(lua_State *L, int index, struct exchange *exchange, struct reply_scratch *scratch);
 
+/* [owner] Pushes the `count` results (1 or more) from absolute index `first` on as a response
+ * object of its own, its body encoded; a response object among them is copied, and the copy's field
+ * `origin` is it. `who` gave the results; `status` is that of results that name none, or 200.
+ * Raises when they are no response. */
+void reply_push(lua_State *L, int first, int count, const char *who, int status,
+                struct reply_scratch *scratch);
+
+/* [owner] Raises when the response object at absolute `index`, on top of the stack, cannot be sent.
+ */
+void reply_check(lua_State *L, int index, const char *who, struct reply_scratch *scratch);
+
+/* [owner] As reply_abort, but pushes the response as an object. */
+int reply_push_abort(lua_State *L, int index, struct reply_scratch *scratch);
+
 /* [owner] Whether the value at `index` is a response object. */
 bool reply_is_object(lua_State *L, int index);
 

@@ -26,6 +26,7 @@ struct req_source {
   uint64_t id;
   const char *route; /* pattern, terminated */
   struct fiber *handler;
+  bool failed;           /* the handler or what is around it did; its tasks are told */
   struct agenda *agenda; /* of req.tasks; NULL until it is asked for; a reference is held here */
   struct delivery *delivery; /* of its response object, if there is one; a reference is held here */
 

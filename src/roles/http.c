@@ -11,9 +11,11 @@
 #include "core/call.h"
 #include "core/error.h"
 #include "core/fiber.h"
+#include "http/answer.h"
 #include "http/listener.h"
 #include "http/status.h"
 #include "lib/delivery.h"
+#include "lib/failure.h"
 #include "lib/remote.h"
 #include "lib/reply.h"
 #include "lib/req.h"
@@ -35,6 +37,7 @@ struct http_service {
   struct proxy_trust trust;
   const struct route_table *table;
   int *handlers; /* registry references, by route */
+  int statuses;  /* registry reference: what answers for the server, by status */
   bool listening;
   bool draining;
 };
@@ -56,7 +59,6 @@ struct run {
   struct scope scope; /* of the handler, when its route has a timeout */
   bool has_timeout;
   bool answered;  /* or, streamed, begun */
-  bool failed;    /* the handler did */
   bool dismissed; /* its event stream was ended from outside, which is no failure */
   bool is_sent;   /* sent() has come before the handler's end */
 };
@@ -80,18 +82,14 @@ static void log_dropped(struct run *run, unsigned count) {
 static void log_run(const struct run *run, enum log_level level, const char *message,
                     const char *error, const char *traceback) {
   const struct request *request = &run->source.exchange->request;
-  struct slice target = request_target(request);
   char id[17];
   req_format_id(id, run->source.id);
-  const struct log_field fields[] = {
-      log_text("method", method_name(request->method)),
-      log_bytes("target", target.data, target.len),
-      log_text("request", id),
-      log_text("error", error),
-      log_text("traceback", traceback ? traceback : ""),
-  };
-  size_t count = array_len(fields) - (traceback ? 0 : 1);
-  log_write(run->service->worker->process->log, level, message, fields, count);
+  const struct failure failure = {.method = method_name(request->method),
+                                  .target = request_target(request),
+                                  .request = id,
+                                  .error = error,
+                                  .traceback = traceback};
+  failure_log(run->service->worker->process->log, level, message, &failure);
 }
 
 static void log_failed(const struct run *run, const char *error, const char *traceback) {
@@ -100,7 +98,7 @@ static void log_failed(const struct run *run, const char *error, const char *tra
 
 static void reach(struct run *run, enum task_when when) {
   if (run->source.agenda)
-    log_dropped(run, schedule_agenda_reach(run->source.agenda, when, run->failed));
+    log_dropped(run, schedule_agenda_reach(run->source.agenda, when, run->source.failed));
 }
 
 /* The client has sent or taken something, or is gone. */
@@ -130,7 +128,17 @@ static void sent(struct exchange *exchange) {
   if (!run->source.handler) give_back(run);
 }
 
-static void answer_status(struct run *run, int status, struct slice block) {
+/* What the server itself answers when the one that was asked has failed. */
+static void answer_error(struct run *run) {
+  run->answered = true;
+  if (run->source.exchange->status != 0)
+    answer_default(run->source.exchange);
+  else
+    exchange_respond_status(run->source.exchange, STATUS_INTERNAL_SERVER_ERROR,
+                            (struct slice){"", 0});
+}
+
+static void respond_status(struct run *run, int status, struct slice block) {
   run->answered = true;
   exchange_respond_status(run->source.exchange, status, block);
 }
@@ -138,15 +146,15 @@ static void answer_status(struct run *run, int status, struct slice block) {
 /* There is no room now; the client may try again. */
 static void answer_full(struct run *run) {
   static const char block[] = "Retry-After: 1\r\n";
-  answer_status(run, 503, (struct slice){block, sizeof block - 1});
+  respond_status(run, 503, (struct slice){block, sizeof block - 1});
 }
 
 static void ended(struct fiber *fiber) {
   struct run *run = fiber->data;
   if (!run->answered) {
-    run->failed = true;
+    run->source.failed = true;
     log_failed(run, "no memory was left to tell the error", fiber->traceback);
-    answer_status(run, 500, (struct slice){"", 0});
+    answer_error(run);
     reach(run, TASK_AFTER_ROUTE);
   }
   call_drop_offered(fiber);
@@ -201,7 +209,9 @@ static int returned(lua_State *L, int status, lua_KContext context) {
   return streamed(L, LUA_OK, context);
 }
 
+/* NULL when no handler was found: the app is asked for the answer. */
 static const struct route *route_of(const struct run *run) {
+  if (UNLIKELY(run->source.exchange->status != 0)) return NULL;
   return &run->service->table->routes[run->source.exchange->match.route];
 }
 
@@ -222,6 +232,36 @@ static int run_handler(lua_State *L) {
   return returned(L, LUA_OK, (lua_KContext)run);
 }
 
+/* ---- answers without a handler ---- */
+
+static int status_returned(lua_State *L, int status, lua_KContext context) {
+  struct run *run = (struct run *)context;
+  if (!lua_isnoneornil(L, 1)) return returned(L, status, context);
+  run->answered = true;
+  answer_default(run->source.exchange);
+  reach(run, TASK_AFTER_ROUTE);
+  return 0;
+}
+
+static int run_status(lua_State *L) {
+  struct run *run = fiber_running(L)->data;
+  struct exchange *exchange = run->source.exchange;
+  char names[ANSWER_ALLOW_BYTES];
+  struct slice allowed = answer_allow(exchange, names);
+  lua_rawgeti(L, LUA_REGISTRYINDEX, run->service->statuses);
+  lua_rawgeti(L, 1, exchange->status);
+  lua_remove(L, 1);
+  req_push(L, &run->source);
+  if (allowed.len > 0)
+    lua_pushlstring(L, allowed.data, allowed.len);
+  else
+    lua_pushnil(L);
+  lua_callk(L, 2, LUA_MULTRET, (lua_KContext)run, status_returned);
+  return status_returned(L, LUA_OK, (lua_KContext)run);
+}
+
+/* ---- failures ---- */
+
 /* answer_abort(error) -> the status that was answered, 0 when the error is no abort */
 static int answer_abort(lua_State *L) {
   struct run *run = fiber_running(L)->data;
@@ -239,7 +279,7 @@ static void fail_stream(lua_State *L, struct run *run, const char *traceback) {
     exchange_end(exchange);
     return;
   }
-  run->failed = true;
+  run->source.failed = true;
   log_failed(run, error_push_text(L, 1), traceback);
   exchange_cut(exchange);
 }
@@ -257,14 +297,14 @@ static void answer_failed(lua_State *L, struct run *run, const char *traceback) 
     log_run(run, LOG_INFO, "handler cancelled", error_push_text(L, 1), NULL);
   else
     log_failed(run, error_push_text(L, 1), traceback);
-  answer_status(run, 500, (struct slice){"", 0});
+  answer_error(run);
 }
 
 /* The time of the route was over before its handler. */
 static void answer_timed_out(lua_State *L, struct run *run, const char *traceback) {
-  run->failed = true;
+  run->source.failed = true;
   log_run(run, LOG_WARN, "handler timed out", error_push_text(L, 1), traceback);
-  answer_status(run, STATUS_SERVICE_UNAVAILABLE, (struct slice){"", 0});
+  respond_status(run, STATUS_SERVICE_UNAVAILABLE, (struct slice){"", 0});
   reach(run, TASK_AFTER_ROUTE);
 }
 
@@ -292,7 +332,7 @@ static int failed(lua_State *L) {
     status = (int)lua_tointeger(L, -1);
   else
     lua_copy(L, -1, 1);
-  run->failed = status == 0 || status >= 400;
+  run->source.failed = run->source.failed || status == 0 || status >= STATUS_BAD_REQUEST;
   run->answered = status != 0;
   if (!run->answered) answer_failed(L, run, fiber->traceback);
   reach(run, TASK_AFTER_ROUTE);
@@ -318,7 +358,7 @@ static void handle(struct exchange *exchange) {
   struct run *run = take_run(state);
   run->service = service;
   run->source.exchange = exchange;
-  run->answered = run->failed = run->dismissed = run->is_sent = false;
+  run->answered = run->source.failed = run->dismissed = run->is_sent = false;
   exchange->owner = run;
   list_push(&state->arrived, &run->link);
 }
@@ -328,7 +368,8 @@ static void handle(struct exchange *exchange) {
 static void half_closed(struct exchange *exchange) {
   struct run *run = exchange->owner;
   dismiss(run, "the client has left");
-  bool cancels = !run->answered && run->source.handler && route_of(run)->cancel_on_disconnect;
+  const struct route *route = route_of(run);
+  bool cancels = !run->answered && run->source.handler && route && route->cancel_on_disconnect;
   if (cancels) fiber_cancel(run->source.handler, "the client has left");
 }
 
@@ -348,21 +389,22 @@ static void drained(struct exchange *exchange) {
 
 static void start(struct run *run) {
   struct worker *worker = run->service->worker;
-  struct fiber *fiber = fiber_create(worker, run_handler);
+  const struct route *route = route_of(run);
+  struct fiber *fiber = fiber_create(worker, route ? run_handler : run_status);
   if (!fiber) {
     answer_full(run);
     give_back(run);
     return;
   }
   run->source.id = state_of(worker)->first_id + ++worker->request_count;
-  run->source.route = run->service->table->routes[run->source.exchange->match.route].pattern;
+  run->source.route = route ? route->pattern : "";
   run->source.handler = fiber;
   fiber->failed = failed;
   fiber->ended = ended;
   fiber->data = run;
   fiber->timers = run->source.timers = run->service->clock;
   fiber->takes_offers = true;
-  fiber->name = run->source.route;
+  fiber->name = route ? route->pattern : "on_status";
   fiber->request = run->source.id;
   fiber_start(fiber, 0);
   fiber_resume_first(fiber);
@@ -434,6 +476,10 @@ static void set_trust(struct http_service *service, const struct settings *setti
   if (!proxy_trust_is_empty(&service->trust)) service->hub.trust = &service->trust;
 }
 
+static bool has_statuses(const struct route_table *table) {
+  return memchr(table->statuses, true, sizeof table->statuses) != NULL;
+}
+
 struct http_service *http_service_create(lua_State *L, int index, const struct route_table *table) {
   static const struct hub_calls calls = {.handle = handle,
                                          .gone = gone,
@@ -444,6 +490,7 @@ struct http_service *http_service_create(lua_State *L, int index, const struct r
   struct worker *worker = worker_of(L);
   route_table_push_handlers(L, table, index);
   int handlers = lua_gettop(L);
+  route_table_push_statuses(L, table, index);
   struct http_service *service = memory_alloc_zero(sizeof *service);
   service->worker = worker;
   service->clock = &worker->timers;
@@ -454,11 +501,13 @@ struct http_service *http_service_create(lua_State *L, int index, const struct r
     lua_rawgeti(L, handlers, (lua_Integer)i + 1);
     service->handlers[i] = luaL_ref(L, LUA_REGISTRYINDEX);
   }
+  service->statuses = luaL_ref(L, LUA_REGISTRYINDEX);
   lua_pop(L, 1);
   hub_init(&service->hub, &worker->loop, &worker->timers, &service->limits, table->router, &calls);
   service->hub.owner = service;
   set_trust(service, worker->process->settings);
   service->hub.routes = table->hub_routes;
+  service->hub.statuses = has_statuses(table) ? table->statuses : NULL;
   service->hub.policy = table->policy;
   service->hub.statics = table->statics;
   service->hub.log = worker->process->log;
@@ -514,6 +563,7 @@ bool http_close(struct worker *worker) {
 void http_service_destroy(struct http_service *service) {
   for (size_t i = 0; i < service->table->count; i++)
     luaL_unref(service->worker->L, LUA_REGISTRYINDEX, service->handlers[i]);
+  luaL_unref(service->worker->L, LUA_REGISTRYINDEX, service->statuses);
   list_remove(&service->link);
   hub_finish(&service->hub);
   proxy_trust_finish(&service->trust);

@@ -110,6 +110,20 @@ static void add_route(lua_State *L, struct route_table *table) {
   table->count++;
 }
 
+/* Which statuses the app's field `statuses` has. */
+static void read_statuses(lua_State *L, int index, bool out[HUB_STATUS_COUNT]) {
+  int top = lua_gettop(L);
+  memset(out, 0, HUB_STATUS_COUNT * sizeof *out);
+  if (lua_getfield(L, index, "statuses") == LUA_TTABLE) {
+    for (lua_pushnil(L); lua_next(L, top + 1); lua_pop(L, 1)) {
+      lua_Integer at = luaL_checkinteger(L, -2) - HUB_STATUS_MIN;
+      if (at < 0 || at >= HUB_STATUS_COUNT) luaL_error(L, "a status that is none");
+      out[at] = true;
+    }
+  }
+  lua_settop(L, top);
+}
+
 static void add_policy(lua_State *L, struct route_table *table, int index) {
   table->policy = policy_create();
   if (app_policy_read(L, index, table->policy)) return;
@@ -130,6 +144,7 @@ struct route_table *route_table_create(lua_State *L, int index) {
   add_policy(L, *owner, index);
   (*owner)->statics = static_create();
   app_statics_read(L, index, (*owner)->statics);
+  read_statuses(L, index, (*owner)->statuses);
   struct route_table *table = *owner;
   *owner = NULL;
   lua_settop(L, routes - 1);
@@ -169,4 +184,13 @@ void route_table_push_handlers(lua_State *L, const struct route_table *table, in
     lua_pop(L, 1);
   }
   lua_remove(L, routes);
+}
+
+void route_table_push_statuses(lua_State *L, const struct route_table *table, int index) {
+  bool statuses[HUB_STATUS_COUNT];
+  read_statuses(L, index, statuses);
+  if (memcmp(statuses, table->statuses, sizeof statuses) != 0)
+    luaL_error(L, "app:on_status was called with other statuses in one Lua state than in another: "
+                  "apps must do the same in every state");
+  lua_getfield(L, index, "statuses");
 }

@@ -26,7 +26,8 @@ struct route_table {
   struct route *routes;
   struct hub_route *hub_routes;
   size_t count;
-  struct policy *policy; /* NULL: the app adds nothing to responses */
+  bool statuses[HUB_STATUS_COUNT]; /* from HUB_STATUS_MIN on: app:on_status has it */
+  struct policy *policy;           /* NULL: the app adds nothing to responses */
   struct statics *statics;
 };
 
@@ -41,5 +42,9 @@ void route_table_destroy(struct route_table *table);
 /* [owner] Pushes a list of the handlers of the app at `index`, in the table's order from 1. Raises
  * when the app's routes differ from the table's. */
 void route_table_push_handlers(lua_State *L, const struct route_table *table, int index);
+
+/* [owner] Pushes the app's field `statuses`: status -> what answers for the server with it, or nil.
+ * Raises when they differ from the table's. */
+void route_table_push_statuses(lua_State *L, const struct route_table *table, int index);
 
 #endif

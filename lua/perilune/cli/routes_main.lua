@@ -10,7 +10,7 @@ local head = { "METHOD", "PATH", "WHERE", "SOURCE" }
 
 local function cells(route)
   local where = route.blocking and ("blocking(%s)"):format(route.pool or "default") or "loop"
-  return { route.method, route.pattern, where, route.source }
+  return { route.method, route.pattern, where, route.line }
 end
 
 local function print_aligned(rows)

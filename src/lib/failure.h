@@ -1,0 +1,24 @@
+/* failure.h - the log line of what failed for a request.
+ *
+ * One form for all of them, wherever the failure is noticed: method, target, request, error and,
+ * where there are, cause and traceback. */
+#ifndef LIB_FAILURE_H
+#define LIB_FAILURE_H
+
+#include "base/base.h"
+#include "base/log.h"
+
+struct failure {
+  const char *method;
+  struct slice target;
+  const char *request;   /* its id */
+  const char *error;     /* as text */
+  const char *cause;     /* the error that was being answered; may be NULL */
+  const char *traceback; /* may be NULL */
+};
+
+/* [any thread] Writes the line. */
+void failure_log(const struct log *log, enum log_level level, const char *message,
+                 const struct failure *failure);
+
+#endif
