@@ -43,7 +43,7 @@ local function enter(recorder, part, outer)
     prefix = outer.prefix .. part.prefix .. (recorder.prefix or ""),
     layers = layers, rescuers = rescuers, scopes = scopes, name_prefix = name_prefix,
     inherited = route_options.inherit(route_options.inherit(outer.inherited, part.options),
-      recorder.options),
+      recorder.shared),
     trail = part.kind == "mount" and (", mounted at %s"):format(part.source) .. outer.trail
       or outer.trail,
     around = { recorder = recorder, outer = outer.around },

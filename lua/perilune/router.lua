@@ -30,7 +30,7 @@ local recorders = { [Router] = true, [Group] = true }
 --- The fields of a recorder.
 local function begin(options)
   return { parts = {}, middleware = options.middleware, rescuers = { by_kind = {} },
-    options = options }
+    shared = options }
 end
 
 local function check_loading(self)
