@@ -1,0 +1,26 @@
+-- peers_spec.lua - Perilune takes nothing that nginx or Node refuses, but for what has a reason.
+--
+-- Runs spec/bench/peers.lua, which sends the rows of the RFC table to all three. Peers are
+-- optional: with none of them installed there is nothing to compare.
+
+local program = require "support.program"
+
+local LIMIT_S = 60
+
+local function has_command(name)
+  return os.execute(("command -v %s >/dev/null 2>&1"):format(name)) == true
+end
+
+describe("beside its peers", function()
+  it("Perilune is never laxer", function()
+    if not has_command "nginx" and not has_command "node" then
+      pending "neither nginx nor Node is installed"
+      return
+    end
+    local script = program.root() .. "/spec/bench/peers.lua"
+    local pipe = assert(io.popen(("timeout -k 1 %d lua5.4 '%s' 2>&1"):format(LIMIT_S, script)))
+    local output = pipe:read "a"
+    assert.is_true(pipe:close() == true, "\n" .. output)
+    assert.is_truthy(output:find "%d+ rows, 0 on which Perilune is laxer")
+  end)
+end)
