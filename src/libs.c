@@ -8,6 +8,7 @@
 #include "lib/async.h"
 #include "lib/chain.h"
 #include "lib/client.h"
+#include "lib/cookies.h"
 #include "lib/delivery.h"
 #include "lib/json.h"
 #include "lib/logger.h"
@@ -24,6 +25,7 @@ static const luaL_Reg modules[] = {{"perilune.async", async_open},
                                    {"perilune.log", logger_open},
                                    {"perilune.native.app", app_open},
                                    {"perilune.native.chain", chain_open},
+                                   {"perilune.native.cookies", cookies_open},
                                    {"perilune.native.service", service_module_open},
                                    {NULL, NULL}};
 

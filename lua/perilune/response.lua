@@ -4,6 +4,7 @@
 -- it can be returned from blocking handlers too.
 
 local check = require "perilune.check"
+local cookie = require "perilune.cookie"
 local native = require "perilune.native.app"
 
 local response = {}
@@ -110,13 +111,29 @@ function Response:add_header(name, value)
   check.call(native.check_header, name, tostring(value))
   for key, old in pairs(self.headers) do
     if key:lower() == name:lower() then
-      local list = type(old) == "table" and old or { old }
+      local list = type(old) == "table" and table.move(old, 1, #old, 1, {}) or { old }
       list[#list + 1] = value
       self.headers[key] = list
       return self
     end
   end
   self.headers[name] = value
+  return self
+end
+
+--- Sets a cookie: Path=/, HttpOnly and SameSite=Lax unless the options say otherwise.
+---@param name string
+---@param value string|number|nil nil deletes the cookie
+---@param options table|nil { path=, domain=, max_age=, expires=, secure=, http_only=, same_site=,
+--- secret= }; with a secret it is signed: req:signed_cookie
+---@usage return perilune.redirect("/"):cookie("uid", user.id, { secret = app.settings.secret })
+function Response:cookie(name, value, options)
+  check.self(self, Response, "cookie")
+  local line, key = cookie.format(name, value, options), "Set-Cookie"
+  for other in pairs(self.headers) do
+    if other:lower() == "set-cookie" then key = other end
+  end
+  self.headers[key] = cookie.merge(self.headers[key], line)
   return self
 end
 

@@ -111,6 +111,12 @@
 /* Ranges of one Range field; with more the whole file is sent. */
 #define RANGES_MAX 16
 
+/* Bytes of a cookie that browsers keep, name and encoded value; a longer one is an error. */
+#define COOKIE_BYTES_MAX 4096
+
+/* Bytes of a secret that signs cookies; a shorter one is an error. */
+#define COOKIE_SECRET_BYTES_MIN 16
+
 /* Bodies from so many bytes on are compressed: less gains nothing in a packet. */
 #define COMPRESS_BYTES_MIN 1024
 

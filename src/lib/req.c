@@ -10,6 +10,7 @@
 #include "core/transfer.h"
 #include "core/worker.h"
 #include "http/status.h"
+#include "lib/cookies.h"
 #include "lib/json.h"
 #include "lib/req_body.h"
 #include "lib/schedule.h"
@@ -343,6 +344,14 @@ static void push_tasks(lua_State *L, struct req *req) {
   schedule_push(L, source ? source->agenda : NULL, TASK_NOW);
 }
 
+static void push_cookies(lua_State *L, struct req *req) {
+  const struct request_field *fields = fields_of(req);
+  lua_newtable(L);
+  for (uint32_t i = 0; i < req->field_count; i++)
+    if (fields[i].name_len == 6 && same_name(bytes_of(req) + fields[i].name_at, "cookie", 6))
+      cookies_add(L, (struct slice){bytes_of(req) + fields[i].value_at, fields[i].value_len});
+}
+
 struct req_field_kind {
   const char *name;
   void (*push)(lua_State *L, struct req *req);
@@ -357,7 +366,7 @@ static const struct req_field_kind field_kinds[] = {
     {"query", push_query, true},    {"headers", push_headers, true},
     {"body", push_body, true},      {"remote_addr", push_remote_addr, false},
     {"id", push_id, false},         {"route", push_route, false},
-    {"tasks", push_tasks, true},
+    {"tasks", push_tasks, true},    {"cookies", push_cookies, true},
 };
 
 static struct req *check_req_at(lua_State *L, int index, const char *method) {
@@ -514,6 +523,7 @@ static const struct transfer_kind req_body_kind = {CLASS_REQ_BODY, encode_req, d
 static const luaL_Reg methods[] = {{"json", read_json},
                                    {"query_all", query_all},
                                    {"header_all", header_all},
+                                   {"signed_cookie", cookies_read_signed},
                                    {"chunks", req_body_chunks},
                                    {"is_disconnected", req_body_is_disconnected},
                                    {NULL, NULL}};
