@@ -7,6 +7,7 @@
 
 #include "base/log.h"
 #include "core/error.h"
+#include "core/line_writer.h"
 #include "core/place.h"
 #include "core/require.h"
 #include "core/snapshot.h"
@@ -30,6 +31,10 @@
 
 /* What an HTTP worker runs while the server stops: nothing else has this id. */
 #define STOP_ID UINT64_MAX
+
+/* Two that end the server, and one that opens the access log again, as nginx has it. */
+enum { SIGNAL_COUNT = 3 };
+static const int signal_numbers[SIGNAL_COUNT] = {SIGINT, SIGTERM, SIGUSR1};
 
 enum phase { PHASE_LOADING, PHASE_SERVING, PHASE_DRAINING, PHASE_STOPPING };
 enum report {
@@ -75,7 +80,7 @@ struct server {
   struct inbox inbox;
   struct timers timers;
   struct timer drain_timer, shutdown_timer;
-  uv_signal_t signals[2];
+  uv_signal_t signals[SIGNAL_COUNT];
   struct thread *threads;
   int count;   /* of threads */
   int running; /* threads that have been started and have not ended */
@@ -230,12 +235,19 @@ static bool is_ending(const struct server *server) {
   return timer_is_started(&server->shutdown_timer);
 }
 
+/* Ends with threads running, and without their consent. */
+static void end_process(struct server *server) {
+  struct line_writer *access_log = server->program->process.access_log;
+  if (access_log) line_writer_stop(access_log);
+  _exit(1);
+}
+
 /* Hard end of what does not end by itself. */
 static void shutdown_timed_out(struct timer *timer) {
   struct server *server = container_of(timer, struct server, shutdown_timer);
   log_write(server->program->process.log, LOG_ERROR, "shutdown timed out: what is left is given up",
             NULL, 0);
-  _exit(1);
+  end_process(server);
 }
 
 /* Ends one thread: what still runs is cancelled, the watchdog interrupts what computes. A thread
@@ -279,21 +291,29 @@ static void begin_end(struct server *server) {
     stop_threads(server);
 }
 
+static void reopen_access_log(struct server *server) {
+  struct line_writer *access_log = server->program->process.access_log;
+  if (access_log) line_writer_reopen(access_log);
+}
+
 static void take_signal(uv_signal_t *handle, int number) {
   struct server *server = handle->data;
-  if (is_ending(server)) _exit(1); /* the second signal */
+  if (number == SIGUSR1) {
+    reopen_access_log(server);
+    return;
+  }
+  if (is_ending(server)) end_process(server); /* the second signal */
   const struct log_field field = log_text("signal", number == SIGINT ? "SIGINT" : "SIGTERM");
   log_write(server->program->process.log, LOG_INFO, "stopping", &field, 1);
   begin_end(server);
 }
 
-/* SIGINT and SIGTERM reach the main thread alone: other threads start with them blocked. */
+/* They reach the main thread alone: other threads start with them blocked. */
 static void block_signals(int how) {
-  sigset_t ending;
-  sigemptyset(&ending);
-  sigaddset(&ending, SIGINT);
-  sigaddset(&ending, SIGTERM);
-  pthread_sigmask(how, &ending, NULL);
+  sigset_t set;
+  sigemptyset(&set);
+  for (size_t i = 0; i < SIGNAL_COUNT; i++) sigaddset(&set, signal_numbers[i]);
+  pthread_sigmask(how, &set, NULL);
 }
 
 static void start_thread(struct server *server, struct thread *thread) {
@@ -372,6 +392,7 @@ static void deliver_report(struct message *message, void *owner) {
 }
 
 static void init_thread(struct server *server, struct thread *thread) {
+  thread->worker.index = (int)(thread - server->threads);
   thread->server = server;
   thread->listen.deliver = deliver_listen;
   thread->drain.deliver = deliver_drain;
@@ -414,12 +435,21 @@ static uv_err bind_sockets(struct server *server) {
   return *server->program->settings.unix_path ? bind_unix(server) : bind_tcp(server);
 }
 
+static bool open_access_log(struct server *server) {
+  const char *path = server->program->settings.access_log;
+  char message[LINE_WRITER_MESSAGE_BYTES];
+  if (*path == '\0' || strcmp(path, "off") == 0) return true;
+  struct line_writer *writer = line_writer_create(path, server->program->process.log, message);
+  if (!writer) fprintf(stderr, "perilune: --access-log: %s\n", message);
+  server->program->process.access_log = writer;
+  return writer != NULL;
+}
+
 static void start_signals(struct server *server) {
-  static const int numbers[] = {SIGINT, SIGTERM};
-  for (size_t i = 0; i < array_len(numbers); i++) {
+  for (size_t i = 0; i < SIGNAL_COUNT; i++) {
     uv_signal_init(&server->loop, &server->signals[i]);
     server->signals[i].data = server;
-    uv_signal_start(&server->signals[i], take_signal, numbers[i]);
+    uv_signal_start(&server->signals[i], take_signal, signal_numbers[i]);
   }
 }
 
@@ -434,8 +464,7 @@ static void serve_until_ended(struct server *server) {
   start_signals(server);
   start_thread(server, &server->threads[0]);
   while (server->running > 0) turn_main(server);
-  for (size_t i = 0; i < array_len(server->signals); i++)
-    uv_close((uv_handle_t *)&server->signals[i], NULL);
+  for (size_t i = 0; i < SIGNAL_COUNT; i++) uv_close((uv_handle_t *)&server->signals[i], NULL);
 }
 
 static void finish(struct server *server) {
@@ -443,6 +472,7 @@ static void finish(struct server *server) {
   pools_destroy(server->pools);
   route_table_destroy(server->table);
   snapshot_destroy(server->snapshot);
+  line_writer_destroy(server->program->process.access_log);
   for (int i = 0; i < server->count; i++) {
     free(server->threads[i].problem);
     if (server->threads[i].fd > 0 && !server->threads[i].listens) close(server->threads[i].fd);
@@ -463,7 +493,7 @@ int server_run(struct program *program, const char *dir) {
   uv_loop_init(&server.loop);
   inbox_init(&server.inbox, &server.loop, &server);
   timers_init(&server.timers, &server.loop);
-  if (bind_sockets(&server) == 0)
+  if (open_access_log(&server) && bind_sockets(&server) == 0)
     serve_until_ended(&server);
   else
     server.exit_code = 1;

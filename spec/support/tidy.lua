@@ -23,7 +23,8 @@ local confined = {
   { what = "uv_timer_start", names = { "uv_timer_start", "uv_timer_again" },
     files = { "src/core/timer.c" } },
   { what = "a lock", names = { "uv_mutex_%w+", "uv_rwlock_%w+", "pthread_mutex_%w+", "mtx_%w+" },
-    files = { "src/core/inbox.h", "src/core/inbox.c", "src/core/snapshot.c",
+    files = { "src/core/inbox.h", "src/core/inbox.c", "src/core/line_writer.c",
+      "src/core/snapshot.c",
       "src/core/watchdog.h", "src/core/watchdog.c", "src/roles/pool.c" } },
 }
 
@@ -33,7 +34,7 @@ local exit_files = { ["src/main.c"] = true }
 
 --- Layers, and files of core/, that know nothing of Lua.
 local lua_free = { "^src/base/", "^src/http/", "^src/core/timer%.", "^src/core/inbox%.",
-  "^src/core/snapshot%." }
+  "^src/core/line_writer%.", "^src/core/snapshot%." }
 local lua_headers = { ["lua.h"] = true, ["lauxlib.h"] = true, ["lualib.h"] = true,
   ["luaconf.h"] = true, ["lua.hpp"] = true }
 

@@ -66,6 +66,23 @@
  */
 #define LOG_WAIT_MS 1000
 
+/* Bytes of the access log that wait while its pipe is full or its disk slow; lines past that are
+ * dropped and counted. */
+#define LINE_WRITER_BYTES_MAX (1024 * 1024)
+
+/* How long lines of the access log gather, or how many bytes, before they are written together; and
+ * the memory that is kept for it. */
+#define LINE_WRITER_GATHER_MS   50
+#define LINE_WRITER_HASTE_BYTES (64 * 1024)
+#define LINE_WRITER_KEEP_BYTES  (256 * 1024)
+
+/* How often a full pipe is looked at, and how often the log is told of dropped lines. */
+#define LINE_WRITER_LOOK_MS   100
+#define LINE_WRITER_REPORT_MS 1000
+
+/* How long the end of the server waits for a full pipe; then what is left is dropped. */
+#define LINE_WRITER_LEAVE_MS 1000
+
 /* Bytes read from a socket at once, into one buffer that all connections of a worker share. */
 #define INPUT_BYTES (64 * 1024)
 

@@ -1,11 +1,11 @@
 /* log.c - formats a line of the log and writes it.
  *
- * Text comes from requests and apps, so it is hostile: what could end a line, start a field, or
- * steer a terminal (C0, DEL, C1, the Unicode line separators, invalid UTF-8) leaves escaped. */
+ * Text comes from requests and apps, so it is hostile: all of it goes through escape.h. */
 #include "base/log.h"
 
 #include "base/base.h"
 #include "base/buffer.h"
+#include "base/escape.h"
 #include "base/limits.h"
 
 #include <assert.h>
@@ -33,78 +33,6 @@ static const char *const level_names[] = {
 void log_init(struct log *log, int fd, enum log_format format, enum log_level level) {
   assert(fd >= 0 && (size_t)level < array_len(level_names));
   *log = (struct log){.fd = fd, .format = format, .level = level};
-}
-
-/* --- bytes -------------------------------------------------------------------------------------*/
-
-/* The length of the UTF-8 character at `text` and its code point; 0 where there is none
- * (RFC 3629: no overlong forms, no surrogates). */
-static size_t decode_utf8(const char *text, size_t len, uint32_t *code) {
-  const unsigned char *bytes = (const unsigned char *)text;
-  static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
-  size_t size = bytes[0] < 0x80             ? 1
-                : (bytes[0] & 0xE0) == 0xC0 ? 2
-                : (bytes[0] & 0xF0) == 0xE0 ? 3
-                : (bytes[0] & 0xF8) == 0xF0 ? 4
-                                            : 0;
-  if (size == 0 || size > len) return 0;
-  uint32_t sum = size == 1 ? bytes[0] : bytes[0] & (0x7Fu >> size);
-  for (size_t i = 1; i < size; i++) {
-    if ((bytes[i] & 0xC0) != 0x80) return 0;
-    sum = sum << 6 | (bytes[i] & 0x3Fu);
-  }
-  if (sum < least[size] || sum > 0x10FFFF || (sum >= 0xD800 && sum <= 0xDFFF)) return 0;
-  *code = sum;
-  return size;
-}
-
-static bool is_control(uint32_t code) {
-  return code < 0x20 || (code >= 0x7F && code < 0xA0) || code == 0x2028 || code == 0x2029;
-}
-
-static void add_escaped_code(struct buffer *line, uint32_t code, enum log_format format) {
-  switch (code) {
-  case '\n':
-    buffer_add_text(line, "\\n");
-    return;
-  case '\r':
-    buffer_add_text(line, "\\r");
-    return;
-  case '\t':
-    buffer_add_text(line, "\\t");
-    return;
-  }
-  if (format == LOG_FORMAT_JSON || code > 0xFF) {
-    buffer_printf(line, "\\u%04x", (unsigned)code);
-  } else {
-    buffer_printf(line, "\\x%02x", (unsigned)code);
-  }
-}
-
-/* Text that is safe inside a line; with `quoted` also inside double quotes. A byte that is no UTF-8
- * is \xNN in text, and U+FFFD in JSON, which has no other way. */
-static void add_escaped(struct buffer *line, const char *text, size_t len, enum log_format format,
-                        bool quoted) {
-  size_t cut = len > LOG_VALUE_BYTES_MAX ? len - LOG_VALUE_BYTES_MAX : 0;
-  for (const char *end = text + len - cut; text < end;) {
-    uint32_t code;
-    size_t size = decode_utf8(text, (size_t)(end - text), &code);
-    if (size == 0) {
-      if (format == LOG_FORMAT_JSON) {
-        buffer_add_utf8(line, 0xFFFD);
-      } else {
-        buffer_printf(line, "\\x%02x", (unsigned)(unsigned char)*text);
-      }
-      size = 1;
-    } else if (is_control(code)) {
-      add_escaped_code(line, code, format);
-    } else {
-      if (quoted && (code == '"' || code == '\\')) buffer_add_byte(line, '\\');
-      buffer_add(line, text, size);
-    }
-    text += size;
-  }
-  if (cut) buffer_printf(line, "...[+%zu bytes]", cut);
 }
 
 /* --- text lines --------------------------------------------------------------------------------*/
@@ -151,7 +79,7 @@ static void add_text_value(struct buffer *line, const struct log_field *field) {
   }
   bool is_quoted = !is_bare(field->text.data, field->text.len);
   if (is_quoted) buffer_add_byte(line, '"');
-  add_escaped(line, field->text.data, field->text.len, LOG_FORMAT_TEXT, is_quoted);
+  escape_add(line, field->text.data, field->text.len, is_quoted ? ESCAPE_QUOTED : ESCAPE_TEXT);
   if (is_quoted) buffer_add_byte(line, '"');
 }
 
@@ -168,7 +96,7 @@ static void add_traceback(struct buffer *line, const char *text, size_t len) {
     const char *stop = newline ? newline : end;
     buffer_add_text(line, TRACEBACK_INDENT);
     for (; text < stop && *text == '\t'; text++) buffer_add_text(line, TRACEBACK_INDENT);
-    add_escaped(line, text, (size_t)(stop - text), LOG_FORMAT_TEXT, false);
+    escape_add(line, text, (size_t)(stop - text), ESCAPE_TEXT);
     buffer_add_byte(line, '\n');
     text = stop + 1;
   }
@@ -178,7 +106,7 @@ static void add_traceback(struct buffer *line, const char *text, size_t len) {
 static void add_text_line(struct buffer *line, const char *time, enum log_level level,
                           const char *message, const struct log_field *fields, size_t count) {
   buffer_printf(line, "%s %-5s ", time, level_names[level]);
-  add_escaped(line, message, strlen(message), LOG_FORMAT_TEXT, false);
+  escape_add(line, message, strlen(message), ESCAPE_TEXT);
   for (size_t i = 0; i < count; i++) {
     if (is_traceback(&fields[i])) continue;
     buffer_add_byte(line, ' ');
@@ -196,7 +124,7 @@ static void add_text_line(struct buffer *line, const char *time, enum log_level 
 
 static void add_json_string(struct buffer *line, const char *text, size_t len) {
   buffer_add_byte(line, '"');
-  add_escaped(line, text, len, LOG_FORMAT_JSON, true);
+  escape_add(line, text, len, ESCAPE_JSON);
   buffer_add_byte(line, '"');
 }
 

@@ -43,6 +43,9 @@
     "form of the log on standard error: lines to read, or one JSON object on each line")           \
   X(CHOICE, log_level, "log-level", "info", 0, 0, "debug|info|warn|error",                         \
     "least level that is logged; what is below it costs nothing")                                  \
+  X(TEXT, access_log, "access-log", "off", 0, 4095, "path",                                        \
+    "file that gets a line for each answered request, in the form of --log-format; - is standard " \
+    "output, off is none; SIGUSR1 opens it again")                                                 \
   X(NETWORKS, trusted_proxies, "trusted-proxies", "", 0, 4095, "addresses",                        \
     "proxies whose X-Forwarded-For, -Proto, -Host or Forwarded are believed: addresses and "       \
     "networks like 10.0.0.0/8 with commas between, unix for the peers of a Unix socket")           \

@@ -18,6 +18,7 @@
 
 struct call;
 struct fiber;
+struct line_writer;
 struct log;
 struct settings;
 struct snapshot;
@@ -36,6 +37,7 @@ struct worker_role {
 struct process {
   const struct settings *settings;
   struct log *log;
+  struct line_writer *access_log; /* NULL: there is none */
   struct watchdog *watchdog;
   const char *lua_dir;       /* the framework's Lua files */
   struct slice app_settings; /* app.settings, as a transfer message; empty: none */
@@ -47,6 +49,7 @@ struct worker {
   void *role_data;
   struct process *process;
   struct snapshot *snapshot; /* the app's files, as first read */
+  int index;                 /* among those of its kind */
 
   uv_loop_t loop;
   lua_State *L;
@@ -74,7 +77,8 @@ struct worker {
 };
 
 /* [owner] Opens the loop, inbox and Lua state on the calling thread, and puts the worker before
- * the watchdog. The struct is zeroed before but for role, process and snapshot. 0 or a libuv error;
+ * the watchdog. The struct is zeroed before but for role, process, snapshot
+ * and index. 0 or a libuv error;
  * UV_ENOMEM when the Lua state does not fit its memory limit. */
 uv_err worker_init(struct worker *worker);
 

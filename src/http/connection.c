@@ -9,6 +9,7 @@
 #include "base/limits.h"
 #include "http/listener.h"
 #include "http/output.h"
+#include "http/proxy.h"
 #include "http/reader.h"
 #include "http/status.h"
 
@@ -186,6 +187,23 @@ static struct connection *create(struct hub *hub, bool is_unix) {
   return connection;
 }
 
+static void find_peer(struct connection *connection) {
+  struct sockaddr_storage address;
+  int len = sizeof address;
+  connection->peer_known = true;
+  if (connection->io.handle.type == UV_TCP) {
+    if (uv_tcp_getpeername(&connection->io.tcp, (struct sockaddr *)&address, &len) == 0)
+      address_format_socket((const struct sockaddr *)&address, connection->peer);
+  } else {
+    memcpy(connection->peer, PROXY_UNIX_PEER, sizeof PROXY_UNIX_PEER);
+  }
+}
+
+const char *connection_peer(struct connection *connection) {
+  if (!connection->peer_known) find_peer(connection);
+  return connection->peer;
+}
+
 /* The socket is there, or it is not and the connection closes again. */
 static uv_err start(struct connection *connection, uv_err error) {
   if (!error) error = uv_read_start(&connection->io.stream, on_input_wanted, on_input);
@@ -196,6 +214,7 @@ static uv_err start(struct connection *connection, uv_err error) {
   if (connection->io.handle.type == UV_TCP)
     uv_tcp_nodelay(&connection->io.tcp, true); /* a failure costs latency, nothing else */
   connection->hub->counts.connections++;
+  if (UNLIKELY(connection->hub->access_log != NULL)) find_peer(connection); /* it may leave soon */
   arm(connection);
   return 0;
 }

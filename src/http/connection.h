@@ -95,6 +95,9 @@ void connection_reset(struct connection *connection);
 /* [owner] A streamed body has been taken: the client may send more. */
 void connection_unclog(struct connection *connection);
 
+/* [owner] The address of the other end as text: exchange_peer. */
+const char *connection_peer(struct connection *connection);
+
 /* [owner] Puts the connection on the hub's list for hub_flush. */
 void connection_touch(struct connection *connection);
 

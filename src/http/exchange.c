@@ -5,8 +5,8 @@
  * exchange whose owner has released it and whose bytes are already in the output. */
 #include "http/exchange.h"
 
-#include "base/address.h"
 #include "base/limits.h"
+#include "http/access_log.h"
 #include "http/compress.h"
 #include "http/connection.h"
 #include "http/file.h"
@@ -43,6 +43,11 @@ struct exchange *exchange_take(struct hub *hub, struct connection *connection) {
   exchange->body_status = 0;
   exchange->has_streamed_body = false;
   exchange->_body_bytes = 0;
+  exchange->response_status = 0;
+  exchange->id = 0;
+  exchange->_start = EXCHANGE_NOT_BEGUN;
+  exchange->_peer[0] = '\0';
+  if (UNLIKELY(hub->access_log != NULL)) exchange->_began_ns = uv_hrtime();
   exchange->_coding = (struct policy_coding){0};
   exchange->_file = NULL;
   return exchange;
@@ -62,6 +67,15 @@ void exchange_recycle(struct exchange *exchange) {
   buffer_clear(&exchange->_answer);
   list_push_front(&hub->_spare_exchanges, &exchange->_link);
   hub->_spare_exchange_count++;
+}
+
+bool exchange_is_first(const struct exchange *exchange) {
+  return exchange->connection->pending.next == &exchange->_link;
+}
+
+static void note_status(struct exchange *exchange, int status) {
+  exchange->response_status = status;
+  exchange->hub->counts.responses[status / 100]++;
 }
 
 /* The response's fields and all that is added to them. */
@@ -88,7 +102,9 @@ static void write_response(struct buffer *out, struct exchange *exchange,
   struct response whole = *response;
   if (exchange->hub->policy || exchange->_coding.varies)
     whole.block = write_block(exchange, whole.block);
-  response_write(out, &whole, &frame);
+  note_status(exchange, response->status);
+  if (exchange_is_first(exchange)) exchange->_start = output_end(exchange->connection);
+  exchange->_head_bytes = response_write(out, &whole, &frame);
 }
 
 /* A response that begins before its request has been asked for may still read it. */
@@ -96,10 +112,6 @@ static void continue_request(struct exchange *exchange, struct buffer *out) {
   if (!exchange->_continue_due) return;
   exchange->_continue_due = false;
   buffer_add_text(out, EXCHANGE_CONTINUE);
-}
-
-bool exchange_is_first(const struct exchange *exchange) {
-  return exchange->connection->pending.next == &exchange->_link;
 }
 
 /* Where the bytes of a response go: out, or behind earlier responses. */
@@ -122,9 +134,40 @@ static void complete(struct exchange *exchange) {
     exchange->state = EXCHANGE_ANSWERED;
 }
 
+/* Bytes of the response's body that the kernel has taken. */
+static uint64_t count_sent(const struct exchange *exchange) {
+  const struct connection *connection = exchange->connection;
+  if (!connection) return exchange->_sent_bytes;
+  if (exchange->_start == EXCHANGE_NOT_BEGUN) return 0;
+  uint64_t body = exchange->_start + exchange->_head_bytes, end = connection->written_bytes;
+  bool is_followed = exchange->state >= EXCHANGE_QUEUED && exchange->_end < end;
+  if (is_followed) end = exchange->_end;
+  return end > body ? end - body : 0;
+}
+
+static void log_access(struct exchange *exchange, bool is_delivered) {
+  struct access_log *log = exchange->hub->access_log;
+  if (LIKELY(!log)) return;
+  const struct access_log_end end = {
+      .status = exchange->response_status ? exchange->response_status : ACCESS_LOG_STATUS_LEFT,
+      .body_bytes = count_sent(exchange),
+      .took_ns = uv_hrtime() - exchange->_began_ns,
+      .is_delivered = is_delivered,
+  };
+  access_log_add(log, exchange, &end);
+}
+
+/* Takes the exchange off a connection that is lost. */
+static void leave(struct exchange *exchange) {
+  exchange->_sent_bytes = count_sent(exchange);
+  memcpy(exchange->_peer, exchange_peer(exchange), sizeof exchange->_peer);
+  exchange->connection = NULL;
+}
+
 /* The response to a client that has gone: reported as not delivered. */
 static void lose(struct exchange *exchange) {
   exchange->state = EXCHANGE_ENDED;
+  log_access(exchange, false);
   list_push(&exchange->hub->_ended, &exchange->_link);
 }
 
@@ -166,6 +209,7 @@ void exchange_finish_encoding(struct exchange *exchange, const struct response *
 void exchange_respond(struct exchange *exchange, const struct response *response) {
   assert(exchange->state == EXCHANGE_HANDLED);
   if (!exchange->connection) {
+    note_status(exchange, response->status);
     lose(exchange);
     return;
   }
@@ -196,7 +240,10 @@ void exchange_begin(struct exchange *exchange, const struct response *response, 
       exchange->request.method == METHOD_HEAD || !response_has_content(response->status);
   exchange->_length_left = length;
   struct connection *connection = exchange->connection;
-  if (!connection) return;
+  if (!connection) {
+    note_status(exchange, response->status);
+    return;
+  }
   enum response_framing framing = choose_framing(exchange, length);
   if (connection->streamed == exchange || exchange->_until_close) exchange->_closes = true;
   if (exchange->_until_close) connection->last_read = true;
@@ -264,7 +311,7 @@ void exchange_cut(struct exchange *exchange) {
   bool is_written = exchange_is_first(exchange) && output_write(connection) == 0;
   list_remove(&exchange->_link);
   connection->pending_count--;
-  exchange->connection = NULL;
+  leave(exchange);
   lose(exchange);
   if (is_written && !exchange->_until_close)
     connection_close(connection);
@@ -353,6 +400,7 @@ void exchange_release(struct exchange *exchange) {
   case EXCHANGE_HANDLED:
   case EXCHANGE_STREAMED:
     assert(!exchange->connection && "released without a response");
+    log_access(exchange, false);
     exchange_recycle(exchange);
     break;
   case EXCHANGE_ENCODING:
@@ -360,6 +408,10 @@ void exchange_release(struct exchange *exchange) {
   case EXCHANGE_ANSWERED:
     break;
   case EXCHANGE_QUEUED:
+    if (exchange->hub->access_log) break; /* its end is awaited all the same */
+    list_remove(&exchange->_link);
+    exchange_recycle(exchange);
+    break;
   case EXCHANGE_ENDED:
     list_remove(&exchange->_link);
     exchange_recycle(exchange);
@@ -367,23 +419,33 @@ void exchange_release(struct exchange *exchange) {
   }
 }
 
+void exchange_settle(struct exchange *exchange, bool is_delivered) {
+  log_access(exchange, is_delivered);
+  exchange->state = EXCHANGE_ENDED;
+  exchange->delivered = is_delivered;
+  if (exchange->_released)
+    exchange_recycle(exchange);
+  else
+    exchange->hub->calls.sent(exchange);
+}
+
 void exchange_detach(struct exchange *exchange) {
-  struct hub *hub = exchange->hub;
-  exchange->connection = NULL;
+  if (exchange->state == EXCHANGE_READING) {
+    exchange_recycle(exchange);
+    return;
+  }
+  leave(exchange);
   if (exchange->state == EXCHANGE_ENCODING) {
     compress_job_abandon(exchange->_job);
     exchange->_job = NULL;
   }
   if (exchange->_file) file_abandon(exchange->_file);
   exchange->_file = NULL;
-  if (exchange->state == EXCHANGE_READING || exchange->_released) {
-    exchange_recycle(exchange);
-  } else if (exchange->state == EXCHANGE_HANDLED || exchange->state == EXCHANGE_STREAMED) {
+  if (exchange->state == EXCHANGE_HANDLED || exchange->state == EXCHANGE_STREAMED) {
     if (exchange->body == EXCHANGE_BODY_COMING) exchange->body = EXCHANGE_BODY_BROKEN;
-    hub->calls.gone(exchange);
+    exchange->hub->calls.gone(exchange);
   } else {
-    exchange->state = EXCHANGE_ENDED;
-    hub->calls.sent(exchange);
+    exchange_settle(exchange, false);
   }
 }
 
@@ -391,23 +453,8 @@ bool exchange_has_left(const struct exchange *exchange) {
   return !exchange->connection || exchange->connection->ended;
 }
 
-static void find_peer(struct connection *connection) {
-  struct sockaddr_storage address;
-  int len = sizeof address;
-  connection->peer_known = true;
-  if (connection->io.handle.type == UV_TCP) {
-    if (uv_tcp_getpeername(&connection->io.tcp, (struct sockaddr *)&address, &len) == 0)
-      address_format_socket((const struct sockaddr *)&address, connection->peer);
-  } else {
-    memcpy(connection->peer, PROXY_UNIX_PEER, sizeof PROXY_UNIX_PEER);
-  }
-}
-
 const char *exchange_peer(const struct exchange *exchange) {
-  struct connection *connection = exchange->connection;
-  if (!connection) return "";
-  if (!connection->peer_known) find_peer(connection);
-  return connection->peer;
+  return exchange->connection ? connection_peer(exchange->connection) : exchange->_peer;
 }
 
 void exchange_find_client(const struct exchange *exchange, struct proxy_client *out) {

@@ -46,6 +46,8 @@ enum exchange_body {
 /* The length of a streamed response that nobody knows beforehand. */
 #define EXCHANGE_LENGTH_UNKNOWN UINT64_MAX
 
+#define EXCHANGE_NOT_BEGUN UINT64_MAX
+
 struct exchange {
   struct request request;
   struct match match; /* the route and its parameters; points into the request */
@@ -54,7 +56,9 @@ struct exchange {
   struct connection *connection; /* NULL once the client is gone */
   int status; /* 0; else no handler: the app is asked for what to answer with it (answer.h) */
   enum exchange_state state;
-  bool delivered; /* in hub.sent: the response was written out to the end */
+  int response_status; /* 0: none yet */
+  uint64_t id;         /* of the request, for the access log; 0: no handler is asked */
+  bool delivered;      /* in hub.sent: the response was written out to the end */
   enum exchange_body body;
   bool clogged;           /* streamed: nothing should be written before hub.drained */
   bool has_streamed_body; /* its body is taken by exchange_read only */
@@ -70,6 +74,12 @@ struct exchange {
   struct buffer _answer;
   struct file *_file; /* SENDING */
   uint64_t _end;      /* queued: where the response ends in all bytes of the connection's output */
+
+  uint64_t _start;      /* where it begins there; EXCHANGE_NOT_BEGUN: not in the output yet */
+  size_t _head_bytes;   /* of the response */
+  uint64_t _sent_bytes; /* of its body, by the time the connection was lost */
+  uint64_t _began_ns;   /* when the request's first byte was read; for the access log only */
+  char _peer[ADDRESS_TEXT_BYTES]; /* kept from a lost connection */
 
   struct policy_coding _coding; /* of the response */
   struct compress_job *_job;    /* ENCODING */
@@ -112,8 +122,8 @@ void exchange_release(struct exchange *exchange);
 /* [owner] Whether the client has ended its side or is gone. */
 bool exchange_has_left(const struct exchange *exchange);
 
-/* [owner] The IP address of the connection's other end, "unix:" for a Unix socket; "" when it is
- * gone. Valid while the client is there. */
+/* [owner] The IP address of the connection's other end, "unix:" for a Unix socket; "" when it left
+ * before anybody asked. Valid while the client is there, or the exchange. */
 const char *exchange_peer(const struct exchange *exchange);
 
 /* [owner] The client behind the trusted proxies of the hub; without any it is the peer. Valid as
@@ -144,6 +154,10 @@ void exchange_end_file(struct exchange *exchange);
 
 /* For the files of http/ only. [owner] Whether it is this exchange's turn to write. */
 bool exchange_is_first(const struct exchange *exchange);
+
+/* For the files of http/ only. [owner] The response has been written to its end, or never will be:
+ * logs it, and tells the owner or recycles. The exchange is on no list. */
+void exchange_settle(struct exchange *exchange, bool is_delivered);
 
 /* For the files of http/ only. [owner] The connection is lost: reports it, or recycles. The
  * exchange is on no list. */

@@ -5,6 +5,7 @@
 #include "http/hub.h"
 
 #include "base/limits.h"
+#include "http/access_log.h"
 #include "http/compress.h"
 #include "http/connection.h"
 
@@ -65,6 +66,7 @@ void hub_flush(struct hub *hub) {
     connection_flush(container_of(link, struct connection, dirty));
   while ((link = list_pop(&hub->_ended)))
     hub->calls.sent(container_of(link, struct exchange, _link));
+  if (UNLIKELY(hub->access_log != NULL)) access_log_flush(hub->access_log);
   hub->_now_known = false;
   hub->_flushing = false;
 }

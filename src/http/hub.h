@@ -71,6 +71,7 @@ struct hub_counts {
   uint64_t accepts_paused; /* how often connections_max kept one waiting */
   uint64_t requests;       /* complete ones, given to handle or answered by the server */
   uint64_t refused;        /* answered by the server itself */
+  uint64_t responses[6];   /* by the first digit of their status */
   uint64_t bytes_in, bytes_out;
   uint64_t accepts_failed; /* out of descriptors, mostly */
 };
@@ -85,6 +86,7 @@ struct hub {
   const struct policy *policy;     /* what is added to every response; NULL: nothing */
   bool compresses;                 /* responses, for clients that ask for it */
   const struct proxy_trust *trust; /* NULL: no proxy is */
+  struct access_log *access_log;   /* NULL: there is none */
   struct hub_calls calls;
   void *owner;                   /* free for the worker's role */
   const struct log *log;         /* what goes wrong with files; NULL: nowhere */

@@ -45,6 +45,10 @@ size_t output_backlog(const struct connection *connection) {
   return connection->out.len + (connection->writing ? connection->writing->left : 0);
 }
 
+uint64_t output_end(const struct connection *connection) {
+  return connection->written_bytes + output_backlog(connection);
+}
+
 /* The kernel's part matters: it takes more only once a third of its buffer is free, which a slow
  * reader of a large buffer may need minutes for. */
 size_t output_unread(const struct connection *connection) {
@@ -71,13 +75,14 @@ void output_advance(struct connection *connection) {
     list_remove(&exchange->_link);
     connection->pending_count--;
     exchange->state = EXCHANGE_QUEUED;
-    exchange->_end = connection->written_bytes + output_backlog(connection);
-    if (exchange->_released)
+    exchange->_end = output_end(connection);
+    if (exchange->_released && !connection->hub->access_log)
       exchange_recycle(exchange);
     else
       list_push(&connection->unsent, &exchange->_link);
     exchange = first_of(&connection->pending);
     if (!exchange || !is_ready(exchange)) break;
+    exchange->_start = output_end(connection);
     buffer_add(&connection->out, exchange->_answer.data, exchange->_answer.len);
     buffer_clear(&exchange->_answer);
   } while (exchange->state == EXCHANGE_ANSWERED);
@@ -91,9 +96,7 @@ static void report_sent(struct connection *connection) {
   while ((exchange = first_of(&connection->unsent))) {
     if (exchange->_end > connection->written_bytes) break;
     list_remove(&exchange->_link);
-    exchange->state = EXCHANGE_ENDED;
-    exchange->delivered = true;
-    connection->hub->calls.sent(exchange);
+    exchange_settle(exchange, true);
   }
 }
 

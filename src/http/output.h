@@ -24,6 +24,9 @@ uv_err output_write(struct connection *connection);
 /* [owner] Bytes that the kernel has not taken. */
 size_t output_backlog(const struct connection *connection);
 
+/* [owner] The number of the next byte of output, counted from the connection's start. */
+uint64_t output_end(const struct connection *connection);
+
 /* [owner] Bytes that the client has not acknowledged: libuv's and the kernel's. Less than before
  * means that it still reads. Asks the kernel. */
 size_t output_unread(const struct connection *connection);

@@ -351,6 +351,7 @@ void request_clear(struct request *request) {
   request->minor = 1;
   request->keep_alive = request->is_chunked = request->is_continue_awaited = false;
   request->target_at = request->target_len = request->field_count = 0;
+  request->uri = (struct uri_target){0};
 }
 
 void request_finish(struct request *request) {

@@ -69,8 +69,8 @@ static char *put_framing(char *at, const struct response_frame *frame, size_t bo
   return at;
 }
 
-void response_write(struct buffer *out, const struct response *response,
-                    const struct response_frame *frame) {
+size_t response_write(struct buffer *out, const struct response *response,
+                      const struct response_frame *frame) {
   assert(status_is_valid(response->status));
   assert(frame->date.len == DATE_LEN);
   char *start = buffer_reserve(out, HEAD_FIXED_BYTES + response->block.len + response->body.len);
@@ -84,9 +84,11 @@ void response_write(struct buffer *out, const struct response *response,
   if (frame->close) at = PUT(at, "\r\nConnection: close");
   if (frame->keep_alive) at = PUT(at, "\r\nConnection: keep-alive");
   at = PUT(at, "\r\n\r\n");
+  size_t head_bytes = (size_t)(at - start);
   bool has_body = frame->framing != RESPONSE_CHUNKED && content && !frame->is_head;
   if (has_body) at = put_slice(at, response->body);
   out->len += (size_t)(at - start);
+  return head_bytes;
 }
 
 void response_write_chunk(struct buffer *out, const char *data, size_t len) {

@@ -34,9 +34,10 @@ struct response_frame {
   uint64_t length; /* RESPONSE_LENGTH */
 };
 
-/* [owner] Appends head and body. Fields must have passed response_check_field. */
-void response_write(struct buffer *out, const struct response *response,
-                    const struct response_frame *frame);
+/* [owner] Appends head and body; gives the bytes of the head. Fields must have passed
+ * response_check_field. */
+size_t response_write(struct buffer *out, const struct response *response,
+                      const struct response_frame *frame);
 
 /* [any thread] Whether responses with this status have content (RFC 9110 section 15). */
 bool response_has_content(int status);

@@ -11,6 +11,7 @@
 #include "core/call.h"
 #include "core/error.h"
 #include "core/fiber.h"
+#include "http/access_log.h"
 #include "http/answer.h"
 #include "http/listener.h"
 #include "http/status.h"
@@ -35,6 +36,7 @@ struct http_service {
   struct listener listener;
   struct http_limits limits;
   struct proxy_trust trust;
+  struct access_log access_log;
   const struct route_table *table;
   int *handlers; /* registry references, by route */
   int statuses;  /* registry reference: what answers for the server, by status */
@@ -397,6 +399,7 @@ static void start(struct run *run) {
     return;
   }
   run->source.id = state_of(worker)->first_id + ++worker->request_count;
+  run->source.exchange->id = run->source.id;
   run->source.route = route ? route->pattern : "";
   run->source.handler = fiber;
   fiber->failed = failed;
@@ -480,6 +483,13 @@ static bool has_statuses(const struct route_table *table) {
   return memchr(table->statuses, true, sizeof table->statuses) != NULL;
 }
 
+static void set_access_log(struct http_service *service, const struct process *process) {
+  if (!process->access_log) return;
+  access_log_init(&service->access_log, process->access_log,
+                  (enum log_format)process->settings->log_format, service->worker->index);
+  service->hub.access_log = &service->access_log;
+}
+
 struct http_service *http_service_create(lua_State *L, int index, const struct route_table *table) {
   static const struct hub_calls calls = {.handle = handle,
                                          .gone = gone,
@@ -506,6 +516,7 @@ struct http_service *http_service_create(lua_State *L, int index, const struct r
   hub_init(&service->hub, &worker->loop, &worker->timers, &service->limits, table->router, &calls);
   service->hub.owner = service;
   set_trust(service, worker->process->settings);
+  set_access_log(service, worker->process);
   service->hub.routes = table->hub_routes;
   service->hub.statuses = has_statuses(table) ? table->statuses : NULL;
   service->hub.policy = table->policy;
@@ -566,6 +577,7 @@ void http_service_destroy(struct http_service *service) {
   luaL_unref(service->worker->L, LUA_REGISTRYINDEX, service->statuses);
   list_remove(&service->link);
   hub_finish(&service->hub);
+  access_log_finish(&service->access_log);
   proxy_trust_finish(&service->trust);
   free(service->handlers);
   free(service);
