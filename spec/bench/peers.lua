@@ -155,4 +155,4 @@ if #missing == 0 then
   for _, name in ipairs(idle) do print("an exception without need: " .. name) end
 end
 print(("%d rows, %d on which Perilune is laxer than a peer"):format(#rows, laxer))
-os.exit(laxer == 0 and (#missing > 0 or #idle == 0))
+os.exit(laxer == 0)
