@@ -77,6 +77,19 @@ for _, where in ipairs { "", "/blocking" } do
       assert.equal(2, json.decode(connection:receive_response().body).total)
     end)
 
+    it("lets the next request come when its end was not waited for", function()
+      local connection = connect()
+      local next_one = post_head(where .. "/chunks", "Content-Length: 2\r\n") .. "ab"
+      for size = 65530, 65540 do -- about as much as is read before it is taken
+        local body = ("x"):rep(size)
+        connection:send(post_head(where .. "/chunks", ("Content-Length: %d\r\n"):format(size)))
+        connection:send(body)
+        assert.equal(size, json.decode(connection:receive_response().body).total)
+        connection:send(next_one)
+        assert.equal(2, json.decode(connection:receive_response().body).total)
+      end
+    end)
+
     it("can be written out while it comes", function()
       local connection = connect()
       connection:send(post_head(where .. "/echo", "Content-Length: 10\r\n") .. "hello")

@@ -285,6 +285,7 @@ static int on_message_complete(llhttp_t *parser) {
     dispatch(connection, exchange);
   } else {
     connection->streamed = NULL;
+    connection->clogged = false; /* nothing more of this body comes */
     exchange->body = EXCHANGE_BODY_WHOLE;
     connection->hub->calls.body(exchange);
   }
