@@ -12,6 +12,7 @@
 #include "base/buffer.h"
 
 #include <llhttp.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <time.h>
@@ -34,6 +35,7 @@ struct server {
   /* Appends one answer to `output`. 0, or -1: the connection is closed. */
   int (*answer)(struct server *server);
   struct buffer head;   /* filled by the program; starts with SERVE_HEAD */
+  struct slice tail;    /* may be filled too: follows each batch's answers, is never copied */
   struct buffer output; /* the answers of the read batch at hand */
   uint64_t date_until_ms;
   llhttp_settings_t settings;
@@ -96,24 +98,33 @@ static void on_rest_written(uv_write_t *write, int status) {
 }
 
 /* The client reads slowly: what it has not taken waits, and nothing more is read until it left. */
-static void write_rest(struct client *client, const char *data, size_t len) {
+static void write_rest(struct client *client, struct slice answers, struct slice tail) {
   uv_stream_t *stream = (uv_stream_t *)&client->tcp;
   uv_read_stop(stream);
-  client->rest = memory_copy(data, len);
-  uv_buf_t buf = uv_buf_init(client->rest, (unsigned)len);
-  if (uv_write(&client->write, stream, &buf, 1, on_rest_written) != 0) close_client(client);
+  client->rest = memory_copy(answers.data, answers.len);
+  uv_buf_t bufs[] = {uv_buf_init(client->rest, (unsigned)answers.len),
+                     uv_buf_init((char *)tail.data, (unsigned)tail.len)};
+  if (uv_write(&client->write, stream, bufs, tail.len ? 2 : 1, on_rest_written) != 0)
+    close_client(client);
+}
+
+static struct slice skip(struct slice bytes, size_t count) {
+  return (struct slice){bytes.data + count, bytes.len - count};
 }
 
 static void write_output(struct client *client, const struct buffer *output) {
-  uv_buf_t buf = uv_buf_init(output->data, (unsigned)output->len);
-  int written = uv_try_write((uv_stream_t *)&client->tcp, &buf, 1);
+  struct slice answers = {output->data, output->len}, tail = client->server->tail;
+  uv_buf_t bufs[] = {uv_buf_init(output->data, (unsigned)output->len),
+                     uv_buf_init((char *)tail.data, (unsigned)tail.len)};
+  int written = uv_try_write((uv_stream_t *)&client->tcp, bufs, tail.len ? 2 : 1);
   if (written < 0 && written != UV_EAGAIN) {
     close_client(client);
     return;
   }
   size_t taken = written < 0 ? 0 : (size_t)written;
-  if (taken < output->len) {
-    write_rest(client, output->data + taken, output->len - taken);
+  size_t of_answers = taken < answers.len ? taken : answers.len;
+  if (taken < answers.len + tail.len) {
+    write_rest(client, skip(answers, of_answers), skip(tail, taken - of_answers));
   } else if (client->last) {
     close_client(client);
   }
@@ -174,6 +185,7 @@ static uv_err listen_on(struct server *server, int port) {
  * `answer` and `head`, and stays the caller's. Returns only with an error, when it cannot listen.
  */
 static uv_err serve_run(struct server *server, int port) {
+  signal(SIGPIPE, SIG_IGN); /* a client that leaves inside an answer */
   llhttp_settings_init(&server->settings);
   server->settings.on_message_complete = on_message_complete;
   uv_err err = uv_loop_init(&server->loop);
