@@ -6,6 +6,7 @@
 
 local chain = require "perilune.chain"
 local route_options = require "perilune.route_options"
+local static = require "perilune.static"
 
 local resolve = {}
 
@@ -105,6 +106,8 @@ local function walk(result, recorder, place)
   for _, part in ipairs(recorder.parts) do
     if part.kind == "route" then
       add_route(result, part, place)
+    elseif part.kind == "static" then
+      static.place(result.statics, part, place.prefix)
     else
       check_no_circle(part.recorder, part, place)
       note_recorder(result, part.recorder)
@@ -128,11 +131,12 @@ local function merge_pools(recorders)
   return pools
 end
 
---- Gives a loaded app its fields `routes`, `pools` and `apps` (itself, then those mounted in it).
+--- Gives a loaded app its fields `routes`, `statics`, `pools` and `apps` (itself, then those mounted
+--- in it).
 ---@param app table
 ---@param statuses table status -> composed handler of on_status
 function resolve.app(app, statuses)
-  local result = { routes = {}, recorders = {}, seen = {}, statuses = statuses }
+  local result = { routes = {}, statics = {}, recorders = {}, seen = {}, statuses = statuses }
   local top = { kind = "mount", prefix = "", options = { middleware = {} } }
   local outside = {
     prefix = "", layers = {}, rescuers = {}, scopes = {}, name_prefix = "", trail = "",
@@ -141,6 +145,7 @@ function resolve.app(app, statuses)
   local place = enter(app, top, outside)
   place.trail = ""
   walk(result, app, place)
+  app.statics = result.statics
   app.routes, app.pools, app.apps = result.routes, merge_pools(result.recorders), {}
   for _, recorder in ipairs(result.recorders) do
     recorder.is_loaded = true

@@ -1,7 +1,8 @@
 -- static.lua - app:static: directories whose files are served without Lua.
 --
--- Options are checked here, at the app author's line, and recorded in app.statics as C reads them
--- (src/roles/app_statics.c): { prefix =, dir =, fields = { { name, value }, ... }, dotfiles = }.
+-- Options are checked here, at the app author's line. When the app has loaded, app.statics has the
+-- directories of all mounted apps as C reads them (src/roles/app_statics.c): { prefix =, dir =,
+-- fields = { { name, value }, ... }, dotfiles =, source = }.
 
 local check = require "perilune.check"
 local file = require "perilune.file"
@@ -54,17 +55,32 @@ function static.add(app, prefix, dir, options)
   check.options(options, known)
   check.field(options, "dotfiles", "boolean")
   if app.is_loaded then check.fail "app:static is called while the app loads, not later" end
-  local mount = {
-    prefix = check_prefix(prefix), dir = check_dir(app, dir), fields = check_fields(options),
-    dotfiles = options.dotfiles == true, source = check.where(),
+  app.parts[#app.parts + 1] = {
+    kind = "static", prefix = check_prefix(prefix), dir = check_dir(app, dir),
+    fields = check_fields(options), dotfiles = options.dotfiles == true, source = check.where(),
   }
-  app.statics = app.statics or {}
-  for _, other in ipairs(app.statics) do
-    if other.prefix == mount.prefix then
-      check.fail("files are served at %s already, at %s", prefix, other.source)
+end
+
+--- Adds a recorded directory to the list of them all, below the prefix that its app is mounted at.
+---@param statics table
+---@param part table as static.add records it
+---@param outer string
+function static.place(statics, part, outer)
+  local prefix = outer .. part.prefix
+  if prefix:find("{", 1, true) then
+    error(("%s: files cannot be served below %s: the prefix has parameters"):format(part.source,
+      prefix), 0)
+  end
+  for _, other in ipairs(statics) do
+    if other.prefix == prefix then
+      error(("%s: files are served at %s already, at %s"):format(part.source,
+        prefix == "" and "/" or prefix, other.source), 0)
     end
   end
-  app.statics[#app.statics + 1] = mount
+  statics[#statics + 1] = {
+    prefix = prefix, dir = part.dir, fields = part.fields, dotfiles = part.dotfiles,
+    source = part.source,
+  }
 end
 
 return static
