@@ -12,6 +12,7 @@
 #include "lib/delivery.h"
 #include "lib/json.h"
 #include "lib/logger.h"
+#include "lib/once.h"
 #include "lib/req.h"
 #include "lib/schedule.h"
 #include "lib/task.h"
@@ -26,6 +27,7 @@ static const luaL_Reg modules[] = {{"perilune.async", async_open},
                                    {"perilune.native.app", app_open},
                                    {"perilune.native.chain", chain_open},
                                    {"perilune.native.cookies", cookies_open},
+                                   {"perilune.native.once", once_open},
                                    {"perilune.native.service", service_module_open},
                                    {NULL, NULL}};
 

@@ -116,7 +116,7 @@ static void fill(struct req *req, const struct req_source *source,
 }
 
 /* Slots of the registry with the two metatables: every request takes one. */
-static const char class_key, body_class_key;
+static const char class_key, body_class_key, methods_key;
 
 static struct req *push_block(lua_State *L, size_t size, bool has_body) {
   struct req *req = lua_newuserdatauv(L, size, 1);
@@ -544,8 +544,17 @@ static void register_class(lua_State *L, const char *name, const void *key, bool
   lua_rawsetp(L, LUA_REGISTRYINDEX, key);
 }
 
+void req_add_method(lua_State *L, const char *name) {
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &methods_key);
+  lua_insert(L, -2);
+  lua_setfield(L, -2, name);
+  lua_pop(L, 1);
+}
+
 void req_open(lua_State *L) {
   luaL_newlib(L, methods);
+  lua_pushvalue(L, -1);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &methods_key);
   lua_createtable(L, 0, array_len(field_kinds));
   for (size_t i = 0; i < array_len(field_kinds); i++) {
     lua_pushinteger(L, (lua_Integer)i);

@@ -26,6 +26,7 @@ struct req_source {
   uint64_t id;
   const char *route; /* pattern, terminated */
   struct fiber *handler;
+  bool has_closers;      /* req:once has made something to close (lib/once.h) */
   bool failed;           /* the handler or what is around it did; its tasks are told */
   struct agenda *agenda; /* of req.tasks; NULL until it is asked for; a reference is held here */
   struct delivery *delivery; /* of its response object, if there is one; a reference is held here */
@@ -56,6 +57,9 @@ void req_open(lua_State *L);
 
 /* [owner] Pushes a `req` of the source. Raises when out of memory. */
 void req_push(lua_State *L, struct req_source *source);
+
+/* [owner] Makes the function on top of the stack (popped) a method of every `req` of the state. */
+void req_add_method(lua_State *L, const char *name);
 
 /* [owner] What the `req` at `index` comes from. Raises when there is none at 1: `method` was called
  * with a dot. */

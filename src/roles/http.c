@@ -17,6 +17,7 @@
 #include "http/status.h"
 #include "lib/delivery.h"
 #include "lib/failure.h"
+#include "lib/once.h"
 #include "lib/remote.h"
 #include "lib/reply.h"
 #include "lib/req.h"
@@ -63,6 +64,7 @@ struct run {
   bool answered;  /* or, streamed, begun */
   bool dismissed; /* its event stream was ended from outside, which is no failure */
   bool is_sent;   /* sent() has come before the handler's end */
+  bool is_closing;
 };
 
 static struct state *state_of(struct worker *worker) {
@@ -121,13 +123,20 @@ static void give_back(struct run *run) {
   exchange_release(exchange);
 }
 
+/* The request is over when its response is out, if somebody waits for that, and all that it has
+ * made is closed. */
+static void end_if_over(struct run *run) {
+  bool waits_for_sent = (run->source.agenda || run->source.delivery) && !run->is_sent;
+  if (!run->source.handler && !run->is_closing && !waits_for_sent) give_back(run);
+}
+
 static void sent(struct exchange *exchange) {
   struct run *run = exchange->owner;
   delivery_settle(run->source.delivery, exchange->delivered);
   run->source.delivery = NULL;
   reach(run, TASK_AFTER_RESPONSE);
   run->is_sent = true;
-  if (!run->source.handler) give_back(run);
+  end_if_over(run);
 }
 
 /* What the server itself answers when the one that was asked has failed. */
@@ -151,6 +160,13 @@ static void answer_full(struct run *run) {
   respond_status(run, 503, (struct slice){block, sizeof block - 1});
 }
 
+/* What req:once made. */
+static void closed(struct fiber *fiber) {
+  struct run *run = fiber->data;
+  run->is_closing = false;
+  end_if_over(run);
+}
+
 static void ended(struct fiber *fiber) {
   struct run *run = fiber->data;
   if (!run->answered) {
@@ -164,8 +180,8 @@ static void ended(struct fiber *fiber) {
   run->source.number++;
   run->source.handler = NULL;
   if (run->source.agenda) run->source.agenda->handler = NULL;
-  bool waits_for_sent = (run->source.agenda || run->source.delivery) && !run->is_sent;
-  if (!waits_for_sent) give_back(run);
+  run->is_closing = once_start_closing(fiber->worker, &run->source, run, closed);
+  end_if_over(run);
 }
 
 /* ---- the handler ---- */

@@ -13,6 +13,7 @@
 #include "core/snapshot.h"
 #include "core/transfer.h"
 #include "core/worker.h"
+#include "lib/once.h"
 #include "lib/stream.h"
 
 #include <assert.h>
@@ -222,10 +223,12 @@ static void turn(struct worker *worker) {
   struct runner *runner = runner_of(worker);
   for (;;) {
     if (runner->ended && runner->started) {
+      if (once_is_closing(worker)) return;
       if (!list_is_empty(&worker->fibers)) {
         worker_cancel_all(worker, "the blocking function that started it has ended");
         return;
       }
+      if (once_start_closing(worker, NULL, NULL, NULL)) return;
       next_call(runner);
     }
     if (!runner->call || runner->started) return;
