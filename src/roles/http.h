@@ -7,13 +7,9 @@
 #define ROLES_HTTP_H
 
 #include "core/worker.h"
-#include "http/hub.h"
-#include "roles/route_table.h"
+#include "roles/http_service.h"
 
-#include <lua.h>
 #include <stdbool.h>
-
-struct http_service;
 
 extern const struct worker_role http_role;
 
@@ -30,23 +26,13 @@ bool http_close(struct worker *worker);
 /* [owner] Frees it; after worker_finish. All services have been destroyed. */
 void http_finish(struct worker *worker);
 
-/* [owner] A service of the app at `index` on this worker; nothing listens yet. The table outlives
- * it. Raises when the app's routes differ from the table's. */
-struct http_service *http_service_create(lua_State *L, int index, const struct route_table *table);
+/* What the hubs of services call. */
+extern const struct hub_calls http_calls;
 
-/* [owner] Starts accepting on a bound socket, which is taken over. */
-uv_err http_service_listen(struct http_service *service, int fd);
+/* [owner] The services of a worker: http_service.link. */
+struct list *http_services(struct worker *worker);
 
-/* [owner] Stops accepting and lets connections end as they become idle. */
-void http_service_drain(struct http_service *service);
-
-/* [owner] Closes all connections. */
-void http_service_close(struct http_service *service);
-
-/* [owner] Whether no connection is left, and nothing of what came by one. */
-bool http_service_is_idle(const struct http_service *service);
-
-/* [owner] Frees a service that has been closed and is idle. */
-void http_service_destroy(struct http_service *service);
+/* [owner] Ends the event streams of a service. */
+void http_dismiss_streams(struct http_service *service);
 
 #endif
