@@ -189,8 +189,11 @@ describe("perilune routes", function()
     local result = program.run { "routes", site.dir "routing" }
     assert.equal(0, result.code, result.err)
     for _, line in ipairs {
-      "METHOD +PATH", "GET +/admin/deep +loop +%S+app.lua:%d+", "GET +/v1/users/{id:int} +loop +%S+users.lua:%d+",
-      "POST +/shop/pay +blocking%(till%) +%S+shop.lua:%d+", "GET +/admin/users/users +loop",
+      "METHOD +PATH +WHERE +SOURCE",
+      "GET +/admin/deep +loop +%S+app.lua:%d+",
+      "GET +/v1/users/{id:int} +loop +%S+users.lua:%d+",
+      "POST +/shop/pay +blocking%(till%) +%S+shop.lua:%d+",
+      "GET +/admin/users/users +loop",
     } do
       assert.is_truthy(result.out:find(line), result.out)
     end
