@@ -131,8 +131,8 @@ local function merge_pools(recorders)
   return pools
 end
 
---- Gives a loaded app its fields `routes`, `statics`, `pools` and `apps` (itself, then those mounted
---- in it).
+--- Gives a loaded app its fields `routes`, `statics`, `pools` and `apps` (itself, then those that
+--- are mounted in it).
 ---@param app table
 ---@param statuses table status -> composed handler of on_status
 function resolve.app(app, statuses)
