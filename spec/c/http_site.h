@@ -8,9 +8,8 @@
 
 #include "base/limits.h"
 #include "http/connection.h"
-#include "http/hub.h"
 #include "http/listener.h"
-#include "http/router.h"
+#include "hub_fixture.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -29,9 +28,6 @@
 enum {
   TURNS_MAX = 5000, /* each waits up to a millisecond */
   TURNS_FEW = 20,
-  PIPELINE_MAX = 8,
-  CONNECTIONS_MAX = 300,
-  BODY_BYTES_MAX = 1000,
   HELD_MAX = 64,
   IDLE_BYTES_MAX = 900
 };
@@ -142,24 +138,13 @@ static inline void site_advance(struct site *site, uint64_t by_ms) {
 }
 
 static void add_route(struct site *site, enum method method, const char *path, enum route route) {
-  struct router_problem problem;
-  assert_int_equal(router_add(site->router, method, path, strlen(path), route, &problem),
-                   ROUTER_OK);
+  hub_fixture_route(site->router, method, path, route);
 }
 
 static int site_setup(void **state) {
   struct site *site = memory_alloc_zero(sizeof *site);
   *state = site;
-  site->limits = (struct http_limits){
-      .head = {.target_bytes_max = 200, .head_bytes_max = 1000, .fields_max = 10},
-      .body_bytes_max = BODY_BYTES_MAX,
-      .header_timeout_ms = 10000,
-      .body_timeout_ms = 30000,
-      .idle_timeout_ms = 75000,
-      .write_timeout_ms = 30000,
-      .connections_max = CONNECTIONS_MAX,
-      .pipeline_max = PIPELINE_MAX,
-      .backlog = CONNECTIONS_MAX};
+  site->limits = hub_fixture_limits;
   site->router = router_create();
   add_route(site, METHOD_GET, "/hello", ROUTE_HELLO);
   add_route(site, METHOD_GET, "/sync", ROUTE_SYNC);
@@ -167,11 +152,9 @@ static int site_setup(void **state) {
   add_route(site, METHOD_GET, "/held", ROUTE_HELD);
   add_route(site, METHOD_POST, "/held", ROUTE_HELD);
   add_route(site, METHOD_GET, "/slashed/", ROUTE_SLASHED);
-  uv_loop_init(&site->loop);
-  timers_init_manual(&site->timers, NS_PER_SECOND);
   struct hub_calls calls = {
       .handle = on_handle, .gone = on_gone, .half_closed = on_half_closed, .sent = on_sent};
-  hub_init(&site->hub, &site->loop, &site->timers, &site->limits, site->router, &calls);
+  hub_fixture_init(&site->hub, &site->loop, &site->timers, &site->limits, site->router, &calls);
   site->hub.owner = site;
   int fd;
   char message[LISTENER_MESSAGE_BYTES];
@@ -180,7 +163,6 @@ static int site_setup(void **state) {
   return 0;
 }
 
-/* The loop must close: no handle may be left. */
 static int site_teardown(void **state) {
   struct site *site = *state;
   listener_stop(&site->listener);
@@ -188,12 +170,7 @@ static int site_teardown(void **state) {
   hub_flush(&site->hub);
   uv_run(&site->loop, UV_RUN_DEFAULT);
   assert_true(site->listener.is_closed);
-  assert_int_equal(site->hub.connection_count, 0);
-  assert_int_equal(site->hub.exchange_count, 0);
-  assert_int_equal(uv_loop_close(&site->loop), 0);
-  hub_finish(&site->hub);
-  hub_finish(&site->hub);
-  timers_finish(&site->timers);
+  hub_fixture_finish(&site->hub);
   router_destroy(site->router);
   free(site);
   return 0;
