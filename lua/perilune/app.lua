@@ -121,6 +121,7 @@ function app.load_directory()
       result.statuses[status] = chain.of_status(status, handler.fn)
     end
     resolve.app(result, result.statuses)
+    policy.check_mounted(result)
     return result
   end
   local what = result == nil and "nothing: end it with `return app`"

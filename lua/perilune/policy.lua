@@ -22,7 +22,7 @@ local is_of_one_response = {
 
 local function check_open(app, name)
   if app.is_loaded then check.fail("app:%s is called while the app loads, not later", name) end
-  app.policy = app.policy or { fields = {} }
+  app.policy = app.policy or { fields = {}, source = check.where() }
   return app.policy
 end
 
@@ -32,6 +32,18 @@ end
 
 local function is_cors_field(name)
   return name:lower():find "^access%-control%-allow%-" ~= nil
+end
+
+--- Refuses those of mounted apps: what all responses have is for the app that is served to say.
+---@param app table loaded, with all its apps in app.apps
+function policy.check_mounted(app)
+  for _, mounted in ipairs(app.apps) do
+    if mounted ~= app and mounted.policy then
+      error(("%s: app:headers and app:cors are for every response of the server, so a mounted "
+        .. "app cannot call them: call them on the app that is served")
+        :format(mounted.policy.source), 0)
+    end
+  end
 end
 
 --- Takes fields of that name away; a later app:headers says it anew.

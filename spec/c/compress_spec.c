@@ -18,7 +18,8 @@ static struct slice text(const char *literal) {
 
 static struct policy_coding choose(const char *accepted, int status, const char *block) {
   struct request request = make_request(METHOD_GET, accepted);
-  struct policy_coding coding = compress_choose(&request, status, text(block));
+  struct policy_coding coding = compress_choose(
+      &request, status, text(block), encoding_bit(ENCODING_GZIP) | encoding_bit(ENCODING_BROTLI));
   request_finish(&request);
   return coding;
 }

@@ -158,6 +158,78 @@ describe("the head", function()
   end
 end)
 
+describe("a stream", function()
+  local function fetch(path, accepted)
+    return app:get(path, { headers = { ["Accept-Encoding"] = accepted } })
+  end
+
+  it("is compressed as it goes, with gzip", function()
+    local res = ask("/stream", "br, gzip")
+    assert.equal("gzip", res.headers["content-encoding"])
+    assert.equal("chunked", res.headers["transfer-encoding"])
+    assert.equal("Accept-Encoding", res.headers.vary)
+    assert.equal("\31\139", res.body:sub(1, 2))
+    local plain = ask("/stream").body
+    assert.is_true(#plain > 400000)
+    assert.is_true(plain == fetch("/stream", "gzip").body)
+  end)
+
+  it("comes from blocking handlers too", function()
+    assert.equal("gzip", ask("/blocking/stream", "gzip").headers["content-encoding"])
+    assert.equal(ask("/blocking/stream").body, fetch("/blocking/stream", "gzip").body)
+  end)
+
+  it("may be empty", function()
+    local res = fetch("/stream/empty", "gzip")
+    assert.equal(200, res.status)
+    assert.equal("", res.body)
+  end)
+
+  it("is left as it is for who cannot decode gzip", function()
+    for _, accepted in ipairs { "br", "identity", "gzip;q=0" } do
+      local res = ask("/stream", accepted)
+      assert_plain(res, true)
+      assert.equal("the end", res.body:sub(-7))
+    end
+  end)
+
+  it("of events is left as it is", function()
+    local res = ask("/sse", "gzip, br")
+    assert_plain(res, false)
+    assert.equal("data: ", res.body:sub(1, 6))
+  end)
+
+  it("reaches the client write by write", function()
+    local connection = raw.connect(app.port)
+    connection:send "GET /stream/held HTTP/1.1\r\nHost: a\r\nAccept-Encoding: gzip\r\n\r\n"
+    local function is_there() return connection.buffer:find("\0\0\255\255", 1, true) end
+    while not is_there() do -- the end of a flush: RFC 1951 3.2.4
+      connection.buffer = connection.buffer .. assert(connection.tcp:receive(1))
+    end
+    assert.equal(204, ask("/go_on").status)
+    assert.equal("gzip", connection:receive_response().headers["content-encoding"])
+    connection:close()
+  end)
+
+  it("for HTTP/1.0 ends with the connection", function()
+    local res = raw.request(app.port, "GET /stream HTTP/1.0\r\nAccept-Encoding: gzip\r\n\r\n")
+    assert.equal("gzip", res.headers["content-encoding"])
+    assert.is_nil(res.headers["transfer-encoding"])
+    assert.equal("\31\139", res.body:sub(1, 2))
+  end)
+
+  it("has the same head for HEAD", function()
+    local got, head = ask("/stream", "gzip"), ask("/stream", "gzip", "HEAD")
+    got.headers.date, head.headers.date = nil, nil
+    assert.same(got.headers, head.headers)
+  end)
+
+  it("that breaks breaks the connection, and can be told from a whole one", function()
+    assert.has_error(function() ask("/stream/breaks", "gzip") end)
+    assert.equal(5, #ask("/text/5").body)
+  end)
+end)
+
 describe("large responses", function()
   local function get(path, more)
     return ("GET %s HTTP/1.1\r\nHost: a\r\n%s\r\n"):format(path, more or "")

@@ -123,7 +123,8 @@ describe("res:cookie", function()
     end
   end)
 
-  for _, kind in ipairs { "html", "redirect", "stream", "sse", "blocking" } do
+  for _, kind in ipairs { "html", "redirect", "stream", "sse", "blocking", "middleware",
+    "aborted" } do
     it("works on a response that is " .. kind, function()
       assert.same({ "a=1; Path=/; HttpOnly; SameSite=Lax" }, cookies_of(ask("/on/" .. kind)))
     end)

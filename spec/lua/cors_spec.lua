@@ -120,7 +120,8 @@ describe("a response's own headers", function()
     assert.is_nil(res.headers["access-control-allow-credentials"])
   end)
 
-  it("may come from an abort", function()
+  it("may come from middleware and from an abort", function()
+    assert.equal("</c>", ask("GET", "/middle").headers.link)
     assert.equal("X-Abort, Accept-Language, Origin", ask("GET", "/abort").headers.vary)
   end)
 end)
@@ -285,6 +286,14 @@ describe("wrong options", function()
       assert.is_truthy(err:find(message, 1, true), err)
     end)
   end
+
+  it("are those of a mounted app, which would reach beyond it", function()
+    local err = load_error [[
+      local inner = perilune.app {}
+      inner:headers { A = "1" }
+      app:mount("/inner", inner) ]]
+    assert.is_truthy(err:find("app.lua:4: app:headers and app:cors are for every", 1, true), err)
+  end)
 
   it("are refused once the app has loaded", function()
     local directory = program.make_directory { ["app.lua"] = [[

@@ -141,6 +141,9 @@
  * larger ones on libuv's threads. */
 #define COMPRESS_INLINE_BYTES_MAX (32 * 1024)
 
+/* Bytes that a streamed response compresses of one write; of a larger one nothing is compressed. */
+#define COMPRESS_WRITE_BYTES_MAX (256 * 1024)
+
 /* Compressors that a worker keeps for such threads, about 300 KiB each. */
 #define SPARE_COMPRESSORS_MAX 4
 

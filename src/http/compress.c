@@ -97,14 +97,13 @@ static bool may_compress(struct slice block) {
   return is_type_right;
 }
 
-struct policy_coding compress_choose(const struct request *request, int status,
-                                     struct slice block) {
+struct policy_coding compress_choose(const struct request *request, int status, struct slice block,
+                                     unsigned available) {
   struct policy_coding coding = {.encoding = ENCODING_IDENTITY};
   if (!response_has_content(status) || status == STATUS_PARTIAL_CONTENT) return coding;
   if (!may_compress(block)) return coding;
   coding.varies = true;
-  coding.encoding =
-      encoding_choose_for(request, encoding_bit(ENCODING_GZIP) | encoding_bit(ENCODING_BROTLI));
+  coding.encoding = encoding_choose_for(request, available);
   return coding;
 }
 

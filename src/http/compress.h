@@ -16,10 +16,12 @@
 
 struct compress;
 
-/* [owner] Whether and how a response is compressed. `block` are its encoded fields. Not what has no
- * content or only a part of it (206), has a Content-Encoding, may not be changed (Cache-Control:
- * no-transform), is an event stream or of a type that is compressed already. */
-struct policy_coding compress_choose(const struct request *request, int status, struct slice block);
+/* [owner] Whether and how a response is compressed: `block` are its encoded fields, `available` is
+ * the set of codings to choose from. Not what has no content or only a part of it (206), has a
+ * Content-Encoding, may not be changed (Cache-Control: no-transform), is an event stream or of a
+ * type that is compressed already. */
+struct policy_coding compress_choose(const struct request *request, int status, struct slice block,
+                                     unsigned available);
 
 /* How much work goes into few bytes: on the event loop, or on a thread of its own. */
 enum compress_effort { COMPRESS_QUICKLY, COMPRESS_WELL };

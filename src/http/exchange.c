@@ -8,6 +8,7 @@
 #include "base/limits.h"
 #include "http/access_log.h"
 #include "http/compress.h"
+#include "http/compress_stream.h"
 #include "http/connection.h"
 #include "http/file.h"
 #include "http/hub.h"
@@ -215,7 +216,9 @@ void exchange_respond(struct exchange *exchange, const struct response *response
   }
   if (exchange->connection->streamed == exchange) exchange->_closes = true;
   if (exchange->hub->compresses && response->body.len >= COMPRESS_BYTES_MIN) {
-    exchange->_coding = compress_choose(&exchange->request, response->status, response->block);
+    const unsigned available = encoding_bit(ENCODING_GZIP) | encoding_bit(ENCODING_BROTLI);
+    exchange->_coding =
+        compress_choose(&exchange->request, response->status, response->block, available);
     if (exchange->_coding.encoding != ENCODING_IDENTITY) {
       respond_encoded(exchange, response);
       return;
@@ -233,6 +236,14 @@ static enum response_framing choose_framing(struct exchange *exchange, uint64_t 
   return exchange->_chunked ? RESPONSE_CHUNKED : RESPONSE_UNTIL_CLOSE;
 }
 
+static void begin_encoding(struct exchange *exchange, const struct response *response) {
+  const unsigned available = encoding_bit(ENCODING_GZIP);
+  exchange->_coding =
+      compress_choose(&exchange->request, response->status, response->block, available);
+  if (exchange->_coding.encoding != ENCODING_IDENTITY && !exchange->_bodiless)
+    exchange->_compressor = compress_stream_create();
+}
+
 void exchange_begin(struct exchange *exchange, const struct response *response, uint64_t length) {
   assert(exchange->state == EXCHANGE_HANDLED);
   exchange->state = EXCHANGE_STREAMED;
@@ -245,6 +256,8 @@ void exchange_begin(struct exchange *exchange, const struct response *response, 
     return;
   }
   enum response_framing framing = choose_framing(exchange, length);
+  if (length == EXCHANGE_LENGTH_UNKNOWN && exchange->hub->compresses)
+    begin_encoding(exchange, response);
   if (connection->streamed == exchange || exchange->_until_close) exchange->_closes = true;
   if (exchange->_until_close) connection->last_read = true;
   struct response head = *response;
@@ -254,10 +267,8 @@ void exchange_begin(struct exchange *exchange, const struct response *response, 
   exchange_write(exchange, response->body.data, response->body.len);
 }
 
-bool exchange_write(struct exchange *exchange, const char *data, size_t len) {
-  assert(exchange->state == EXCHANGE_STREAMED);
+static bool write_bytes(struct exchange *exchange, const char *data, size_t len) {
   struct connection *connection = exchange->connection;
-  if (!connection || exchange->_bodiless) return true;
   struct buffer *out = open_output(exchange);
   if (exchange->_chunked) {
     response_write_chunk(out, data, len);
@@ -271,6 +282,32 @@ bool exchange_write(struct exchange *exchange, const char *data, size_t len) {
   size_t waiting = exchange_is_first(exchange) ? output_backlog(connection) : out->len;
   exchange->clogged = waiting >= STREAM_PAUSE_BYTES;
   return !exchange->clogged;
+}
+
+bool exchange_write(struct exchange *exchange, const char *data, size_t len) {
+  assert(exchange->state == EXCHANGE_STREAMED);
+  if (!exchange->connection || exchange->_bodiless) return true;
+  if (!exchange->_compressor || len == 0) return write_bytes(exchange, data, len);
+  struct buffer *encoded = &exchange->hub->_body;
+  buffer_clear(encoded);
+  compress_stream_write(exchange->_compressor, data, len, encoded);
+  bool may_go_on = write_bytes(exchange, encoded->data, encoded->len);
+  if (encoded->cap > SPARE_OUTPUT_BYTES_MAX) buffer_finish(encoded);
+  return may_go_on;
+}
+
+static void drop_compressor(struct exchange *exchange) {
+  compress_stream_destroy(exchange->_compressor);
+  exchange->_compressor = NULL;
+}
+
+static void end_encoding(struct exchange *exchange) {
+  if (!exchange->_compressor) return;
+  struct buffer *encoded = &exchange->hub->_body;
+  buffer_clear(encoded);
+  compress_stream_end(exchange->_compressor, encoded);
+  write_bytes(exchange, encoded->data, encoded->len);
+  drop_compressor(exchange);
 }
 
 /* Requests behind a response that ends with the connection will not be answered. */
@@ -295,6 +332,7 @@ void exchange_end(struct exchange *exchange) {
   }
   assert(exchange->_chunked || exchange->_until_close || exchange->_bodiless ||
          exchange->_length_left == 0);
+  end_encoding(exchange);
   if (exchange->_chunked && !exchange->_bodiless) response_end_chunks(open_output(exchange));
   if (exchange->_until_close) drop_later(exchange);
   complete(exchange);
@@ -308,6 +346,7 @@ void exchange_cut(struct exchange *exchange) {
     return;
   }
   end_request(exchange);
+  drop_compressor(exchange);
   bool is_written = exchange_is_first(exchange) && output_write(connection) == 0;
   list_remove(&exchange->_link);
   connection->pending_count--;
@@ -435,6 +474,7 @@ void exchange_detach(struct exchange *exchange) {
     return;
   }
   leave(exchange);
+  drop_compressor(exchange);
   if (exchange->state == EXCHANGE_ENCODING) {
     compress_job_abandon(exchange->_job);
     exchange->_job = NULL;

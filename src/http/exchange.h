@@ -81,8 +81,9 @@ struct exchange {
   uint64_t _began_ns;   /* when the request's first byte was read; for the access log only */
   char _peer[ADDRESS_TEXT_BYTES]; /* kept from a lost connection */
 
-  struct policy_coding _coding; /* of the response */
-  struct compress_job *_job;    /* ENCODING */
+  struct policy_coding _coding;        /* of the response */
+  struct compress_job *_job;           /* ENCODING */
+  struct compress_stream *_compressor; /* of a streamed response; NULL: not compressed */
 };
 
 /* [owner] Answers. Bytes are copied before it returns; they leave in hub_flush at the earliest. A

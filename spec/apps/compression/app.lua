@@ -3,6 +3,7 @@
 -- /text/{size} is text that compresses well; each answer names its own bytes by their sum, so that
 -- what arrives can be compared.
 
+local async = require "perilune.async"
 local perilune = require "perilune"
 
 local app = perilune.app { name = "compression" }
@@ -44,6 +45,45 @@ app:get("/noise/{size:int}", function(req)
     bytes[i] = string.char(seed >> 24)
   end
   return table.concat(bytes)
+end)
+
+local CSV = { ["Content-Type"] = "text/csv" }
+
+local function write_rows(write)
+  for i = 1, 200 do write(("%d,a row of a table\n"):format(i)) end
+  write(text(400000))
+  write ""
+  write "the end"
+end
+
+app:get("/stream", function() return perilune.stream({ headers = CSV }, write_rows) end)
+app:get("/blocking/stream", perilune.blocking(function()
+  return perilune.stream({ headers = { ["Content-Type"] = "text/csv" } }, function(write)
+    for i = 1, 50 do write(("%d,a row of a table\n"):format(i)) end
+  end)
+end))
+app:get("/stream/empty", function()
+  return perilune.stream({ headers = CSV }, function() end)
+end)
+app:get("/stream/breaks", function()
+  return perilune.stream({ headers = CSV }, function(write)
+    write "one,"
+    error "boom"
+  end)
+end)
+app:get("/sse", function() return perilune.sse(function(send) send { data = text(3000) } end) end)
+
+local may_go_on = false
+app:get("/stream/held", function()
+  return perilune.stream({ headers = CSV }, function(write)
+    write "first,"
+    while not may_go_on do async.sleep(0.005) end
+    write "second"
+  end)
+end)
+app:get("/go_on", function()
+  may_go_on = true
+  return 204
 end)
 
 return app

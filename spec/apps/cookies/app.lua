@@ -44,6 +44,13 @@ app:get("/on/blocking", perilune.blocking(function()
   return perilune.response { body = "x" }:cookie("a", "1")
 end))
 
+app:get("/on/middleware", { middleware = { function(_, proceed)
+  return proceed():cookie("a", "1")
+end } }, function() return { plain = true } end)
+app:get("/on/aborted", { middleware = { function(_, proceed)
+  return proceed():cookie("a", "1")
+end } }, function() perilune.abort(404) end)
+
 local shared = { "raw=1" }
 app:get("/on/own", function()
   return perilune.response { body = "x", headers = { ["set-cookie"] = shared } }:cookie("a", "1")

@@ -38,6 +38,12 @@ app:get("/own_origin", function()
   return 200, "text", { ["Access-Control-Allow-Origin"] = "*" }
 end)
 
+app:get("/middle", { middleware = { function(_, proceed)
+  local res = proceed()
+  res:header("Link", "</c>")
+  return res
+end } }, function() return "text" end)
+
 app:options("/options", function() return 200, "mine" end)
 
 return app
