@@ -1,6 +1,6 @@
 -- exceptions.lua - rows of the RFC table that Perilune takes and a peer refuses, with the reasons.
 --
--- By what the row shows. peers.lua fails for one that stands here without need.
+-- By what the row shows. peers.lua tells of one that stands here without need.
 
 local OWS = "RFC 9112 5.1: tabs are optional white space like spaces"
 local LATER = "RFC 9110 2.5: a later minor version is taken for the highest one known"
