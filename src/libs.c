@@ -16,6 +16,7 @@
 #include "lib/req.h"
 #include "lib/schedule.h"
 #include "lib/task.h"
+#include "lib/upload.h"
 #include "roles/service_module.h"
 
 #include <lauxlib.h>
@@ -47,6 +48,7 @@ int libs_open(lua_State *L) {
   req_open(L);
   task_open(L);
   schedule_open(L);
+  upload_open(L);
   delivery_open(L);
   return 0;
 }

@@ -11,6 +11,7 @@
 #include "core/snapshot.h"
 #include "core/transfer.h"
 #include "lib/command.h"
+#include "lib/spool.h"
 #include "libs.h"
 #include "roles/http.h"
 #include "server.h"
@@ -36,6 +37,7 @@ static uv_err program_init(lua_State *L, struct program *program) {
       (struct process){.settings = &program->settings,
                        .log = &program->log,
                        .watchdog = &program->watchdog,
+                       .spool = spool_create(),
                        .open_libs = libs_open,
                        .app_settings = {program->app_settings.data, program->app_settings.len}};
   lua_rawgetp(L, LUA_REGISTRYINDEX, &lua_dir_key);
@@ -51,6 +53,7 @@ static uv_err program_init(lua_State *L, struct program *program) {
 
 static void program_finish(struct program *program) {
   watchdog_stop(&program->watchdog);
+  spool_destroy(program->process.spool);
   settings_finish(&program->settings);
   buffer_finish(&program->app_settings);
 }

@@ -14,6 +14,7 @@
 #include "core/worker.h"
 #include "http/listener.h"
 #include "http/unix_socket.h"
+#include "lib/spool.h"
 #include "program.h"
 #include "roles/http.h"
 #include "roles/pool.h"
@@ -239,6 +240,7 @@ static bool is_ending(const struct server *server) {
 static void end_process(struct server *server) {
   struct line_writer *access_log = server->program->process.access_log;
   if (access_log) line_writer_stop(access_log);
+  spool_clear(server->program->process.spool);
   _exit(1);
 }
 

@@ -197,4 +197,15 @@
 /* Bytes of the header of one part of a multipart form; more: 413. */
 #define FORM_PART_HEAD_BYTES_MAX (8 * 1024)
 
+/* Bytes of all text fields of one form together; more: 413. */
+#define FORM_TEXT_BYTES_MAX (16 * 1024 * 1024)
+
+/* Bytes of one file of a multipart form, and of all of one form together, that are kept in memory;
+ * what is larger goes to temporary files. */
+#define FORM_PART_BYTES_MAX   (1024 * 1024)
+#define FORM_MEMORY_BYTES_MAX (4 * 1024 * 1024)
+
+/* Bytes of a temporary file that are written at once. */
+#define FORM_BLOCK_BYTES (256 * 1024)
+
 #endif

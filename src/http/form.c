@@ -59,7 +59,7 @@ static bool read_boundary(struct slice rest, struct form_type *type, struct form
 
 bool form_read_type(struct slice content_type, struct form_type *type,
                     struct form_problem *problem) {
-  struct slice rest = content_type;
+  struct slice rest = content_type.data ? content_type : (struct slice){"", 0};
   struct slice name = parameter_begin(&rest);
   *type = (struct form_type){.kind = FORM_NEITHER};
   if (field_equal(name, FIELD_TEXT("application/x-www-form-urlencoded")))

@@ -9,10 +9,13 @@
 #include "core/error.h"
 #include "core/transfer.h"
 #include "core/worker.h"
+#include "http/field.h"
+#include "http/form.h"
 #include "http/status.h"
 #include "lib/cookies.h"
 #include "lib/json.h"
 #include "lib/req_body.h"
+#include "lib/req_form.h"
 #include "lib/schedule.h"
 
 #include <lauxlib.h>
@@ -43,7 +46,8 @@ struct req {
   bool is_here;
   bool streams_body;
   bool is_https;
-  char *body; /* owned; NULL when there is none */
+  struct agenda *agenda; /* a reference, once it has tasks or files; only with a finalizer */
+  char *body;            /* owned; NULL when there is none */
   size_t body_len;
   uint64_t id;
   uint32_t size; /* of the whole block */
@@ -118,10 +122,10 @@ static void fill(struct req *req, const struct req_source *source,
 /* Slots of the registry with the two metatables: every request takes one. */
 static const char class_key, body_class_key, methods_key;
 
-static struct req *push_block(lua_State *L, size_t size, bool has_body) {
+static struct req *push_block(lua_State *L, size_t size, bool has_finalizer) {
   struct req *req = lua_newuserdatauv(L, size, 1);
   *req = (struct req){.size = (uint32_t)size};
-  lua_rawgetp(L, LUA_REGISTRYINDEX, has_body ? &body_class_key : &class_key);
+  lua_rawgetp(L, LUA_REGISTRYINDEX, has_finalizer ? &body_class_key : &class_key);
   lua_setmetatable(L, -2);
   return req;
 }
@@ -142,7 +146,8 @@ void req_push(lua_State *L, struct req_source *source) {
                 request->field_count * sizeof(struct request_field) + request->head.len +
                 extra_bytes(match, source->route, &client);
   bool has_body = request->body.len > 0 && !source->exchange->has_streamed_body;
-  struct req *req = push_block(L, size, has_body);
+  struct req *req =
+      push_block(L, size, request->body.len > 0 || source->exchange->has_streamed_body);
   req->source = source;
   req->home = worker_of(L);
   req->is_here = true;
@@ -170,6 +175,8 @@ static int release(lua_State *L) {
   struct req *req = lua_touserdata(L, 1);
   free(req->body);
   req->body = NULL;
+  schedule_agenda_release(req->agenda);
+  req->agenda = NULL;
   return 0;
 }
 
@@ -192,14 +199,13 @@ static void push_decoded(lua_State *L, const char *data, size_t len, bool plus_i
   luaL_pushresultsize(&buffer, uri_decode(out, data, len, plus_is_space));
 }
 
-static bool same_name(const char *a, const char *b, size_t len) {
-  for (size_t i = 0; i < len; i++) {
-    char c = a[i], d = b[i];
-    if (c >= 'A' && c <= 'Z') c = (char)(c + 'a' - 'A');
-    if (d >= 'A' && d <= 'Z') d = (char)(d + 'a' - 'A');
-    if (c != d) return false;
-  }
-  return true;
+/* The first one; data is NULL when there is none. */
+static struct slice find_field(const struct req *req, struct slice name) {
+  const struct request_field *fields = fields_of(req);
+  for (uint32_t i = 0; i < req->field_count; i++)
+    if (field_equal(name, (struct slice){bytes_of(req) + fields[i].name_at, fields[i].name_len}))
+      return (struct slice){bytes_of(req) + fields[i].value_at, fields[i].value_len};
+  return (struct slice){NULL, 0};
 }
 
 static void push_method(lua_State *L, struct req *req) {
@@ -223,18 +229,11 @@ static void push_scheme(lua_State *L, struct req *req) {
 }
 
 static void push_host(lua_State *L, struct req *req) {
-  if (req->authority.len > 0) {
+  struct slice host = find_field(req, FIELD_TEXT("Host"));
+  if (req->authority.len > 0)
     push_range(L, req, req->authority);
-    return;
-  }
-  const struct request_field *fields = fields_of(req);
-  for (uint32_t i = 0; i < req->field_count; i++) {
-    if (fields[i].name_len != 4 || !same_name(bytes_of(req) + fields[i].name_at, "host", 4))
-      continue;
-    lua_pushlstring(L, bytes_of(req) + fields[i].value_at, fields[i].value_len);
-    return;
-  }
-  lua_pushliteral(L, "");
+  else
+    lua_pushlstring(L, host.len > 0 ? host.data : "", host.len);
 }
 
 static void push_url(lua_State *L, struct req *req) {
@@ -338,10 +337,28 @@ static void push_route(lua_State *L, struct req *req) {
   push_range(L, req, req->route);
 }
 
-static void push_tasks(lua_State *L, struct req *req) {
+/* The agenda of the request while it lasts: made when there is none, and kept by a `req` with a
+ * body, whose files its tasks may ask for. */
+static struct agenda *take_agenda(struct req *req) {
   struct req_source *source = find_source(req);
-  if (source && !source->agenda) source->agenda = schedule_agenda_create(source->handler);
-  schedule_push(L, source ? source->agenda : NULL, TASK_NOW);
+  if (!source) return req->agenda;
+  if (!source->agenda) source->agenda = schedule_agenda_create(source->handler);
+  if (!req->agenda && (req->body || req->streams_body)) {
+    req->agenda = source->agenda;
+    req->agenda->references++;
+  }
+  return source->agenda;
+}
+
+static void push_tasks(lua_State *L, struct req *req) {
+  schedule_push(L, find_source(req) ? take_agenda(req) : NULL, TASK_NOW);
+}
+
+uint64_t req_open_files(lua_State *L, int index) {
+  struct req *req = lua_touserdata(L, index);
+  struct agenda *agenda = req->is_here ? take_agenda(req) : NULL;
+  if (agenda) schedule_agenda_open_files(agenda);
+  return req->id;
 }
 
 static void push_cookies(lua_State *L, struct req *req) {
@@ -369,6 +386,14 @@ static const struct req_field_kind field_kinds[] = {
     {"tasks", push_tasks, true},    {"cookies", push_cookies, true},
 };
 
+static bool is_multipart(const struct req *req) {
+  struct form_type type;
+  struct form_problem problem = {0};
+  if (req->body_len == 0 && !req->streams_body) return false;
+  struct slice content_type = find_field(req, FIELD_TEXT("Content-Type"));
+  return form_read_type(content_type, &type, &problem) && type.kind == FORM_MULTIPART;
+}
+
 static struct req *check_req_at(lua_State *L, int index, const char *method) {
   const char *class = class_name(L, index);
   if (!class || strncmp(class, CLASS_REQ, strlen(CLASS_REQ)) != 0)
@@ -378,6 +403,10 @@ static struct req *check_req_at(lua_State *L, int index, const char *method) {
 
 static struct req *check_req(lua_State *L, const char *method) {
   return check_req_at(L, 1, method);
+}
+
+struct slice req_find_field(lua_State *L, int index, struct slice name) {
+  return find_field(lua_touserdata(L, index), name);
 }
 
 struct req_origin req_find_origin(lua_State *L, int index, const char *method) {
@@ -403,13 +432,17 @@ void req_abort(lua_State *L, int status, const char *format, ...) {
   __builtin_unreachable();
 }
 
+void req_push_kept(lua_State *L, int index) {
+  index = lua_absindex(L, index);
+  if (lua_getiuservalue(L, index, 1) == LUA_TTABLE) return;
+  lua_pop(L, 1);
+  lua_newtable(L);
+  lua_pushvalue(L, -1);
+  lua_setiuservalue(L, index, 1);
+}
+
 static int push_kept(lua_State *L, struct req *req, const struct req_field_kind *kind) {
-  if (lua_getiuservalue(L, 1, 1) != LUA_TTABLE) {
-    lua_pop(L, 1);
-    lua_newtable(L);
-    lua_pushvalue(L, -1);
-    lua_setiuservalue(L, 1, 1);
-  }
+  req_push_kept(L, 1);
   if (lua_getfield(L, -1, kind->name) != LUA_TNIL) return 1;
   lua_pop(L, 1);
   kind->push(L, req);
@@ -478,8 +511,8 @@ static int header_all(lua_State *L) {
   class_set_array(L, -1);
   lua_Integer count = 0;
   for (uint32_t i = 0; i < req->field_count; i++) {
-    if (fields[i].name_len != len || !same_name(bytes_of(req) + fields[i].name_at, wanted, len))
-      continue;
+    struct slice name = {bytes_of(req) + fields[i].name_at, fields[i].name_len};
+    if (!field_equal(name, (struct slice){wanted, len})) continue;
     lua_pushlstring(L, bytes_of(req) + fields[i].value_at, fields[i].value_len);
     lua_rawseti(L, -2, ++count);
   }
@@ -496,8 +529,10 @@ static int describe(lua_State *L) {
 
 /* ---- crossing to another state ---- */
 
+/* Where it arrives its form may be read, with files that belong to the request. */
 static bool encode_req(lua_State *L, int index, struct buffer *out) {
   const struct req *req = lua_touserdata(L, index);
+  if (is_multipart(req)) req_open_files(L, index);
   buffer_add(out, req, req->size);
   buffer_add(out, req->body, req->body_len);
   return true;
@@ -506,8 +541,9 @@ static bool encode_req(lua_State *L, int index, struct buffer *out) {
 static void decode_req(lua_State *L, const char *data, size_t len) {
   struct req sent;
   memcpy(&sent, data, sizeof sent);
-  struct req *req = push_block(L, sent.size, sent.body_len > 0);
+  struct req *req = push_block(L, sent.size, sent.body_len > 0 || sent.streams_body);
   memcpy(req, data, sent.size);
+  req->agenda = NULL;
   req->is_here = sent.home == worker_of(L);
   req->body = NULL;
   if (sent.body_len == 0) return;
@@ -525,6 +561,10 @@ static const luaL_Reg methods[] = {{"json", read_json},
                                    {"header_all", header_all},
                                    {"signed_cookie", cookies_read_signed},
                                    {"chunks", req_body_chunks},
+                                   {"form", req_form_read},
+                                   {"form_all", req_form_read_all},
+                                   {"file", req_form_file},
+                                   {"files", req_form_files},
                                    {"is_disconnected", req_body_is_disconnected},
                                    {NULL, NULL}};
 
@@ -568,6 +608,7 @@ void req_open(lua_State *L) {
   lua_setfield(L, -2, "__index");
   class_register(L, "perilune.headers");
   lua_pop(L, 1);
+  req_form_open(L);
   transfer_register(L, &req_kind);
   transfer_register(L, &req_body_kind);
 }

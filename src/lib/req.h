@@ -65,6 +65,17 @@ void req_add_method(lua_State *L, const char *name);
  * with a dot. */
 struct req_origin req_find_origin(lua_State *L, int index, const char *method);
 
+/* [owner] The value of the first header field called `name`, in any case, of the `req` at `index`;
+ * its data is NULL when there is none. */
+struct slice req_find_field(lua_State *L, int index, struct slice name);
+
+/* [owner] Pushes the table of what is kept with the `req` at `index`. */
+void req_push_kept(lua_State *L, int index);
+
+/* [owner] Lets temporary files be made for the request of the `req` at `index` until it and its
+ * tasks have ended; gives its id. A copy in another state relies on the one that was sent. */
+uint64_t req_open_files(lua_State *L, int index);
+
 /* [owner] Raises an abort with `status` and a detail; `format` as lua_pushfstring. */
 NO_RETURN void req_abort(lua_State *L, int status, const char *format, ...);
 

@@ -11,6 +11,7 @@
 #include "core/place.h"
 #include "core/worker.h"
 #include "lib/options.h"
+#include "lib/spool.h"
 #include "lib/task.h"
 
 #include <lauxlib.h>
@@ -21,7 +22,9 @@
 
 struct agenda *schedule_agenda_create(struct fiber *handler) {
   struct agenda *agenda = memory_alloc_zero(sizeof *agenda);
-  agenda->references = 1;
+  agenda->references = agenda->unfinished = 1;
+  agenda->worker = handler->worker;
+  agenda->request = handler->request;
   agenda->handler = handler;
   for (size_t i = 0; i < array_len(agenda->waiting); i++) list_init(&agenda->waiting[i]);
   return agenda;
@@ -29,6 +32,27 @@ struct agenda *schedule_agenda_create(struct fiber *handler) {
 
 void schedule_agenda_release(struct agenda *agenda) {
   if (agenda && --agenda->references == 0) free(agenda);
+}
+
+void schedule_agenda_open_files(struct agenda *agenda) {
+  if (agenda->unfinished == 0) return;
+  agenda->has_files = true;
+  spool_open(agenda->worker->process->spool, agenda->request);
+}
+
+void schedule_agenda_leave(struct agenda *agenda) {
+  if (!agenda) return;
+  if (--agenda->unfinished == 0 && agenda->has_files)
+    spool_close(agenda->worker->process->spool, agenda->request, &agenda->worker->loop);
+  schedule_agenda_release(agenda);
+}
+
+/* A task of a request that is not over yet belongs to it until its end. */
+static void join_agenda(struct task *task, struct agenda *agenda) {
+  if (!agenda || agenda->unfinished == 0) return;
+  task->owner = agenda;
+  agenda->unfinished++;
+  agenda->references++;
 }
 
 void schedule_start(struct task *task) {
@@ -126,6 +150,7 @@ static int schedule(lua_State *L) {
   else
     lua_pop(L, 1);
   task_make_fiber(L, box);
+  join_agenda(task, scheduler->agenda);
   if (passed) {
     task->late = scheduler->when != TASK_NOW;
     task_start(task);

@@ -10,17 +10,24 @@
 
 #include <lua.h>
 #include <stdbool.h>
+#include <stdint.h>
 
 #define CLASS_SCHEDULER "perilune.scheduler"
 
 struct fiber;
 struct task;
+struct worker;
 
 enum task_when { TASK_NOW, TASK_AFTER_ROUTE, TASK_AFTER_RESPONSE };
 
-/* The tasks of one request that wait for a point in its course. */
+/* The tasks of one request that wait for a point in its course, and its temporary files, which live
+ * until the request and all tasks of it have ended. */
 struct agenda {
   unsigned references;
+  unsigned unfinished; /* tasks that have not ended; the request itself is one more */
+  bool has_files;      /* open in the spool */
+  struct worker *worker;
+  uint64_t request;
   struct fiber *handler;  /* NULL once it has ended */
   enum task_when reached; /* what is scheduled for a point reached starts at once */
   struct list waiting[3]; /* task.link, by enum task_when; [TASK_NOW] stays empty */
@@ -29,11 +36,18 @@ struct agenda {
 /* [owner] Registers the class in a state. */
 void schedule_open(lua_State *L);
 
-/* [owner] An agenda for the request that `handler` handles; one reference. */
+/* [owner] An agenda for the request that `handler` handles; one reference, which is given back by
+ * schedule_agenda_leave when the request has ended. */
 struct agenda *schedule_agenda_create(struct fiber *handler);
 
 /* [owner] Gives back a reference; accepts NULL. */
 void schedule_agenda_release(struct agenda *agenda);
+
+/* [owner] Lets temporary files be made for the request; nothing once all of it has ended. */
+void schedule_agenda_open_files(struct agenda *agenda);
+
+/* [owner] The request, or a task of it, has ended: gives back its reference. Accepts NULL. */
+void schedule_agenda_leave(struct agenda *agenda);
 
 /* [owner] The request has come to a point: its tasks start. After a failed handler those of all
  * points are dropped; gives their number. */

@@ -190,6 +190,8 @@ static void ended(struct fiber *fiber) {
   if (task->status == TASK_RUNNING) task->status = TASK_FAILED;
   fiber_wake_all(&task->waiting);
   tell_groups(task);
+  schedule_agenda_leave(task->owner);
+  task->owner = NULL;
 }
 
 /* ---- making one ---- */

@@ -31,6 +31,7 @@ struct task {
   struct list link;      /* agenda.waiting */
   struct fiber *fiber;   /* NULL once it has ended */
   struct agenda *agenda; /* a reference, while it waits there; else NULL */
+  struct agenda *owner;  /* a reference, until it has ended: the request it belongs to; or NULL */
   struct list groups;    /* member.in_task; none: its errors are logged */
   struct list waiting;   /* fiber.wait_link of those in task:wait() */
   uint64_t id;           /* made when asked for */

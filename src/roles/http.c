@@ -94,7 +94,7 @@ static void wake(struct req_source *source) {
 }
 
 static void give_back(struct run *run) {
-  schedule_agenda_release(run->source.agenda);
+  schedule_agenda_leave(run->source.agenda);
   run->source.agenda = NULL;
   struct exchange *exchange = run->source.exchange;
   run->source.exchange = NULL;
