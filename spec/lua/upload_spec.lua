@@ -146,8 +146,8 @@ describe("temporary files", function()
   local function begin(to, route)
     local body, content_type = multipart.encode(form_of(LARGE))
     local connection = raw.connect(to.port)
-    connection:send(("POST %s HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\nContent-Type: %s\r\n\r\n")
-      :format(route, #body, content_type) .. body:sub(1, -100))
+    local head = "POST %s HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\nContent-Type: %s\r\n\r\n"
+    connection:send(head:format(route, #body, content_type) .. body:sub(1, -100))
     return connection, body:sub(-99)
   end
 
@@ -276,13 +276,14 @@ describe("file:save", function()
   end)
 
   it("takes relative paths from the app's directory", function()
-    local copy = directory .. "/app"
-    assert(os.execute(program.quote { "cp", "-r", site.dir "forms", copy }))
+    local copy = program.make_directory { ["app.lua"] = program.read(site.dir "forms/app.lua") }
     local other = site.start_at(copy)
     local told = post("/save?to=here.bin", LARGE, other)
     assert.equal(0, other:stop())
+    local content = program.read(copy .. "/here.bin")
+    program.remove_directory(copy)
     assert.is_true(told.ok, told.result)
-    assert.equal(LARGE, program.read(copy .. "/here.bin"))
+    assert.equal(LARGE, content)
   end)
 
   for name, content in pairs { small = SMALL, large = LARGE } do

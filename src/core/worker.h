@@ -40,7 +40,7 @@ struct process {
   struct log *log;
   struct line_writer *access_log; /* NULL: there is none */
   struct watchdog *watchdog;
-  struct spool *spool; /* temporary files of requests: lib/spool.h */
+  struct spool *spool;       /* temporary files of requests: lib/spool.h */
   const char *lua_dir;       /* the framework's Lua files */
   struct slice app_settings; /* app.settings, as a transfer message; empty: none */
   lua_CFunction open_libs;   /* registers the modules in C; runs once in each new state */

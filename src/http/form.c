@@ -57,10 +57,20 @@ static bool read_boundary(struct slice rest, struct form_type *type, struct form
   return problem->status == 0;
 }
 
+/* What is before the parameters; takes it off. */
+static struct slice take_media_type(struct slice *content_type) {
+  if (!content_type->data) return FIELD_TEXT("");
+  return parameter_begin(content_type);
+}
+
+bool form_is_multipart(struct slice content_type) {
+  return field_equal(take_media_type(&content_type), FIELD_TEXT("multipart/form-data"));
+}
+
 bool form_read_type(struct slice content_type, struct form_type *type,
                     struct form_problem *problem) {
-  struct slice rest = content_type.data ? content_type : (struct slice){"", 0};
-  struct slice name = parameter_begin(&rest);
+  struct slice rest = content_type;
+  struct slice name = take_media_type(&rest);
   *type = (struct form_type){.kind = FORM_NEITHER};
   if (field_equal(name, FIELD_TEXT("application/x-www-form-urlencoded")))
     type->kind = FORM_URLENCODED;

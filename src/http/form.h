@@ -41,6 +41,9 @@ void form_fail(struct form_problem *problem, int status, const char *format, ...
 bool form_read_type(struct slice content_type, struct form_type *type,
                     struct form_problem *problem);
 
+/* [any thread] Whether a Content-Type says multipart/form-data, well or not. */
+bool form_is_multipart(struct slice content_type);
+
 /* [any thread] Starts an iteration over a body. */
 void form_fields_begin(struct form_fields *fields, struct slice body);
 

@@ -199,12 +199,20 @@ static void push_decoded(lua_State *L, const char *data, size_t len, bool plus_i
   luaL_pushresultsize(&buffer, uri_decode(out, data, len, plus_is_space));
 }
 
+static struct slice value_of(const struct req *req, uint32_t i) {
+  const struct request_field *field = &fields_of(req)[i];
+  return (struct slice){bytes_of(req) + field->value_at, field->value_len};
+}
+
+static bool is_field(const struct req *req, uint32_t i, struct slice name) {
+  const struct request_field *field = &fields_of(req)[i];
+  return field_equal((struct slice){bytes_of(req) + field->name_at, field->name_len}, name);
+}
+
 /* The first one; data is NULL when there is none. */
 static struct slice find_field(const struct req *req, struct slice name) {
-  const struct request_field *fields = fields_of(req);
   for (uint32_t i = 0; i < req->field_count; i++)
-    if (field_equal(name, (struct slice){bytes_of(req) + fields[i].name_at, fields[i].name_len}))
-      return (struct slice){bytes_of(req) + fields[i].value_at, fields[i].value_len};
+    if (is_field(req, i, name)) return value_of(req, i);
   return (struct slice){NULL, 0};
 }
 
@@ -362,11 +370,9 @@ uint64_t req_open_files(lua_State *L, int index) {
 }
 
 static void push_cookies(lua_State *L, struct req *req) {
-  const struct request_field *fields = fields_of(req);
   lua_newtable(L);
   for (uint32_t i = 0; i < req->field_count; i++)
-    if (fields[i].name_len == 6 && same_name(bytes_of(req) + fields[i].name_at, "cookie", 6))
-      cookies_add(L, (struct slice){bytes_of(req) + fields[i].value_at, fields[i].value_len});
+    if (is_field(req, i, FIELD_TEXT("Cookie"))) cookies_add(L, value_of(req, i));
 }
 
 struct req_field_kind {
@@ -386,23 +392,11 @@ static const struct req_field_kind field_kinds[] = {
     {"tasks", push_tasks, true},    {"cookies", push_cookies, true},
 };
 
-static bool is_multipart(const struct req *req) {
-  struct form_type type;
-  struct form_problem problem = {0};
-  if (req->body_len == 0 && !req->streams_body) return false;
-  struct slice content_type = find_field(req, FIELD_TEXT("Content-Type"));
-  return form_read_type(content_type, &type, &problem) && type.kind == FORM_MULTIPART;
-}
-
-static struct req *check_req_at(lua_State *L, int index, const char *method) {
+static struct req *check_req(lua_State *L, int index, const char *method) {
   const char *class = class_name(L, index);
   if (!class || strncmp(class, CLASS_REQ, strlen(CLASS_REQ)) != 0)
     luaL_error(L, "req.%s was called without its req: use a colon (req:%s)", method, method);
   return lua_touserdata(L, index);
-}
-
-static struct req *check_req(lua_State *L, const char *method) {
-  return check_req_at(L, 1, method);
 }
 
 struct slice req_find_field(lua_State *L, int index, struct slice name) {
@@ -410,7 +404,7 @@ struct slice req_find_field(lua_State *L, int index, struct slice name) {
 }
 
 struct req_origin req_find_origin(lua_State *L, int index, const char *method) {
-  const struct req *req = check_req_at(L, index, method);
+  const struct req *req = check_req(L, index, method);
   return (struct req_origin){.source = req->source,
                              .number = req->source_number,
                              .is_here = req->is_here,
@@ -470,7 +464,7 @@ static int index_req(lua_State *L) {
 /* ---- methods ---- */
 
 static int read_json(lua_State *L) {
-  struct req *req = check_req(L, "json");
+  struct req *req = check_req(L, 1, "json");
   unsigned flags = json_decode_flags(L, 2);
   lua_settop(L, 1);
   if (req->streams_body) push_body(L, req);
@@ -480,7 +474,7 @@ static int read_json(lua_State *L) {
 }
 
 static int query_all(lua_State *L) {
-  struct req *req = check_req(L, "query_all");
+  struct req *req = check_req(L, 1, "query_all");
   size_t len;
   const char *wanted = luaL_checklstring(L, 2, &len);
   struct uri_query_iter iter;
@@ -503,17 +497,16 @@ static int query_all(lua_State *L) {
 }
 
 static int header_all(lua_State *L) {
-  struct req *req = check_req(L, "header_all");
+  struct req *req = check_req(L, 1, "header_all");
   size_t len;
   const char *wanted = luaL_checklstring(L, 2, &len);
-  const struct request_field *fields = fields_of(req);
   lua_newtable(L);
   class_set_array(L, -1);
   lua_Integer count = 0;
   for (uint32_t i = 0; i < req->field_count; i++) {
-    struct slice name = {bytes_of(req) + fields[i].name_at, fields[i].name_len};
-    if (!field_equal(name, (struct slice){wanted, len})) continue;
-    lua_pushlstring(L, bytes_of(req) + fields[i].value_at, fields[i].value_len);
+    if (!is_field(req, i, (struct slice){wanted, len})) continue;
+    struct slice value = value_of(req, i);
+    lua_pushlstring(L, value.data, value.len);
     lua_rawseti(L, -2, ++count);
   }
   return 1;
@@ -532,7 +525,9 @@ static int describe(lua_State *L) {
 /* Where it arrives its form may be read, with files that belong to the request. */
 static bool encode_req(lua_State *L, int index, struct buffer *out) {
   const struct req *req = lua_touserdata(L, index);
-  if (is_multipart(req)) req_open_files(L, index);
+  bool has_body = req->body_len > 0 || req->streams_body;
+  if (has_body && form_is_multipart(find_field(req, FIELD_TEXT("Content-Type"))))
+    req_open_files(L, index);
   buffer_add(out, req, req->size);
   buffer_add(out, req->body, req->body_len);
   return true;
