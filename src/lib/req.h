@@ -17,6 +17,7 @@
 
 struct agenda;
 struct delivery;
+struct req;
 
 /* What a `req` needs of the request while it is being handled. Sources are never freed while the
  * state lives; the number tells whether it is still the same request. */
@@ -61,8 +62,17 @@ void req_push(lua_State *L, struct req_source *source);
 /* [owner] Makes the function on top of the stack (popped) a method of every `req` of the state. */
 void req_add_method(lua_State *L, const char *name);
 
-/* [owner] What the `req` at `index` comes from. Raises when there is none at 1: `method` was called
- * with a dot. */
+/* [owner] The `req` at `index`. Raises when there is none: `method` was called with a dot. */
+struct req *req_check(lua_State *L, int index, const char *method);
+
+/* [owner] Raises when the body of the `req` is streamed. */
+void req_check_buffered(lua_State *L, const struct req *req);
+
+/* [owner] The agenda of the request while it lasts, made when there is none; NULL in other states
+ * and, but for a `req` with a body, after the handler. */
+struct agenda *req_take_agenda(struct req *req);
+
+/* [owner] What the `req` at `index` comes from. Raises as req_check. */
 struct req_origin req_find_origin(lua_State *L, int index, const char *method);
 
 /* [owner] The value of the first header field called `name`, in any case, of the `req` at `index`;
