@@ -252,6 +252,15 @@ describe("timeout", function()
     assert.equal(503, get("/timeout/blocking").status)
   end)
 
+  it("is answered by on_status(503) where the app has one", function()
+    local client = site.open "overdue"
+    local res = client:get "/late"
+    assert.equal(503, res.status)
+    assert.same({ sorry = "/late" }, res:json())
+    assert.equal('{"detail":"Service Unavailable"}', client:get("/late?plain").body)
+    client:close()
+  end)
+
   it("leaves others alone, and the stream a handler has returned", function()
     assert.equal("in time", get("/timeout/enough").body)
     assert.equal("ab", get("/timeout/stream").body)

@@ -299,12 +299,27 @@ static void answer_failed(lua_State *L, struct run *run, const char *traceback) 
   answer_error(run);
 }
 
+static int asked(lua_State *L, int status, lua_KContext context) {
+  (void)L;
+  (void)status;
+  (void)context;
+  return 0;
+}
+
 /* The time of the route was over before its handler. */
-static void answer_timed_out(lua_State *L, struct run *run, const char *traceback) {
+static int answer_timed_out(lua_State *L, struct run *run, const char *traceback) {
+  const bool *statuses = run->service->hub.statuses;
   run->source.failed = true;
   log_run(run, LOG_WARN, "handler timed out", error_push_text(L, 1), traceback);
+  if (statuses && statuses[STATUS_SERVICE_UNAVAILABLE - HUB_STATUS_MIN]) {
+    run->source.exchange->status = STATUS_SERVICE_UNAVAILABLE;
+    lua_pushcfunction(L, run_status);
+    lua_callk(L, 0, 0, 0, asked);
+    return 0;
+  }
   respond_status(run, STATUS_SERVICE_UNAVAILABLE, (struct slice){"", 0});
   reach(run, TASK_AFTER_ROUTE);
+  return 0;
 }
 
 /* Stack: the error. An abort that cannot be answered is told by what is wrong with it. */
@@ -320,10 +335,7 @@ static int failed(lua_State *L) {
     log_failed(run, error_push_text(L, 1), fiber->traceback);
     return 0;
   }
-  if (timed_out) {
-    answer_timed_out(L, run, fiber->traceback);
-    return 0;
-  }
+  if (timed_out) return answer_timed_out(L, run, fiber->traceback);
   lua_pushcfunction(L, answer_abort);
   lua_pushvalue(L, 1);
   int status = 0;
