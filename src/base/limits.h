@@ -157,6 +157,9 @@
 /* Bytes of a file that one connection sends in one turn; the rest waits for the next. */
 #define FILE_TURN_BYTES_MAX (1024 * 1024)
 
+/* Bytes of a file that a thread reads at once when they are not in the kernel's cache. */
+#define FILE_AHEAD_BYTES (4 * 1024 * 1024)
+
 /* Nesting of arrays and objects in JSON, read or written, an empty one inside not counted; deeper
  * raises kind "json". */
 #define JSON_DEPTH_MAX 1000

@@ -19,7 +19,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-enum { COPY_BYTES = 16 * 1024 };
+enum { COPY_BYTES = 64 * 1024 };
 
 void sender_init(struct sender *sender, struct connection *connection, int fd,
                  const struct file_plan *plan) {
@@ -99,7 +99,7 @@ static bool is_cold(const struct sender *sender, uint64_t at) {
 
 void sender_read_ahead(const struct sender *sender) {
   char bytes[COPY_BYTES];
-  uint64_t at = sender->at, end = at + step_bytes(sender, FILE_TURN_BYTES_MAX);
+  uint64_t at = sender->at, end = at + step_bytes(sender, FILE_AHEAD_BYTES);
   while (at < end) {
     size_t len = end - at < sizeof bytes ? (size_t)(end - at) : sizeof bytes;
     ssize_t got = pread(sender->fd, bytes, len, (off_t)at);
