@@ -422,7 +422,9 @@ describe("app:static", function()
     ['app:static("/a", ".", { headers = { Date = "c" } })'] = { "app.lua:3: ", "server itself" },
     ['app:static("/a", 7)'] = { "app.lua:3: ", "a directory" },
     ['app:static("/a", ".", 7)'] = { "app.lua:3: ", "options" },
-    ['app:static("/a", ".")\napp:static("/a/", ".")'] = { "app.lua:4: ", "/a already", "app.lua:3" },
+    ['app:static("/a", ".")\napp:static("/a/", ".")'] = {
+      "app.lua:4: ", "/a already", "app.lua:3",
+    },
     ['app.static("/a", ".")'] = { "app.lua:3: ", "use a colon" },
   } do
     it("refuses " .. body:gsub("\n", " "), function()
