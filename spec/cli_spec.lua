@@ -292,6 +292,21 @@ describe("a server", function()
     client:close()
   end)
 
+  it("does not wait for clients that are slow", function()
+    local started = start { "--drain-timeout", "0.2", "--shutdown-timeout", "60" }
+    local unfinished = { "GET / HTTP/1.1\r\nHo", "GET / HTTP/1.1\r\nHost: h\r\n",
+      "POST /echo HTTP/1.1\r\nHost: h\r\nContent-Length: 9\r\n\r\nabc",
+      "GET /large/50000000 HTTP/1.1\r\nHost: h\r\n\r\n" }
+    local slow = {}
+    for i, bytes in ipairs(unfinished) do
+      slow[i] = raw.connect(started.port)
+      slow[i]:send(bytes)
+    end
+    assert.equal("H", slow[#slow].tcp:receive(1)) -- what came before it has been read
+    assert.equal(0, started:stop("TERM", AT_ONCE_S), started:log())
+    for _, client in ipairs(slow) do client:close() end
+  end)
+
   it("ends at once by a second signal", function()
     local started = start { "--drain-timeout", "60", "--shutdown-timeout", "60" }
     local client = send_get(started, "/sleep/60000")

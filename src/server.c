@@ -5,6 +5,7 @@
  * comes when. */
 #include "server.h"
 
+#include "admin.h"
 #include "base/log.h"
 #include "core/error.h"
 #include "core/line_writer.h"
@@ -16,6 +17,8 @@
 #include "http/unix_socket.h"
 #include "lib/spool.h"
 #include "program.h"
+#include "prometheus.h"
+#include "roles/app_pools.h"
 #include "roles/http.h"
 #include "roles/pool.h"
 
@@ -88,6 +91,9 @@ struct server {
   int ready, listening, drained;
   uint16_t port;                  /* of the TCP sockets */
   struct unix_socket unix_socket; /* instead of them, if --unix is given */
+  struct admin *admin;            /* NULL: none */
+  struct timespec started;        /* on the wall clock */
+  uint64_t started_ns;
   enum phase phase;
   int exit_code;
 };
@@ -115,7 +121,7 @@ static int app_loaded(lua_State *L, int status, lua_KContext context) {
   struct server *server = thread->server;
   if (!server->table) { /* the first worker; the others start when it is ready */
     server->table = route_table_create(L, 1);
-    pools_configure_from(L, server->pools, 1);
+    app_pools_read(L, 1, server->pools);
   }
   thread->service = http_service_create(L, 1, server->table);
   return 0;
@@ -447,6 +453,52 @@ static bool open_access_log(struct server *server) {
   return writer != NULL;
 }
 
+/* ---- what the admin endpoint is told ---- */
+
+static const char *tell_health(void *context) {
+  const struct server *server = context;
+  switch (server->phase) {
+  case PHASE_LOADING:
+    break;
+  case PHASE_SERVING:
+    return server->listening == server->count ? "ok" : "starting";
+  case PHASE_DRAINING:
+  case PHASE_STOPPING:
+    return "draining";
+  }
+  return "starting";
+}
+
+static void write_metrics(void *context, struct buffer *out) {
+  const struct server *server = context;
+  size_t count = (size_t)server->count;
+  const struct metrics **workers = memory_alloc(count * sizeof(struct metrics *));
+  for (size_t i = 0; i < count; i++) workers[i] = &server->threads[i].worker.metrics;
+  prometheus_write_workers(out, workers, server->count);
+  free(workers);
+  prometheus_write_pools(out, server->pools);
+  const struct prometheus_process process = {
+      .started = server->started,
+      .started_ns = server->started_ns,
+      .access_log = server->program->process.access_log,
+  };
+  prometheus_write_process(out, &process);
+}
+
+static bool open_admin(struct server *server) {
+  const char *endpoint = server->program->settings.admin;
+  char message[ADMIN_MESSAGE_BYTES];
+  if (*endpoint == '\0') return true;
+  const struct admin_source source = {server, tell_health, write_metrics};
+  server->admin = admin_create(endpoint, &source, &server->loop, &server->timers,
+                               server->program->process.log, message);
+  if (!server->admin) fprintf(stderr, "perilune: --admin: %s\n", message);
+  server->program->process.has_metrics = true;
+  return server->admin != NULL;
+}
+
+/* ---- */
+
 static void start_signals(struct server *server) {
   for (size_t i = 0; i < SIGNAL_COUNT; i++) {
     uv_signal_init(&server->loop, &server->signals[i]);
@@ -460,6 +512,13 @@ static void turn_main(struct server *server) {
   uv_run(&server->loop, UV_RUN_ONCE);
   inbox_drain(&server->inbox);
   timers_run(&server->timers);
+  admin_flush(server->admin);
+}
+
+static void close_admin(struct server *server) {
+  admin_close(server->admin);
+  while (!admin_is_closed(server->admin)) turn_main(server);
+  admin_destroy(server->admin);
 }
 
 static void serve_until_ended(struct server *server) {
@@ -470,6 +529,7 @@ static void serve_until_ended(struct server *server) {
 }
 
 static void finish(struct server *server) {
+  close_admin(server);
   unix_socket_finish(&server->unix_socket);
   pools_destroy(server->pools);
   route_table_destroy(server->table);
@@ -495,7 +555,9 @@ int server_run(struct program *program, const char *dir) {
   uv_loop_init(&server.loop);
   inbox_init(&server.inbox, &server.loop, &server);
   timers_init(&server.timers, &server.loop);
-  if (open_access_log(&server) && bind_sockets(&server) == 0)
+  clock_gettime(CLOCK_REALTIME, &server.started);
+  server.started_ns = uv_hrtime();
+  if (open_access_log(&server) && open_admin(&server) && bind_sockets(&server) == 0)
     serve_until_ended(&server);
   else
     server.exit_code = 1;

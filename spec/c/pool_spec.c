@@ -4,6 +4,8 @@
  * up, and what many callers at once do, is in pool_cancel_spec.c. */
 #include "pool_fixture.h"
 
+#include "roles/app_pools.h"
+
 /* ---- results and errors ---- */
 
 static void gives_results(void **state) {
@@ -180,7 +182,7 @@ static int configure(lua_State *L) {
   lua_getglobal(L, "pools");
   struct pools *pools = lua_touserdata(L, -1);
   lua_pop(L, 1);
-  pools_configure_from(L, pools, 1);
+  app_pools_read(L, 1, pools);
   assert_int_equal(lua_gettop(L), 1);
   return 0;
 }

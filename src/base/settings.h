@@ -46,6 +46,8 @@
   X(TEXT, access_log, "access-log", "off", 0, 4095, "path",                                        \
     "file that gets a line for each answered request, in the form of --log-format; - is standard " \
     "output, off is none; SIGUSR1 opens it again")                                                 \
+  X(ENDPOINT, admin, "admin", "", 0, 262, "host:port",                                             \
+    "address of the admin endpoint: GET /-/health and GET /-/metrics; none is no endpoint")        \
   X(NETWORKS, trusted_proxies, "trusted-proxies", "", 0, 4095, "addresses",                        \
     "proxies whose X-Forwarded-For, -Proto, -Host or Forwarded are believed: addresses and "       \
     "networks like 10.0.0.0/8 with commas between, unix for the peers of a Unix socket")           \

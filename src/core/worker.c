@@ -19,6 +19,7 @@ uv_err worker_init(struct worker *worker) {
   uv_err error = uv_loop_init(&worker->loop);
   if (error) return error;
   worker->loop.data = worker; /* what tells that there is one to close */
+  if (worker->process->has_metrics) uv_loop_configure(&worker->loop, UV_METRICS_IDLE_TIME);
   timers_init(&worker->timers, &worker->loop);
   error = inbox_init(&worker->inbox, &worker->loop, worker);
   if (error) return error;
@@ -40,6 +41,13 @@ static void run_ready(struct worker *worker) {
   }
 }
 
+static void publish(struct worker *worker) {
+  struct metrics *metrics = &worker->metrics;
+  metrics_add(metrics, METRIC_LOOP_TURNS, 1);
+  metrics_set(metrics, METRIC_LOOP_IDLE_NS, uv_metrics_idle_time(&worker->loop));
+  metrics_set(metrics, METRIC_LUA_BYTES, worker->memory.used_bytes);
+}
+
 void worker_turn(struct worker *worker) {
   timers_arm(&worker->timers);
   bool waits = list_is_empty(&worker->ready) && !worker->again;
@@ -50,6 +58,7 @@ void worker_turn(struct worker *worker) {
   if (worker->role->begin) worker->role->begin(worker);
   run_ready(worker);
   if (worker->role->turn) worker->role->turn(worker);
+  if (worker->process->has_metrics) publish(worker);
 }
 
 void worker_run(struct worker *worker) {

@@ -9,6 +9,7 @@
 #include "base/list.h"
 #include "core/heartbeat.h"
 #include "core/inbox.h"
+#include "core/metrics.h"
 #include "core/state.h"
 #include "core/timer.h"
 
@@ -39,6 +40,7 @@ struct process {
   const struct settings *settings;
   struct log *log;
   struct line_writer *access_log; /* NULL: there is none */
+  bool has_metrics;               /* workers publish what they count */
   struct watchdog *watchdog;
   struct spool *spool;       /* temporary files of requests: lib/spool.h */
   const char *lua_dir;       /* the framework's Lua files */
@@ -69,6 +71,7 @@ struct worker {
   struct fiber *running;
   struct call *call;      /* of a pool worker: what it runs; NULL elsewhere */
   uint64_t request_count; /* makes request ids */
+  struct metrics metrics;
 
   struct heartbeat heartbeat;
   struct list watched;                            /* watchdog.workers */
@@ -79,9 +82,8 @@ struct worker {
 };
 
 /* [owner] Opens the loop, inbox and Lua state on the calling thread, and puts the worker before
- * the watchdog. The struct is zeroed before but for role, process, snapshot
- * and index. 0 or a libuv error;
- * UV_ENOMEM when the Lua state does not fit its memory limit. */
+ * the watchdog. The struct is zeroed before but for role, process, snapshot and index.
+ * 0 or a libuv error; UV_ENOMEM when the Lua state does not fit its memory limit. */
 uv_err worker_init(struct worker *worker);
 
 /* [owner] Runs turns until `stopped`. */

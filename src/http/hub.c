@@ -89,6 +89,22 @@ void hub_close_all(struct hub *hub) {
   for_each(hub, connection_close);
 }
 
+void hub_publish(const struct hub *hub, struct metrics *metrics) {
+  const struct hub_counts *counts = &hub->counts;
+  metrics_set(metrics, METRIC_CONNECTIONS_OPEN, hub->connection_count);
+  metrics_set(metrics, METRIC_CONNECTIONS, counts->connections);
+  metrics_set(metrics, METRIC_ACCEPTS_PAUSED, counts->accepts_paused);
+  metrics_set(metrics, METRIC_ACCEPTS_FAILED, counts->accepts_failed);
+  metrics_set(metrics, METRIC_REQUESTS_IN_FLIGHT, hub->exchange_count);
+  metrics_set(metrics, METRIC_REQUESTS_2XX, counts->responses[2]);
+  metrics_set(metrics, METRIC_REQUESTS_3XX, counts->responses[3]);
+  metrics_set(metrics, METRIC_REQUESTS_4XX, counts->responses[4]);
+  metrics_set(metrics, METRIC_REQUESTS_5XX, counts->responses[5]);
+  metrics_set(metrics, METRIC_REQUESTS_REFUSED, counts->refused);
+  metrics_set(metrics, METRIC_BYTES_IN, counts->bytes_in);
+  metrics_set(metrics, METRIC_BYTES_OUT, counts->bytes_out);
+}
+
 uint64_t hub_now(struct hub *hub) {
   if (UNLIKELY(!hub->_now_known)) {
     hub->_now_ns = timers_now(hub->timers);

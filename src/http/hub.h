@@ -10,6 +10,7 @@
 #include "base/base.h"
 #include "base/buffer.h"
 #include "base/list.h"
+#include "core/metrics.h"
 #include "core/timer.h"
 #include "http/compress_job.h"
 #include "http/date.h"
@@ -141,6 +142,9 @@ void hub_drain(struct hub *hub);
 /* [owner] Closes every connection at once; `gone` and `sent` are called for what they carried. The
  * loop must run until connection_count is 0. */
 void hub_close_all(struct hub *hub);
+
+/* [owner] Publishes what the hub has counted. */
+void hub_publish(const struct hub *hub, struct metrics *metrics);
 
 /* [owner] The time of this turn on the hub's clock, in nanoseconds. */
 uint64_t hub_now(struct hub *hub);

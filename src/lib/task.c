@@ -124,6 +124,7 @@ static int failed(lua_State *L) {
   }
   task->status = kind && strcmp(kind, "cancelled") == 0 ? TASK_CANCELLED : TASK_FAILED;
   if (task->status == TASK_CANCELLED || !list_is_empty(&task->groups)) return 0;
+  metrics_add(&worker_of(L)->metrics, METRIC_TASKS_FAILED, 1);
   log_failure(L, "task failed", 2, fiber->traceback);
   lua_settop(L, 2);
   lua_getiuservalue(L, 1, TASK_VALUE_OPTIONS);

@@ -55,7 +55,9 @@ static struct state *state_of(struct worker *worker) {
 /* ---- the end of a request ---- */
 
 static void log_dropped(struct run *run, unsigned count) {
-  struct log *log = run->service->worker->process->log;
+  struct worker *worker = run->service->worker;
+  struct log *log = worker->process->log;
+  metrics_add(&worker->metrics, METRIC_TASKS_DROPPED, count);
   if (count == 0 || !log_enabled(log, LOG_DEBUG)) return;
   char id[17];
   req_format_id(id, run->source.id);
@@ -429,8 +431,11 @@ void http_begin(struct worker *worker) {
 
 static void flush(struct worker *worker) {
   struct list *services = &state_of(worker)->services;
-  for (struct list *link = services->next; link != services; link = link->next)
-    hub_flush(&container_of(link, struct http_service, link)->hub);
+  for (struct list *link = services->next; link != services; link = link->next) {
+    struct hub *hub = &container_of(link, struct http_service, link)->hub;
+    hub_flush(hub);
+    if (worker->process->has_metrics) hub_publish(hub, &worker->metrics);
+  }
 }
 
 /* Writing makes room for further pipelined requests, which the next turn handles. */

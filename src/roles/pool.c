@@ -17,7 +17,6 @@
 #include "lib/stream.h"
 
 #include <assert.h>
-#include <lauxlib.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -545,33 +544,33 @@ void pools_configure(struct pools *pools, const char *name, int threads_max, int
   uv_mutex_unlock(&pools->lock);
 }
 
-static int count_field(lua_State *L, const char *pool, const char *name, int max) {
-  int is_integer = 1;
-  lua_Integer count = 0;
-  if (lua_getfield(L, -1, name) != LUA_TNIL) {
-    count = lua_tointegerx(L, -1, &is_integer);
-    if (!is_integer || count < 1 || count > max)
-      luaL_error(L, "pool \"%s\": %s is a whole number from 1 to %d", pool, name, max);
+/* Under the lock. */
+static uint64_t count_lua_bytes(const struct pools *pools, const struct pool *pool) {
+  uint64_t bytes = 0;
+  for (struct list *link = pools->runners.next; link != &pools->runners; link = link->next) {
+    const struct runner *runner = container_of(link, struct runner, link);
+    if (runner->pool == pool && !runner->gone)
+      bytes += metrics_get(&runner->worker.metrics, METRIC_LUA_BYTES);
   }
-  lua_pop(L, 1);
-  return (int)count;
+  return bytes;
 }
 
-void pools_configure_from(lua_State *L, struct pools *pools, int index) {
-  const struct settings *settings = pools->process->settings;
-  int top = lua_gettop(L);
-  if (lua_getfield(L, index, "pools") == LUA_TTABLE) {
-    for (lua_pushnil(L); lua_next(L, top + 1); lua_pop(L, 1)) {
-      if (lua_type(L, -2) != LUA_TSTRING || !lua_istable(L, -1))
-        luaL_error(L, "pools is a table of name to { threads = n, queue = n }");
-      const char *name = lua_tostring(L, -2);
-      int threads = count_field(L, name, "threads", POOL_THREADS_MAX);
-      int calls = count_field(L, name, "queue", POOL_CALLS_MAX);
-      pools_configure(pools, name, threads ? threads : settings->pool_threads,
-                      calls ? calls : settings->pool_calls_max);
-    }
+size_t pools_count(struct pools *pools, struct pool_counts *out, size_t max) {
+  size_t count = 0;
+  uv_mutex_lock(&pools->lock);
+  for (struct list *link = pools->pools.next; link != &pools->pools && count < max;
+       link = link->next) {
+    const struct pool *pool = container_of(link, struct pool, link);
+    int idle = 0;
+    for (struct list *at = pool->idle.next; at != &pool->idle; at = at->next) idle++;
+    out[count++] = (struct pool_counts){.name = pool->name,
+                                        .threads = pool->threads,
+                                        .busy = pool->threads - idle,
+                                        .queued = pool->queued,
+                                        .lua_bytes = count_lua_bytes(pools, pool)};
   }
-  lua_settop(L, top);
+  uv_mutex_unlock(&pools->lock);
+  return count;
 }
 
 static void stop_runners(struct pools *pools) {

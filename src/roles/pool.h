@@ -21,9 +21,14 @@ struct pools *pools_create(struct process *process, struct snapshot *snapshot);
 /* [any thread] Adds a pool or changes its size; before the first call. */
 void pools_configure(struct pools *pools, const char *name, int threads_max, int calls_max);
 
-/* [owner] Adds the pools that the app at `index` asks for: its field `pools`, name to { threads=,
- * queue= }. Raises when it is not that. */
-void pools_configure_from(lua_State *L, struct pools *pools, int index);
+struct pool_counts {
+  const char *name; /* lives as long as the pools */
+  int threads, busy, queued;
+  uint64_t lua_bytes; /* of all its threads' states */
+};
+
+/* [any thread] What the first `max` pools are doing; gives how many there were. */
+size_t pools_count(struct pools *pools, struct pool_counts *out, size_t max);
 
 /* [any thread] What marked functions of this app are called through. */
 struct call_host *pools_host(struct pools *pools);

@@ -11,6 +11,7 @@
 #include "core/snapshot.h"
 #include "core/worker.h"
 #include "http/listener.h"
+#include "roles/app_pools.h"
 #include "roles/http.h"
 #include "roles/pool.h"
 
@@ -63,7 +64,7 @@ static int check(lua_State *L) {
   struct handle *handle = check_handle(L);
   luaL_checktype(L, 2, LUA_TTABLE);
   route_table_destroy(route_table_create(L, 2));
-  pools_configure_from(L, handle->pools, 2);
+  app_pools_read(L, 2, handle->pools);
   return 0;
 }
 
@@ -73,7 +74,7 @@ static int serve(lua_State *L) {
   luaL_checktype(L, 2, LUA_TTABLE);
   place_end_load(L);
   handle->table = route_table_create(L, 2);
-  pools_configure_from(L, handle->pools, 2);
+  app_pools_read(L, 2, handle->pools);
   handle->service = http_service_create(L, 2, handle->table);
   int fd;
   uint16_t port;

@@ -1,0 +1,154 @@
+/* prometheus.c - HELP, TYPE and one line for each value.
+ *
+ * Names follow Prometheus' conventions: base units, counters end in _total; what every client
+ * library says of a process has the same names here. */
+#include "prometheus.h"
+
+#include "core/line_writer.h"
+#include "roles/pool.h"
+
+#include <dirent.h>
+#include <inttypes.h>
+#include <stdbool.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <uv.h>
+
+enum { POOLS_MAX = 64, NS_PER_US = 1000, US_PER_S = 1000000 };
+
+#define SECOND_NS 1e9
+
+static void add_head(struct buffer *out, const char *name, const char *type, const char *help) {
+  buffer_printf(out, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, type);
+}
+
+static void add_integer(struct buffer *out, const char *name, const char *type, const char *help,
+                        uint64_t value) {
+  add_head(out, name, type, help);
+  buffer_printf(out, "%s %" PRIu64 "\n", name, value);
+}
+
+static void add_seconds(struct buffer *out, const char *name, const char *type, const char *help,
+                        double value) {
+  add_head(out, name, type, help);
+  buffer_printf(out, "%s %.9g\n", name, value);
+}
+
+/* ---- workers ---- */
+
+struct row {
+  const char *name, *type, *label, *help;
+};
+
+static const struct row rows[METRIC_COUNT] = {
+#define ROW(metric, ...) [METRIC_##metric] = {__VA_ARGS__},
+    METRICS(ROW)
+#undef ROW
+};
+
+static void add_worker_value(struct buffer *out, const struct row *row, int worker, bool is_ns,
+                             uint64_t value) {
+  const char *comma = *row->label ? "," : "";
+  buffer_printf(out, "%s{worker=\"%d\"%s%s} ", row->name, worker, comma, row->label);
+  if (is_ns)
+    buffer_printf(out, "%.9f\n", (double)value / SECOND_NS);
+  else
+    buffer_printf(out, "%" PRIu64 "\n", value);
+}
+
+void prometheus_write_workers(struct buffer *out, const struct metrics *const *workers, int count) {
+  for (int metric = 0; metric < METRIC_COUNT; metric++) {
+    const struct row *row = &rows[metric];
+    bool is_first = metric == 0 || strcmp(row[-1].name, row->name) != 0;
+    if (is_first) add_head(out, row->name, row->type, row->help);
+    for (int i = 0; i < count; i++)
+      add_worker_value(out, row, i, metric == METRIC_LOOP_IDLE_NS,
+                       metrics_get(workers[i], (enum metric)metric));
+  }
+}
+
+/* ---- pools ---- */
+
+static void add_label_value(struct buffer *out, const char *text) {
+  for (; *text; text++) {
+    if (*text == '\\' || *text == '"') buffer_add_byte(out, '\\');
+    if (*text == '\n')
+      buffer_add_text(out, "\\n");
+    else
+      buffer_add_byte(out, *text);
+  }
+}
+
+static void add_pool_value(struct buffer *out, const char *name, const char *pool, uint64_t value) {
+  buffer_printf(out, "%s{pool=\"", name);
+  add_label_value(out, pool);
+  buffer_printf(out, "\"} %" PRIu64 "\n", value);
+}
+
+void prometheus_write_pools(struct buffer *out, struct pools *pools) {
+  static const struct row pool_rows[] = {
+      {"perilune_pool_threads", "gauge", "", "Threads that are started."},
+      {"perilune_pool_busy_threads", "gauge", "", "Threads that run a call."},
+      {"perilune_pool_queued_calls", "gauge", "", "Calls that wait for a thread."},
+      {"perilune_pool_lua_memory_bytes", "gauge", "", "Memory of the threads' Lua states."},
+  };
+  struct pool_counts counts[POOLS_MAX];
+  size_t count = pools_count(pools, counts, POOLS_MAX);
+  for (size_t row = 0; row < array_len(pool_rows); row++) {
+    const char *name = pool_rows[row].name;
+    add_head(out, name, pool_rows[row].type, pool_rows[row].help);
+    for (size_t i = 0; i < count; i++) {
+      const uint64_t values[] = {(uint64_t)counts[i].threads, (uint64_t)counts[i].busy,
+                                 (uint64_t)counts[i].queued, counts[i].lua_bytes};
+      add_pool_value(out, name, counts[i].name, values[row]);
+    }
+  }
+}
+
+/* ---- the process ---- */
+
+/* Open descriptors, without that of the look. */
+static uint64_t count_descriptors(void) {
+  uint64_t count = 0;
+  DIR *dir = opendir("/proc/self/fd");
+  if (!dir) return 0;
+  for (const struct dirent *entry; (entry = readdir(dir));) count += entry->d_name[0] != '.';
+  closedir(dir);
+  return count - 1;
+}
+
+static double seconds_of(struct timeval time) {
+  return (double)time.tv_sec + (double)time.tv_usec / US_PER_S;
+}
+
+static void add_resources(struct buffer *out) {
+  struct rusage used;
+  struct rlimit limit;
+  size_t resident_bytes;
+  if (getrusage(RUSAGE_SELF, &used) == 0)
+    add_seconds(out, "process_cpu_seconds_total", "counter", "User and system CPU time.",
+                seconds_of(used.ru_utime) + seconds_of(used.ru_stime));
+  if (uv_resident_set_memory(&resident_bytes) == 0)
+    add_integer(out, "process_resident_memory_bytes", "gauge", "Resident memory.", resident_bytes);
+  add_integer(out, "process_open_fds", "gauge", "Open file descriptors.", count_descriptors());
+  if (getrlimit(RLIMIT_NOFILE, &limit) == 0)
+    add_integer(out, "process_max_fds", "gauge", "Limit of open file descriptors.",
+                (uint64_t)limit.rlim_cur);
+}
+
+void prometheus_write_process(struct buffer *out, const struct prometheus_process *process) {
+  const char *build = "perilune_build_info";
+  add_head(out, build, "gauge", "The version that runs, and those of its libraries.");
+  buffer_printf(out, "%s{version=\"%s\",libuv=\"%s\"} 1\n", build, PERILUNE_VERSION,
+                uv_version_string());
+  double started = (double)process->started.tv_sec + (double)process->started.tv_nsec / SECOND_NS;
+  add_head(out, "process_start_time_seconds", "gauge", "When the process started, since 1970.");
+  buffer_printf(out, "process_start_time_seconds %.3f\n", started);
+  add_seconds(out, "perilune_uptime_seconds", "gauge", "Since the server started.",
+              (double)(uv_hrtime() - process->started_ns) / SECOND_NS);
+  add_resources(out);
+  if (process->access_log)
+    add_integer(out, "perilune_access_log_dropped_lines_total", "counter",
+                "Lines of the access log that were not written.",
+                line_writer_dropped(process->access_log));
+}
