@@ -17,11 +17,13 @@ local function kind_of(err)
   return ok and kind or nil
 end
 
---- The innermost error handler for an error; at one level that of its kind before that of all.
-local function find_rescuer(rescuers, err)
+--- The innermost error handler for an error; at one level that of its kind before that of all. What
+--- the full queue of a pool kept from running at all has not failed: only its kind counts.
+local function find_rescuer(around, err, is_full)
   local kind = kind_of(err)
-  for _, level in ipairs(rescuers) do
-    local rescuer = kind ~= nil and level.by_kind[kind] or level.any
+  for _, level in ipairs(around.rescuers) do
+    local rescuer = kind ~= nil and level.by_kind[kind]
+    if not rescuer and not (is_full and around.is_blocking) then rescuer = level.any end
     if rescuer then return rescuer.fn end
   end
 end
@@ -69,13 +71,14 @@ local function rescue(req, err, what, around)
     end
     err, kind = problem, nil
   end
-  local status = kind == "full" and BUSY or ERROR
-  if kind == "full" then
+  local is_full = kind == "full"
+  local status = is_full and BUSY or ERROR
+  if is_full then
     native.log_refused(req, "refused with 503", err)
   else
     native.log_failed(req, what .. " failed", err)
   end
-  local fn = find_rescuer(around.rescuers, err)
+  local fn = find_rescuer(around, err, is_full)
   local sent = fn and native.is_marked(fn) and native.copy_error(err) or err
   local result = fn and ask("on_error", status, req, err, fn, req, sent)
   result = result or answer_default(req, status, around.statuses)
@@ -137,11 +140,14 @@ end
 function chain.compose(handler, layers, rescuers, statuses)
   local is_plain = #layers == 0 and #rescuers == 0 and not statuses[BUSY]
   if is_plain then return handler end
-  local run = around_handler(handler, { rescuers = rescuers, statuses = statuses })
+  local function around(fn, its_rescuers)
+    return { rescuers = its_rescuers, statuses = statuses, is_blocking = native.is_marked(fn) }
+  end
+  local run = around_handler(handler, around(handler, rescuers))
   for i = #layers, 1, -1 do
     local layer = layers[i]
-    local make = native.is_marked(layer.fn) and before or around_below
-    run = make(layer.fn, run, { rescuers = layer.rescuers, statuses = statuses })
+    local its = around(layer.fn, layer.rescuers)
+    run = (its.is_blocking and before or around_below)(layer.fn, run, its)
   end
   return run
 end
