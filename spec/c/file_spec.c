@@ -11,7 +11,7 @@
 
 #include <dirent.h>
 #include <fcntl.h>
-#include <sys/stat.h>
+#include <sys/resource.h>
 
 enum {
   LARGE_BYTES = 24 * 1024 * 1024,
@@ -415,6 +415,38 @@ static void copies_where_it_has_to(void **state) {
   close(client);
 }
 
+/* As many descriptors as there are may be open; one more may not. */
+static void is_refused_when_no_descriptor_is_left(void **state) {
+  struct files *files = *state;
+  struct rlimit before, now;
+  char path[96];
+  int client = site_connect(files->site);
+  client_send(client, HELD_GET HELD_GET);
+  site_wait_held(files->site, 2);
+  getrlimit(RLIMIT_NOFILE, &before);
+  int next = dup(client);
+  close(next);
+  now = before;
+  now.rlim_cur = (rlim_t)next;
+  assert_int_equal(setrlimit(RLIMIT_NOFILE, &now), 0);
+  snprintf(path, sizeof path, "%s/small", files->path);
+  respond_path(files->site->held[0], path);
+  client_expect(files->site, client,
+                DETAIL_HEAD("503 Service Unavailable", "Retry-After: 1\r\n", "32",
+                            "") "{\"detail\":\"Service Unavailable\"}");
+  /* One for the file, none to wait for its client. */
+  now.rlim_cur = (rlim_t)next + 1;
+  assert_int_equal(setrlimit(RLIMIT_NOFILE, &now), 0);
+  snprintf(path, sizeof path, "%s/large", files->path);
+  respond_path(files->site->held[1], path);
+  site_wait_empty(files->site);
+  assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+  assert_int_equal(files->site->sent_count, 2);
+  assert_false(files->site->delivered);
+  assert_int_equal(files->site->hub.file_count, 0);
+  close(client);
+}
+
 static void is_reported_for_a_client_that_has_gone(void **state) {
   struct files *files = *state;
   int client = site_connect(files->site);
@@ -443,6 +475,7 @@ int main(void) {
                                      FILE_TEST(comes_from_a_disk_too),
                                      FILE_TEST(is_abandoned_at_any_point),
                                      FILE_TEST(copies_where_it_has_to),
+                                     FILE_TEST(is_refused_when_no_descriptor_is_left),
                                      FILE_TEST(is_reported_for_a_client_that_has_gone)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

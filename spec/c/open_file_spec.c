@@ -35,11 +35,10 @@ static int make_place(void **state) {
   assert_non_null(mkdtemp(place->path));
   int outer = open(place->path, O_PATH | O_DIRECTORY | O_CLOEXEC);
   char absolute[96];
-  snprintf(absolute, sizeof absolute, "%s/site/file", place->path);
   assert_int_equal(mkdirat(outer, "site", 0700), 0);
   write_file(outer, "secret", "secret");
-  place->dir_fd = open_file_directory(
-      (snprintf(absolute, sizeof absolute, "%s/site", place->path), absolute), false);
+  snprintf(absolute, sizeof absolute, "%s/site", place->path);
+  place->dir_fd = open_file_directory(absolute);
   assert_true(place->dir_fd >= 0);
   int site = place->dir_fd;
   write_file(site, "file", "inside");
@@ -117,7 +116,7 @@ static int outcome(int fd) {
 static void stays_beneath(void **state) {
   const struct place *place = *state;
   for (size_t i = 0; i < array_len(cases); i++) {
-    int beneath = outcome(open_file_beneath(place->dir_fd, cases[i].path, false));
+    int beneath = outcome(open_file_beneath(place->dir_fd, cases[i].path));
     int walked = outcome(open_file_walk(place->dir_fd, cases[i].path));
     if (beneath != cases[i].beneath || walked != cases[i].walked)
       fail_msg("%s: %s; walked: %s", cases[i].path, strerror(beneath), strerror(walked));
@@ -128,10 +127,19 @@ static void stays_beneath(void **state) {
 static void may_be_told_not_to_wait(void **state) {
   const struct place *place = *state;
   for (size_t i = 0; i < array_len(cases); i++) {
-    int cached = outcome(open_file_beneath(place->dir_fd, cases[i].path, true));
+    int cached = outcome(open_file_cached(place->dir_fd, cases[i].path));
     if (cached != cases[i].beneath && cached != EAGAIN)
       fail_msg("%s: %s", cases[i].path, strerror(cached));
   }
+}
+
+static void knows_local_file_systems(void **state) {
+  (void)state;
+  int proc = open_file_directory("/proc");
+  assert_true(proc >= 0);
+  assert_false(open_file_is_local(proc));
+  close(proc);
+  assert_false(open_file_is_local(-1));
 }
 
 static void reads_what_it_opens(void **state) {
@@ -148,16 +156,17 @@ static void opens_anywhere_when_asked(void **state) {
   const struct place *place = *state;
   char path[96];
   snprintf(path, sizeof path, "%s/site/out", place->path);
-  assert_int_equal(outcome(open_file_anywhere(path, false)), 0);
+  assert_int_equal(outcome(open_file_anywhere(path)), 0);
   snprintf(path, sizeof path, "%s/site/none", place->path);
-  assert_int_equal(outcome(open_file_anywhere(path, false)), ENOENT);
+  assert_int_equal(outcome(open_file_anywhere(path)), ENOENT);
   snprintf(path, sizeof path, "%s/site/file", place->path);
-  assert_int_equal(outcome(open_file_directory(path, false)), ENOTDIR);
+  assert_int_equal(outcome(open_file_directory(path)), ENOTDIR);
 }
 
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(stays_beneath), cmocka_unit_test(may_be_told_not_to_wait),
-      cmocka_unit_test(reads_what_it_opens), cmocka_unit_test(opens_anywhere_when_asked)};
+      cmocka_unit_test(reads_what_it_opens), cmocka_unit_test(knows_local_file_systems),
+      cmocka_unit_test(opens_anywhere_when_asked)};
   return cmocka_run_group_tests(tests, make_place, remove_place);
 }

@@ -58,6 +58,7 @@ static struct file *create(struct hub *hub, const struct file_wanted *wanted) {
   buffer_add_byte(&file->lookup.path, '\0');
   if (wanted->root.len > 0) file->lookup.root = memory_copy(wanted->root.data, wanted->root.len);
   file->lookup.dir_fd = wanted->dir_fd;
+  file->lookup.is_local = wanted->is_local;
   file->lookup.has_index = wanted->has_index;
   file->lookup.has_siblings = wanted->has_siblings;
   hub->file_count++;

@@ -1,10 +1,10 @@
 /* file.h - answering with a file.
  *
  * file_respond takes the place of exchange_respond; the rest happens by itself: once it is the
- * exchange's turn, the file is looked for (on libuv's threads where the kernel has it not in
- * memory), conditions and ranges are obeyed, and its bytes go from the kernel's cache to the
- * socket. A client that leaves and a server that stops end it at any point; hub.sent is called as
- * for any response. */
+ * exchange's turn, the file is looked for (on libuv's threads, where it may have to be waited for),
+ * conditions and ranges are obeyed, and its bytes go from the kernel's cache to the socket. A
+ * client that leaves and a server that stops end it at any point; hub.sent is called as for any
+ * response. */
 #ifndef HTTP_FILE_H
 #define HTTP_FILE_H
 
@@ -20,6 +20,7 @@ struct file_wanted {
   struct slice path;
   struct slice root; /* a directory that the path must not leave; empty: */
   int dir_fd;        /* the same, opened; -1: the path leads anywhere */
+  bool is_local;     /* open_file_is_local(dir_fd) */
   int status;
   struct slice block; /* encoded fields; they have passed response_check_field */
 

@@ -75,8 +75,9 @@ static enum lookup_result result_of(int error) {
 }
 
 static int open_path(const struct attempt *attempt, const char *path) {
-  if (attempt->dir_fd < 0) return open_file_anywhere(path, attempt->only_cached);
-  return open_file_beneath(attempt->dir_fd, path, attempt->only_cached);
+  if (attempt->dir_fd < 0) return open_file_anywhere(path);
+  if (attempt->only_cached) return open_file_cached(attempt->dir_fd, path);
+  return open_file_beneath(attempt->dir_fd, path);
 }
 
 /* Opens the path with `more` behind it and looks at it. */
@@ -212,7 +213,7 @@ static enum lookup_result look(struct lookup *lookup, bool only_cached) {
   struct attempt attempt = {lookup, only_cached, lookup->dir_fd};
   lookup->error = 0;
   if (lookup->root) {
-    attempt.dir_fd = open_file_directory(lookup->root, only_cached);
+    attempt.dir_fd = open_file_directory(lookup->root);
     if (attempt.dir_fd < 0) return fail(lookup, attempt.dir_fd);
   }
   enum lookup_result result = look_beneath(&attempt);
@@ -225,6 +226,7 @@ enum lookup_result lookup_run(struct lookup *lookup) {
 }
 
 bool lookup_try(struct lookup *lookup, enum lookup_result *result) {
+  if (!lookup->is_local) return false;
   *result = look(lookup, true);
   return lookup->error != -EAGAIN;
 }

@@ -1,8 +1,8 @@
 /* lookup.h - finding the file that a response is made of.
  *
  * Opens it, looks at it, chooses among its compressed siblings and reads a small one into memory.
- * All of that may wait for a disk, so it runs in a thread; first it may be tried on the loop with
- * what the kernel has in its caches (lookup_try). Knows nothing of requests and responses. */
+ * All of that may wait for a disk, so it runs in a thread; what is in the kernel's caches may be
+ * looked for on the loop (lookup_try). Knows nothing of requests and responses. */
 #ifndef HTTP_LOOKUP_H
 #define HTTP_LOOKUP_H
 
@@ -31,6 +31,7 @@ struct lookup {
   struct buffer path;  /* terminated, the terminator counted; not empty */
   char *root;          /* a directory that the path stays beneath; or NULL: */
   int dir_fd;          /* the same, opened; -1: the path leads anywhere */
+  bool is_local;       /* dir_fd: open_file_is_local */
   bool has_index;      /* whether a directory has one is looked for */
   bool has_siblings;   /* .br and .gz of it may be sent in its place */
   bool wants_contents; /* a small one is to be read */
@@ -53,8 +54,8 @@ void lookup_init(struct lookup *lookup);
 /* [any thread] Looks; may wait for the disk. */
 enum lookup_result lookup_run(struct lookup *lookup);
 
-/* [any thread] Looks without waiting; false when that cannot be: nothing is found yet, and
- * lookup_run may still be called. */
+/* [any thread] Looks without waiting, in a local directory; false when that cannot be: nothing is
+ * found yet, and lookup_run may still be called. */
 bool lookup_try(struct lookup *lookup, enum lookup_result *result);
 
 /* [any thread] Closes and frees; accepts a lookup that was only initialised, and twice. */

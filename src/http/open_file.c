@@ -7,10 +7,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <linux/openat2.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 enum {
@@ -29,35 +31,45 @@ static bool is_unknown_call(open_file_fd fd) {
   return fd == -ENOSYS || fd == -EPERM;
 }
 
-static open_file_fd open_by_path(const char *path, int flags, bool only_cached) {
-  if (only_cached) {
-    open_file_fd fd = open_at(AT_FDCWD, path, flags, RESOLVE_CACHED);
-    /* -EINVAL: before Linux 5.12 nothing can be said about the cache. */
-    return is_unknown_call(fd) || fd == -EINVAL ? -EAGAIN : fd;
-  }
+static open_file_fd open_by_path(const char *path, int flags) {
   int fd = open(path, flags);
   return fd < 0 ? -errno : fd;
 }
 
-open_file_fd open_file_anywhere(const char *path, bool only_cached) {
-  return open_by_path(path, READ_FLAGS, only_cached);
+open_file_fd open_file_anywhere(const char *path) {
+  return open_by_path(path, READ_FLAGS);
 }
 
-open_file_fd open_file_directory(const char *path, bool only_cached) {
-  return open_by_path(path, DIRECTORY_FLAGS, only_cached);
+open_file_fd open_file_directory(const char *path) {
+  return open_by_path(path, DIRECTORY_FLAGS);
 }
 
-open_file_fd open_file_beneath(int dir_fd, const char *path, bool only_cached) {
-  static const uint64_t beneath = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS;
-  if (only_cached) {
-    open_file_fd fd = open_at(dir_fd, path, READ_FLAGS, beneath | RESOLVE_CACHED);
-    return is_unknown_call(fd) || fd == -EINVAL ? -EAGAIN : fd;
-  }
+static const uint64_t beneath = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS;
+
+open_file_fd open_file_beneath(int dir_fd, const char *path) {
   open_file_fd fd = open_at(dir_fd, path, READ_FLAGS, beneath);
   /* A directory was renamed while ".." in a symbolic link was followed. */
   for (int i = 0; i < OPEN_TRIES_MAX && fd == -EAGAIN; i++)
     fd = open_at(dir_fd, path, READ_FLAGS, beneath);
   return is_unknown_call(fd) ? open_file_walk(dir_fd, path) : fd;
+}
+
+/* Another file system may be mounted below: -EXDEV, as for what leads out; only the one that may
+ * wait can tell which. -EINVAL: a kernel before Linux 5.12. */
+open_file_fd open_file_cached(int dir_fd, const char *path) {
+  open_file_fd fd = open_at(dir_fd, path, READ_FLAGS, beneath | RESOLVE_CACHED | RESOLVE_NO_XDEV);
+  return is_unknown_call(fd) || fd == -EINVAL || fd == -EXDEV ? -EAGAIN : fd;
+}
+
+bool open_file_is_local(int dir_fd) {
+  static const unsigned long local[] = {EXT4_SUPER_MAGIC,     XFS_SUPER_MAGIC, BTRFS_SUPER_MAGIC,
+                                        F2FS_SUPER_MAGIC,     TMPFS_MAGIC,     RAMFS_MAGIC,
+                                        OVERLAYFS_SUPER_MAGIC};
+  struct statfs facts;
+  if (fstatfs(dir_fd, &facts) != 0) return false;
+  for (size_t i = 0; i < array_len(local); i++)
+    if ((unsigned long)facts.f_type == local[i]) return true;
+  return false;
 }
 
 static bool is_parent(const char *part) {

@@ -11,18 +11,25 @@
 
 #include <stdbool.h>
 
-/* A descriptor that the caller closes, or a negative errno. With `only_cached` nothing waits for a
- * disk: -EAGAIN when it would have to. */
+/* A descriptor that the caller closes, or a negative errno. */
 typedef int open_file_fd;
 
 /* [any thread] Opens `path`, absolute or relative to the process's directory. */
-open_file_fd open_file_anywhere(const char *path, bool only_cached);
+open_file_fd open_file_anywhere(const char *path);
 
 /* [any thread] Opens a directory, only to open what is in it. */
-open_file_fd open_file_directory(const char *path, bool only_cached);
+open_file_fd open_file_directory(const char *path);
 
 /* [any thread] Opens `path` beneath the directory `dir_fd`. -EXDEV when it would leave it. */
-open_file_fd open_file_beneath(int dir_fd, const char *path, bool only_cached);
+open_file_fd open_file_beneath(int dir_fd, const char *path);
+
+/* [any thread] The same without waiting for a disk: -EAGAIN when it would have to, or cannot tell.
+ * The directory must be open_file_is_local. */
+open_file_fd open_file_cached(int dir_fd, const char *path);
+
+/* [any thread] Whether what is in the directory's file system is opened without asking another
+ * machine or process. */
+bool open_file_is_local(int dir_fd);
 
 /* [any thread] The same without openat2: no part of the path may be a symbolic link or "..". */
 open_file_fd open_file_walk(int dir_fd, const char *path);

@@ -10,6 +10,7 @@
 #include "http/file.h"
 #include "http/hub.h"
 #include "http/lookup.h"
+#include "http/open_file.h"
 #include "http/status.h"
 #include "http/uri.h"
 
@@ -51,6 +52,7 @@ void static_add(struct statics *statics, const struct static_mount *mount) {
   *place = *mount;
   place->prefix = copy(mount->prefix);
   place->block = copy(mount->block);
+  place->is_local = open_file_is_local(mount->dir_fd);
   statics->count++;
 }
 
@@ -160,6 +162,7 @@ static bool serve_from(struct exchange *exchange, size_t at) {
     if (is_name) {
       struct file_wanted wanted = {.path = {name.data, name.len - 1},
                                    .dir_fd = mount->dir_fd,
+                                   .is_local = mount->is_local,
                                    .status = STATUS_OK,
                                    .block = mount->block,
                                    .has_index = !has_slash,

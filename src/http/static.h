@@ -18,6 +18,7 @@ struct statics;
 struct static_mount {
   struct slice prefix; /* "/assets": decoded, without a slash at its end; "" is everything */
   int dir_fd;          /* opened by open_file_directory */
+  bool is_local;       /* set by static_add */
   struct slice block;  /* encoded fields for every answer with a file */
   bool has_dotfiles;   /* names that start with a dot are served too */
 };

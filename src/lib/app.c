@@ -121,7 +121,7 @@ static int check_origin(lua_State *L) {
 
 /* check_directory(path) -> nil, or why it cannot be served */
 static int check_directory(lua_State *L) {
-  int fd = open_file_directory(luaL_checkstring(L, 1), false);
+  int fd = open_file_directory(luaL_checkstring(L, 1));
   if (fd < 0) {
     lua_pushstring(L, strerror(-fd));
     return 1;

@@ -60,7 +60,7 @@ static void add_mount(lua_State *L, struct statics *statics) {
   lua_getfield(L, record, "dotfiles");
   mount.has_dotfiles = lua_toboolean(L, -1);
   const char *dir = text_field(L, record, "dir").data;
-  mount.dir_fd = open_file_directory(dir, false);
+  mount.dir_fd = open_file_directory(dir);
   if (mount.dir_fd < 0) luaL_error(L, "cannot serve %s: %s", dir, strerror(-mount.dir_fd));
   static_add(statics, &mount);
   lua_settop(L, record);
@@ -74,7 +74,7 @@ static void add_public(lua_State *L, int index, struct statics *statics) {
   }
   const char *path = lua_pushfstring(L, "%s/public", lua_tostring(L, -1));
   struct static_mount mount = {.prefix = {"", 0}, .block = {"", 0}};
-  mount.dir_fd = open_file_directory(path, false);
+  mount.dir_fd = open_file_directory(path);
   if (mount.dir_fd >= 0)
     static_add(statics, &mount);
   else if (mount.dir_fd != -ENOENT && mount.dir_fd != -ENOTDIR)
