@@ -75,6 +75,8 @@ local function rescue(req, err, what, around)
   local status = is_full and BUSY or ERROR
   if is_full then
     native.log_refused(req, "refused with 503", err)
+  elseif kind == "disconnected" and req:is_disconnected() then
+    native.log_left(req, what .. " ended", err)
   else
     native.log_failed(req, what .. " failed", err)
   end

@@ -185,13 +185,17 @@ describe("a streamed body", function()
     assert.truthy(res.err:find("a request that has ended", 1, true))
   end)
 
-  it("breaks when the client leaves in the middle", function()
-    local connection = connect()
-    connection:send(post_head("/chunks", "Content-Length: 1000\r\n") .. "hello")
-    wait.wait_until(function() return seen "chunks" end)
-    connection:reset()
-    wait.for_log(app, "(the client has left before the end of the request body)")
-  end)
+  for _, path in ipairs { "/chunks", "/wrapped/chunks", "/blocking/chunks" } do
+    it("breaks when the client leaves in the middle of " .. path .. ", in one line", function()
+      local connection = connect()
+      connection:send(post_head(path, "Content-Length: 1000\r\n") .. "hello")
+      connection:reset()
+      local pattern = "[^\n]*target=" .. path .. " [^\n]*before the end[^\n]*\n[^\n]*"
+      local line = wait.for_log(app, "(" .. pattern .. ")")
+      assert.truthy(line:find(" info  handler ended", 1, true))
+      assert.falsy(line:find("traceback", 1, true))
+    end)
+  end
 end)
 
 describe("req:chunks() of a body that was buffered", function()

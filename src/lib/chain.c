@@ -173,6 +173,15 @@ static int log_refused(lua_State *L) {
   return 0;
 }
 
+/* log_left(req, message, error): the client has left, which is nobody's fault here */
+static int log_left(lua_State *L) {
+  const char *message = luaL_checkstring(L, 2);
+  note_failure(L);
+  struct failure failure = describe(L);
+  failure_log(worker_of(L)->process->log, LOG_INFO, message, &failure);
+  return 0;
+}
+
 int chain_open(lua_State *L) {
   static const luaL_Reg functions[] = {{"render", render},
                                        {"answer_abort", answer_abort},
@@ -181,6 +190,7 @@ int chain_open(lua_State *L) {
                                        {"kind", kind},
                                        {"is_marked", is_marked},
                                        {"log_failed", log_failed},
+                                       {"log_left", log_left},
                                        {"log_refused", log_refused},
                                        {"save_trail", fiber_save_trail},
                                        {NULL, NULL}};

@@ -294,8 +294,11 @@ static void answer_failed(lua_State *L, struct run *run, const char *traceback) 
     answer_full(run);
     return;
   }
-  if (kind && strcmp(kind, "cancelled") == 0 && exchange_has_left(run->source.exchange))
+  bool has_left = exchange_has_left(run->source.exchange);
+  if (kind && strcmp(kind, "cancelled") == 0 && has_left)
     log_run(run, LOG_INFO, "handler cancelled", error_push_text(L, 1), NULL);
+  else if (kind && strcmp(kind, "disconnected") == 0 && has_left)
+    log_run(run, LOG_INFO, "handler ended", error_push_text(L, 1), NULL);
   else
     log_failed(run, error_push_text(L, 1), traceback);
   answer_error(run);

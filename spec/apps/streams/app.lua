@@ -205,7 +205,7 @@ app:get("/blocking/dropped", perilune.blocking(function() return perilune.stream
 
 -- bodies
 
-app:post("/chunks", { stream_body = true }, function(req)
+local function take_chunks(req)
   local sizes, total = {}, 0
   for chunk in req:chunks() do
     total = total + #chunk
@@ -213,6 +213,12 @@ app:post("/chunks", { stream_body = true }, function(req)
     note("chunks", #sizes)
   end
   return { total = total, count = #sizes }
+end
+
+app:post("/chunks", { stream_body = true }, take_chunks)
+app:group("/wrapped", function(group)
+  group:use(function(_, proceed) return proceed():header("X-Wrapped", "yes") end)
+  group:post("/chunks", { stream_body = true }, take_chunks)
 end)
 
 app:post("/buffered-chunks", function(req)
