@@ -2,17 +2,48 @@
 --
 -- Messages are posted as JSON and come to every open page as Server-Sent Events. They can be read
 -- as CSV and imported as lines of JSON, both of any length without holding more than a piece.
+-- public/ has the page; photos.lua the photos; session.lua who is logged in.
 
 local async = require "perilune.async"
 local json = require "perilune.json"
+local load_photos = require "photos"
+local load_session = require "session"
 local perilune = require "perilune"
+local read_lines = require "lines"
 local store = require "store"
 local validate = require "validate"
 
 local app = perilune.app { name = "board" }
+local session = load_session(app.settings.secret)
+local photos = load_photos(app, session)
 
 local POLL_SECONDS = 0.05
-local LINE_BYTES_MAX = 64 * 1024
+
+-- For every answer, those of public/ and 404 too.
+app:headers { ["X-Content-Type-Options"] = "nosniff" }
+app:cors { origins = app.settings.origins, credentials = true, headers = { "Content-Type" } }
+
+app:use(function(_, proceed)
+  local begun = async.now()
+  local res = proceed()
+  return res:header("Server-Timing", ("app;dur=%.1f"):format((async.now() - begun) * 1000))
+end)
+
+-- What was sent is no JSON: told to the client, where other errors are a 500.
+app:on_error("json", function(_, err)
+  return 400, { detail = err.message }
+end)
+
+-- A page for people; programs get JSON.
+app:on_status(404, function(req)
+  if (req.headers.accept or ""):find("text/html", 1, true) then
+    return perilune.html '<!doctype html><title>Not here</title><p>Not here. <a href="/">Board</a>'
+  end
+end)
+
+app:post("/login", session.log_in)
+app:post("/logout", session.log_out)
+app:mount("/photos", photos.router)
 
 app:get("/messages", function(req)
   local limit = validate.integer(req.query.limit or "100", "limit")
@@ -23,6 +54,15 @@ app:get("/messages", function(req)
     list[#list + 1] = message
   end
   return { messages = json.array(list), last = store.last() }
+end)
+
+app:get("/messages/{id:int}", { name = "message" }, function(req)
+  return store.get(req.params.id) or perilune.abort(404, "no such message")
+end)
+
+app:get("/messages/latest", function()
+  if store.last() == 0 then perilune.abort(404, "no message yet") end
+  return perilune.redirect(app:url("message", { id = store.last() }))
 end)
 
 -- Long polling: answers when there is a message, or 503 when the time is over.
@@ -36,8 +76,19 @@ app:get("/messages/next", { timeout = app.settings.patience }, function(req)
   return message
 end)
 
-app:get("/messages/{id:int}", { name = "message" }, function(req)
-  return store.get(req.params.id) or perilune.abort(404, "no such message")
+app:group("/messages", { middleware = { session.required } }, function(group)
+  group:post("", function(req)
+    local text = validate.text(validate.object(req:json()).text)
+    local message = store.add { author = session.user(req), text = text }
+    return 201, message, { Location = app:url("message", { id = message.id }) }
+  end)
+
+  group:delete("/{id:int}", function(req)
+    local message = store.get(req.params.id) or perilune.abort(404, "no such message")
+    if message.author ~= session.user(req) then perilune.abort(403, "not your message") end
+    if message.photo then photos.remove(message.photo) end
+    store.remove(message.id)
+  end)
 end)
 
 -- A browser that lost the connection comes back with the id of the last message it has seen.
@@ -56,7 +107,7 @@ app:get("/feed", function(req)
 end)
 
 local function csv_field(value)
-  return '"' .. tostring(value or ""):gsub('"', '""') .. '"'
+  return '"' .. tostring(value):gsub('"', '""') .. '"'
 end
 
 local csv_headers = {
@@ -73,28 +124,14 @@ app:get("/messages.csv", function()
   end)
 end)
 
---- The lines of a body that comes in pieces.
-local function lines(req)
-  local rest, chunks = "", req:chunks()
-  return coroutine.wrap(function()
-    for chunk in chunks do
-      rest = rest .. chunk
-      local from, at = 1, rest:find("\n", 1, true)
-      while at do
-        coroutine.yield(rest:sub(from, at - 1))
-        from, at = at + 1, rest:find("\n", at + 1, true)
-      end
-      rest = rest:sub(from)
-      if #rest > LINE_BYTES_MAX then perilune.abort(413, "a line is too long") end
-    end
-    if rest ~= "" then coroutine.yield(rest) end
-  end)
-end
-
 -- Messages as lines of JSON, of any number: each is added as it comes.
-app:post("/import", { stream_body = true, max_body = "1g" }, function(req)
+local import_options = {
+  stream_body = true, max_body = "1g", middleware = { session.required },
+}
+
+app:post("/import", import_options, function(req)
   local count = 0
-  for line in lines(req) do
+  for line in read_lines(req) do
     store.add(validate.message(json.decode(line)))
     count = count + 1
   end

@@ -8,6 +8,7 @@ return {
   settings = {
     data = (os.getenv "TMPDIR" or "/tmp") .. "/perilune-board", -- photos; made when first needed
     secret = "signs cookies; everybody can read this one", -- set your own
+    origins = "http://localhost:8081", -- whose pages may use this board too
     patience = 1, -- seconds that /messages/next waits for a message
   },
 }

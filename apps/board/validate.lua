@@ -30,9 +30,14 @@ function validate.text(text)
   perilune.abort(422, "a text is UTF-8, 1 to 2000 bytes")
 end
 
+function validate.object(value)
+  if type(value) == "table" then return value end
+  perilune.abort(422, "a message is an object")
+end
+
 --- A message as it is imported.
 function validate.message(value)
-  if type(value) ~= "table" then perilune.abort(422, "a message is an object") end
+  value = validate.object(value)
   return { author = validate.author(value.author), text = validate.text(value.text) }
 end
 

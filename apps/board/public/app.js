@@ -1,4 +1,4 @@
-// app.js - the board's page: reads messages as they come, posts text as JSON and photos as a form.
+// app.js - the board's page: shows messages as they come, sends a text as JSON, a photo as a form.
 
 const list = document.getElementById("messages");
 const problem = document.getElementById("problem");
@@ -46,7 +46,7 @@ function on_submit(id, action) {
 }
 
 on_submit("login", async (fields) => {
-  const answer = await send("login", { name: fields.get("name") });
+  const answer = await send("login", fields);
   document.getElementById("user").textContent = answer.name;
 });
 
