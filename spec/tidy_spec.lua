@@ -32,7 +32,12 @@ end
 
 --- Scripts and texts without an extension that the style of code holds for too.
 local scripts = {}
-for _, path in ipairs { "perilune", ".ci/run", "spec/bench/run", "CMakeLists.txt" } do
+for _, path in ipairs {
+  "perilune", ".ci/run", "spec/bench/run", "CMakeLists.txt", "spec/clients/run",
+  "spec/clients/transfer", "spec/clients/server.sh", "spec/clients/checks.sh",
+  "spec/clients/curl.sh", "spec/clients/chromium.sh", "spec/clients/node.mjs",
+  "spec/clients/python.py", "spec/clients/page/check.js", "apps/board/public/app.js",
+} do
   if lfs.attributes(root .. "/" .. path) then scripts[#scripts + 1] = source.read(root, path) end
 end
 
