@@ -61,13 +61,11 @@ const struct cors *policy_cors(const struct policy *policy) {
 static void add_vary(struct buffer *out, size_t start, struct slice list) {
   struct slice element;
   while (field_next_element(&list, &element)) {
-    bool is_first = out->len == start;
-    struct slice so_far = {out->data + start, out->len - start};
-    if (is_first) {
+    if (out->len == start) {
       buffer_add_text(out, "Vary: ");
     } else {
-      so_far.data += strlen("Vary: ");
-      so_far.len -= strlen("Vary: ");
+      size_t value_at = start + strlen("Vary: ");
+      struct slice so_far = {out->data + value_at, out->len - value_at};
       if (field_has_element(so_far, element)) continue;
       buffer_add_text(out, ", ");
     }
