@@ -3,6 +3,7 @@
  *
  * Each case is tried on a fresh connection, after a good request in the same bytes, and byte by
  * byte. */
+#include "http/status.h"
 #include "http_site.h"
 
 struct refusal {
@@ -145,6 +146,36 @@ static void refuses_byte_by_byte(void **state) {
   }
 }
 
+/* The app is asked for every answer, and has nothing to say: nothing may differ. */
+static void asks_before_it_refuses(void **state) {
+  struct site *site = *state;
+  bool statuses[HUB_STATUS_COUNT];
+  memset(statuses, true, sizeof statuses);
+  site->hub.statuses = statuses;
+  refuses_alone(state);
+  assert_in_range(site->asked_count, array_len(refusals) / 2, array_len(refusals));
+  refuses_after_earlier_answers(state);
+  refuses_byte_by_byte(state);
+}
+
+/* Only for the statuses that the app wants. */
+static void asks_for_what_is_wanted(void **state) {
+  struct site *site = *state;
+  bool statuses[HUB_STATUS_COUNT] = {[STATUS_NOT_FOUND - HUB_STATUS_MIN] = true};
+  site->hub.statuses = statuses;
+  int client = site_connect(site);
+  client_send(client, "DELETE /hello HTTP/1.1\r\n" HOST "\r\n");
+  client_expect(site, client, "HTTP/1.1 405");
+  close(client);
+  site_wait_empty(site);
+  assert_int_equal(site->asked_count, 0);
+  client = site_connect(site);
+  client_send(client, "GET /no HTTP/1.1\r\n" HOST "\r\n");
+  client_expect(site, client, NOT_FOUND(""));
+  close(client);
+  assert_int_equal(site->asked_count, 1);
+}
+
 /* A head with `target_len` bytes of target and `count` fields of `value_len` bytes. */
 static void send_large(int client, size_t target_len, size_t count, size_t value_len) {
   struct buffer bytes = {0};
@@ -243,6 +274,8 @@ int main(void) {
       SITE_TEST(refuses_alone),
       SITE_TEST(refuses_after_earlier_answers),
       SITE_TEST(refuses_byte_by_byte),
+      SITE_TEST(asks_before_it_refuses),
+      SITE_TEST(asks_for_what_is_wanted),
       SITE_TEST(refuses_large_heads),
       SITE_TEST(bounds_trailers_and_chunk_extensions),
       SITE_TEST(refuses_a_request_cut_off_by_eof),

@@ -7,6 +7,7 @@
 #define SPEC_HTTP_SITE_H
 
 #include "base/limits.h"
+#include "http/answer.h"
 #include "http/connection.h"
 #include "http/listener.h"
 #include "hub_fixture.h"
@@ -47,6 +48,7 @@ struct site {
   unsigned ready_count;
   struct exchange *held[HELD_MAX]; /* until site_respond */
   unsigned held_count;
+  unsigned asked_count; /* for answers without a handler */
   unsigned gone_count, sent_count, half_closed_count;
   bool delivered;    /* of the last one sent */
   const char *about; /* what the spec is trying, for the message of a failure */
@@ -71,6 +73,12 @@ static void respond_text(struct exchange *exchange, struct slice body) {
 
 static void on_handle(struct exchange *exchange) {
   struct site *site = exchange->hub->owner;
+  if (exchange->status != 0) {
+    assert_true(site->ready_count < HELD_MAX);
+    site->ready[site->ready_count++] = exchange;
+    site->asked_count++;
+    return;
+  }
   switch ((enum route)exchange->match.route) {
   case ROUTE_HELLO:
   case ROUTE_ECHO:
@@ -110,6 +118,11 @@ static void on_sent(struct exchange *exchange) {
 static void answer_ready(struct site *site) {
   for (unsigned i = 0; i < site->ready_count; i++) {
     struct exchange *exchange = site->ready[i];
+    if (exchange->status != 0) {
+      answer_default(exchange);
+      exchange_release(exchange);
+      continue;
+    }
     struct slice body = exchange->match.route == ROUTE_ECHO ? request_body(&exchange->request)
                                                             : (struct slice){"hello", 5};
     respond_text(exchange, body);

@@ -7,6 +7,7 @@
 #include "../c/hub_fixture.h"
 #include "base/limits.h"
 #include "fuzz.h"
+#include "http/answer.h"
 #include "http/connection.h"
 
 #include <stdlib.h>
@@ -28,8 +29,10 @@ struct site {
   struct router *router;
   struct hub hub;
   struct hub_route routes[ROUTES];
+  bool statuses[HUB_STATUS_COUNT];
   struct exchange *held[PIPELINE_MAX]; /* to be answered, the last one first */
   unsigned held_count;
+  struct buffer asked;    /* what is known of a request that the app is asked an answer for */
   struct buffer seen;     /* all requests, as the handler got them */
   struct buffer streamed; /* all streamed bodies that came to their end */
   struct buffer body;     /* of the one that is coming */
@@ -42,6 +45,7 @@ static void note(struct site *site, struct slice text) {
 }
 
 static void note_request(struct site *site, struct exchange *exchange) {
+  assert(exchange->match.route < ROUTES);
   const struct request *request = &exchange->request;
   buffer_printf(&site->seen, "%s 1.%d route %u ", method_name(request->method), request->minor,
                 exchange->match.route);
@@ -55,9 +59,29 @@ static void note_request(struct site *site, struct exchange *exchange) {
   if (exchange->match.route != ROUTE_STREAM) note(site, request_body(request));
 }
 
+/* May depend on where the input was cut: only looked at. */
+static void look_at(struct site *site, const struct exchange *exchange) {
+  const struct request *request = &exchange->request;
+  struct slice target = request_target(request), path = request->uri.path;
+  buffer_clear(&site->asked);
+  buffer_add(&site->asked, target.data, target.len);
+  if (path.len > 0) buffer_add(&site->asked, path.data, path.len);
+  for (size_t i = 0; i < request->field_count; i++) {
+    struct slice name = request_field_name(request, i), value = request_field_value(request, i);
+    buffer_add(&site->asked, name.data, name.len);
+    buffer_add(&site->asked, value.data, value.len);
+  }
+  assert(exchange->match.param_count == 0 && request->body.len == 0);
+}
+
 /* A streamed response, unless it would end with the connection: then it would depend on the turn
  * which further requests are read. */
 static void respond(struct exchange *exchange) {
+  if (exchange->status != 0) {
+    answer_default(exchange);
+    exchange_release(exchange);
+    return;
+  }
   struct slice body = request_body(&exchange->request);
   struct response response = {.status = 200, .block = {"", 0}, .body = body};
   if (exchange->match.route == ROUTE_FILE && exchange->request.minor > 0) {
@@ -72,9 +96,11 @@ static void respond(struct exchange *exchange) {
 
 static void on_handle(struct exchange *exchange) {
   struct site *site = exchange->hub->owner;
-  assert(exchange->match.route < ROUTES);
-  note_request(site, exchange);
-  if (exchange->match.route == ROUTE_SYNC) {
+  if (exchange->status != 0)
+    look_at(site, exchange);
+  else
+    note_request(site, exchange);
+  if (exchange->status == 0 && exchange->match.route == ROUTE_SYNC) {
     respond(exchange);
     return;
   }
@@ -128,11 +154,14 @@ static void site_init(struct site *site) {
                    &calls);
   site->hub.owner = site;
   site->hub.routes = site->routes;
+  memset(site->statuses, true, sizeof site->statuses);
+  site->hub.statuses = site->statuses;
 }
 
 static void site_finish(struct site *site) {
   hub_fixture_finish(&site->hub);
   router_destroy(site->router);
+  buffer_finish(&site->asked);
   buffer_finish(&site->seen);
   buffer_finish(&site->streamed);
   buffer_finish(&site->body);
@@ -141,7 +170,7 @@ static void site_finish(struct site *site) {
 
 /* Takes what has come of a streamed body; true once it can be answered. */
 static bool take_body(struct site *site, struct exchange *exchange) {
-  if (exchange->match.route != ROUTE_STREAM) return true;
+  if (exchange->status != 0 || exchange->match.route != ROUTE_STREAM) return true;
   exchange_read(exchange, &site->body);
   assert(site->body.len <= STREAM_BYTES_MAX);
   if (exchange->body == EXCHANGE_BODY_COMING) return false;
