@@ -1,6 +1,7 @@
 -- lines.lua - the lines of a body that comes in pieces, without holding more than one of them.
 --
--- A line that grows too long ends the request with 413, so a body of any length needs little memory.
+-- A line that grows too long ends the request with 413: a body of any length needs little memory.
+-- Lines end with LF; the last one need not.
 
 local perilune = require "perilune"
 
