@@ -124,7 +124,7 @@ describe("res:cookie", function()
   end)
 
   for _, kind in ipairs { "html", "redirect", "stream", "sse", "blocking", "middleware",
-    "aborted" } do
+    "aborted", "file" } do
     it("works on a response that is " .. kind, function()
       assert.same({ "a=1; Path=/; HttpOnly; SameSite=Lax" }, cookies_of(ask("/on/" .. kind)))
     end)

@@ -59,6 +59,11 @@ describe("every response", function()
     ["for an abort"] = { 422, "GET", "/abort" },
     ["that redirects"] = { 302, "GET", "/redirect" },
     ["of a blocking handler"] = { 200, "GET", "/blocking" },
+    ["that is a file"] = { 200, "GET", "/file" },
+    ["of public/"] = { 200, "GET", "/file.txt" },
+    ["with a part of a file"] = { 206, "GET", "/file.txt", { "Range: bytes=0-1" } },
+    ["with no part of it"] = { 416, "GET", "/file.txt", { "Range: bytes=100-" } },
+    ["to what is not modified"] = { 304, "GET", "/file.txt", { "If-None-Match: *" } },
     ["that is streamed"] = { 200, "GET", "/stream" },
     ["of events"] = { 200, "GET", "/sse" },
     ["after its time"] = { 503, "GET", "/slow" },
@@ -147,7 +152,7 @@ describe("a preflight", function()
     return ask("OPTIONS", path, { "Origin: " .. (origin or ORIGIN), table.unpack(lines) })
   end
 
-  for _, path in ipairs { "/json", "/nope", "/options", "/limited", "*" } do
+  for _, path in ipairs { "/json", "/nope", "/options", "/limited", "/file.txt", "*" } do
     it("is answered for " .. path .. " without a handler", function()
       local res = preflight(path, { "Access-Control-Request-Method: PUT",
         "Access-Control-Request-Headers: x-token,content-type" })

@@ -34,6 +34,7 @@ app:post("/blocking/set", perilune.blocking(function(req) return set(req) end))
 
 app:get("/on/html", function() return perilune.html("<p>"):cookie("a", "1") end)
 app:get("/on/redirect", function() return perilune.redirect("/"):cookie("a", "1") end)
+app:get("/on/file", function() return perilune.file "app.lua":cookie("a", "1") end)
 app:get("/on/stream", function()
   return perilune.stream(function(write) write "x" end):cookie("a", "1")
 end)

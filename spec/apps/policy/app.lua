@@ -20,6 +20,7 @@ app:get("/error", function() error "boom" end)
 app:get("/abort", function() perilune.abort(422, "no", { Vary = "X-Abort" }) end)
 app:get("/redirect", function() return perilune.redirect "/json" end)
 app:get("/blocking", perilune.blocking(function() return "text" end))
+app:get("/file", function() return perilune.file "app.lua" end)
 app:get("/stream", function()
   return perilune.stream(function(write)
     write "a"
