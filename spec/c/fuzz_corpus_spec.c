@@ -15,6 +15,7 @@
 #include <cmocka.h>
 
 #define TARGETS(X)                                                                                 \
+  X(file_fuzz)                                                                                     \
   X(form_fuzz)                                                                                     \
   X(json_fuzz)                                                                                     \
   X(multipart_fuzz) X(negotiation_fuzz) X(pattern_fuzz) X(request_fuzz) X(transfer_fuzz) X(uri_fuzz)

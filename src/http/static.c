@@ -122,7 +122,7 @@ static bool write_name(struct buffer *out, struct slice rest, bool has_dotfiles,
 bool static_name(struct buffer *out, const struct static_mount *mount, struct slice path,
                  bool *has_slash) {
   buffer_clear(out);
-  if (!decode(out, path)) return false;
+  if (path.len == 0 || !decode(out, path)) return false;
   struct slice rest = {out->data, out->len};
   return take_prefix(&rest, mount->prefix) && write_name(out, rest, mount->has_dotfiles, has_slash);
 }
