@@ -46,14 +46,16 @@ static size_t smaller(size_t a, size_t b) {
 }
 
 /* How many bytes of the input come before a delimiter, or before its beginning at the end of the
- * input. */
+ * input. Linear, whatever the input is full of. */
 static size_t find_delimiter(const struct multipart *multipart, struct slice input) {
+  size_t delimiter_len = multipart->_delimiter_len;
   const char *end = input.data + input.len;
-  for (const char *at = input.data; (at = memchr(at, '\r', (size_t)(end - at))); at++) {
-    size_t len = smaller((size_t)(end - at), multipart->_delimiter_len);
-    if (memcmp(at, multipart->_delimiter, len) == 0) return (size_t)(at - input.data);
-    if (at + 1 == end) break;
-  }
+  const char *found = memmem(input.data, input.len, multipart->_delimiter, delimiter_len);
+  if (found) return (size_t)(found - input.data);
+  size_t tail_len = smaller(input.len, delimiter_len - 1);
+  for (const char *at = end - tail_len; at < end; at++)
+    if (memcmp(at, multipart->_delimiter, (size_t)(end - at)) == 0)
+      return (size_t)(at - input.data);
   return input.len;
 }
 
