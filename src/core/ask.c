@@ -18,6 +18,7 @@ void ask_destroy(struct ask *ask) {
 static void deliver_answer(struct message *message, void *owner) {
   (void)owner;
   struct ask *ask = container_of(message, struct ask, message);
+  ask->_is_back = true;
   if (ask->_orphaned)
     ask_destroy(ask);
   else
@@ -60,9 +61,13 @@ lua_nret ask_send(lua_State *L, struct fiber *fiber, struct ask *ask, const char
 
 void ask_end(lua_State *L, struct ask *ask) {
   if (!fiber_was_cancelled(L)) return;
-  ask->_host->lock(ask->_host);
-  ask->_orphaned = true;
-  ask->_host->unlock(ask->_host);
+  if (ask->_is_back) { /* cancelled between the answer and this */
+    ask_destroy(ask);
+  } else {
+    ask->_host->lock(ask->_host);
+    ask->_orphaned = true;
+    ask->_host->unlock(ask->_host);
+  }
   fiber_check_cancelled(L);
 }
 
@@ -72,6 +77,13 @@ bool ask_is_wanted(struct ask *ask, const struct call *call) {
   bool wanted = !ask->_orphaned && !call->abandoned;
   ask->_host->unlock(ask->_host);
   return wanted;
+}
+
+bool ask_is_given_up(struct ask *ask) {
+  ask->_host->lock(ask->_host);
+  bool is_given_up = ask->_orphaned;
+  ask->_host->unlock(ask->_host);
+  return is_given_up;
 }
 
 void ask_answer(struct ask *ask) {

@@ -26,6 +26,7 @@ struct ask {
   struct worker *_asker;
   struct ticket _ticket;
   bool _orphaned; /* guarded by the host's lock */
+  bool _is_back;  /* the asker's own: the answer has come */
 };
 
 /* [owner] Whether code of a call is running here, so that there is someone to ask. */
@@ -47,6 +48,10 @@ void ask_destroy(struct ask *ask);
 /* [owner] On the thread that serves: whether the one who asked still waits, and the `call` that it
  * asks for is still wanted. */
 bool ask_is_wanted(struct ask *ask, const struct call *call);
+
+/* [owner] On the thread that serves: whether the one who asked has stopped waiting. What it asked
+ * for should not be done then; the ask is answered all the same. */
+bool ask_is_given_up(struct ask *ask);
 
 /* [owner] On the thread that serves: the answer is in the ask, which is not touched any more. */
 void ask_answer(struct ask *ask);

@@ -103,7 +103,6 @@ void call_prepare(lua_State *L, struct place *place, int nargs, const char *pool
   call->pool = place->pool ? place->pool : pool;
   call->caller = worker;
   call->request = fiber ? fiber->request : 0;
-  call->takes_offer = fiber && fiber->takes_offers;
   write_payload(L, place, first, nargs, &call->payload);
   if (nargs > 0) lua_replace(L, first);
   lua_settop(L, first);
@@ -250,8 +249,10 @@ static int inline_ended(lua_State *L, int status, lua_KContext context) {
 int call_marked(lua_State *L) {
   int nargs = lua_gettop(L);
   if (!worker_of(L)->role->runs_blocking) {
-    fiber_begin_wait(L, "a blocking function");
+    const struct fiber *fiber = fiber_begin_wait(L, "a blocking function");
     call_prepare(L, lua_touserdata(L, lua_upvalueindex(2)), nargs, "default");
+    const struct call_box *box = lua_touserdata(L, -1);
+    box->call->takes_offer = fiber->takes_offers;
     call_submit(L, -1);
     return call_await(L, -1);
   }

@@ -316,6 +316,7 @@ static void drop_later(struct exchange *exchange) {
   struct exchange *incoming = connection->incoming;
   connection->incoming = NULL;
   if (incoming) exchange_detach(incoming);
+  if (connection->streamed && connection->streamed != exchange) reader_end_body(connection);
   while (connection->pending.prev != &exchange->_link) {
     struct exchange *last = container_of(connection->pending.prev, struct exchange, _link);
     list_remove(&last->_link);
@@ -335,6 +336,7 @@ void exchange_end(struct exchange *exchange) {
   end_encoding(exchange);
   if (exchange->_chunked && !exchange->_bodiless) response_end_chunks(open_output(exchange));
   if (exchange->_until_close) drop_later(exchange);
+  connection_touch(exchange->connection); /* with nothing left to write it may still close */
   complete(exchange);
 }
 

@@ -48,6 +48,7 @@ static bool try_serve(struct remote *remote) {
   struct req_source *source = remote->source;
   struct exchange *exchange = source->exchange;
   remote->result = REMOTE_DONE;
+  if (ask_is_given_up(&remote->ask)) return true; /* what it would take is the next one's */
   if (source->number != remote->number || !exchange) {
     remote->result = REMOTE_GONE;
     return true;

@@ -41,7 +41,7 @@ static struct req_range range_in(struct slice slice, const char *bytes) {
 
 static struct req_range append(struct req *req, uint32_t *end, const char *data, size_t len) {
   struct req_range range = {*end, (uint32_t)len};
-  memcpy((char *)req_block_bytes(req) + *end, data, len);
+  if (len > 0) memcpy((char *)req_block_bytes(req) + *end, data, len);
   *end += (uint32_t)len;
   return range;
 }

@@ -26,6 +26,8 @@
 #include <string.h>
 #include <sys/random.h>
 
+#define LEFT "the client has left"
+
 /* What a worker of this role has. */
 struct state {
   struct list services; /* http_service.link */
@@ -158,6 +160,7 @@ static void ended(struct fiber *fiber) {
     answer_error(run);
     reach(run, TASK_AFTER_ROUTE);
   }
+  if (run->source.exchange->state == EXCHANGE_STREAMED) exchange_cut(run->source.exchange);
   call_drop_offered(fiber);
   stream_stop_keeping(&run->source);
   run->source.number++;
@@ -206,6 +209,7 @@ static int returned(lua_State *L, int status, lua_KContext context) {
   if (LIKELY(!streams)) return 0;
   stream_keep_alive(L, 1, &run->source);
   if (run->service->draining) dismiss(run, "the server stops");
+  if (exchange_has_left(run->source.exchange)) dismiss(run, LEFT);
   lua_callk(L, stream_push(L, 1, &run->source), 0, context, streamed);
   return streamed(L, LUA_OK, context);
 }
@@ -383,10 +387,10 @@ static void handle(struct exchange *exchange) {
  * otherwise. */
 static void half_closed(struct exchange *exchange) {
   struct run *run = exchange->owner;
-  dismiss(run, "the client has left");
+  dismiss(run, LEFT);
   const struct route *route = route_of(run);
   bool cancels = !run->answered && run->source.handler && route && route->cancel_on_disconnect;
-  if (cancels) fiber_cancel(run->source.handler, "the client has left");
+  if (cancels) fiber_cancel(run->source.handler, LEFT);
 }
 
 static void gone(struct exchange *exchange) {
@@ -424,6 +428,7 @@ static void start(struct run *run) {
   fiber->name = route ? route->pattern : "on_status";
   fiber->request = run->source.id;
   fiber_start(fiber, 0);
+  if (UNLIKELY(exchange_has_left(run->source.exchange))) half_closed(run->source.exchange);
   fiber_resume_first(fiber);
 }
 
