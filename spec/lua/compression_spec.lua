@@ -211,6 +211,12 @@ describe("a stream", function()
     connection:close()
   end)
 
+  it("lets others run, however little is left of it", function()
+    assert.equal(("0"):rep(100 * 64 * 1024), fetch("/stream/zeros", "gzip").body)
+    local turns = ask("/turns").body:match "%d+"
+    assert.is_true(tonumber(turns) >= 50, turns)
+  end)
+
   it("for HTTP/1.0 ends with the connection", function()
     local res = raw.request(app.port, "GET /stream HTTP/1.0\r\nAccept-Encoding: gzip\r\n\r\n")
     assert.equal("gzip", res.headers["content-encoding"])

@@ -43,7 +43,7 @@ struct exchange *exchange_take(struct hub *hub, struct connection *connection) {
   exchange->clogged = exchange->_continue_due = false;
   exchange->body_status = 0;
   exchange->has_streamed_body = false;
-  exchange->_body_bytes = 0;
+  exchange->_body_bytes = exchange->_plain_bytes = 0;
   exchange->response_status = 0;
   exchange->id = 0;
   exchange->_start = EXCHANGE_NOT_BEGUN;
@@ -267,7 +267,7 @@ void exchange_begin(struct exchange *exchange, const struct response *response, 
   exchange_write(exchange, response->body.data, response->body.len);
 }
 
-static bool write_bytes(struct exchange *exchange, const char *data, size_t len) {
+static void write_bytes(struct exchange *exchange, const char *data, size_t len) {
   struct connection *connection = exchange->connection;
   struct buffer *out = open_output(exchange);
   if (exchange->_chunked) {
@@ -281,19 +281,25 @@ static bool write_bytes(struct exchange *exchange, const char *data, size_t len)
   }
   size_t waiting = exchange_is_first(exchange) ? output_backlog(connection) : out->len;
   exchange->clogged = waiting >= STREAM_PAUSE_BYTES;
-  return !exchange->clogged;
 }
 
+/* However little is left of what is compressed: others get their turn. */
 bool exchange_write(struct exchange *exchange, const char *data, size_t len) {
   assert(exchange->state == EXCHANGE_STREAMED);
   if (!exchange->connection || exchange->_bodiless) return true;
-  if (!exchange->_compressor || len == 0) return write_bytes(exchange, data, len);
+  if (!exchange->_compressor || len == 0) {
+    write_bytes(exchange, data, len);
+    return !exchange->clogged;
+  }
   struct buffer *encoded = &exchange->hub->_body;
   buffer_clear(encoded);
   compress_stream_write(exchange->_compressor, data, len, encoded);
-  bool may_go_on = write_bytes(exchange, encoded->data, encoded->len);
+  write_bytes(exchange, encoded->data, encoded->len);
   if (encoded->cap > SPARE_OUTPUT_BYTES_MAX) buffer_finish(encoded);
-  return may_go_on;
+  exchange->_plain_bytes += len;
+  if (exchange->_plain_bytes >= STREAM_PAUSE_BYTES) exchange->clogged = true;
+  if (exchange->clogged) exchange->_plain_bytes = 0;
+  return !exchange->clogged;
 }
 
 static void drop_compressor(struct exchange *exchange) {

@@ -84,6 +84,7 @@ struct exchange {
   struct policy_coding _coding;        /* of the response */
   struct compress_job *_job;           /* ENCODING */
   struct compress_stream *_compressor; /* of a streamed response; NULL: not compressed */
+  uint64_t _plain_bytes;               /* that it has taken since its writer last waited */
 };
 
 /* [owner] Answers. Bytes are copied before it returns; they leave in hub_flush at the earliest. A

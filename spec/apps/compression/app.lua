@@ -73,6 +73,21 @@ app:get("/stream/breaks", function()
 end)
 app:get("/sse", function() return perilune.sse(function(send) send { data = text(3000) } end) end)
 
+local turns = 0
+app:get("/stream/zeros", function()
+  return perilune.stream({ headers = CSV }, function(write)
+    local others = async.spawn(function()
+      while true do
+        turns = turns + 1
+        async.checkpoint()
+      end
+    end)
+    for _ = 1, 100 do write(("0"):rep(64 * 1024)) end
+    others:cancel()
+  end)
+end)
+app:get("/turns", function() return { turns = turns } end)
+
 local may_go_on = false
 app:get("/stream/held", function()
   return perilune.stream({ headers = CSV }, function(write)
