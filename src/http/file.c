@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "http/answer.h"
 #include "http/connection.h"
+#include "http/field.h"
 #include "http/file_plan.h"
 #include "http/hub.h"
 #include "http/lookup.h"
@@ -193,7 +194,8 @@ static void make_plan(struct file *file) {
                              .status = file->status,
                              .block = {file->block.data, file->block.len},
                              .now_seconds = now.tv_sec};
-  if (getrandom(&facts.boundary, sizeof facts.boundary, GRND_NONBLOCK) < 0)
+  bool has_range = request_find(facts.request, FIELD_TEXT("range"), 0) < facts.request->field_count;
+  if (has_range && getrandom(&facts.boundary, sizeof facts.boundary, GRND_NONBLOCK) < 0)
     facts.boundary = hub_now(file->hub);
   file_plan_make(&file->plan, &facts);
 }
