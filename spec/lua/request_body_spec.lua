@@ -7,33 +7,24 @@ local spec = debug.getinfo(1, "S").source:match "^@(.*)/lua/[^/]+$"
 package.path = spec .. "/?.lua;" .. package.path
 
 local json = require "perilune.json"
+local observed = require "support.observed"
 local raw = require "support.raw"
 local site = require "support.site"
 local wait = require "support.wait"
 
 local app
 
-setup(function() app = site.start("streams", { "--body-timeout", "0.3" }) end)
+setup(function() app = observed.start("streams", { "--body-timeout", "0.3" }) end)
 teardown(function() app:kill() end)
 
-local connections = {}
-
-local function connect()
-  local connection = raw.connect(app.port)
-  connections[#connections + 1] = connection
-  return connection
-end
-
-after_each(function()
-  while #connections > 0 do table.remove(connections):close() end
-end)
+after_each(function() app:close_connections() end)
 
 local function post_head(path, fields)
   return ("POST %s HTTP/1.1\r\nHost: a\r\n%s\r\n"):format(path, fields)
 end
 
 local function post(path, body)
-  local connection = connect()
+  local connection = app:connect()
   connection:send(post_head(path, ("Content-Length: %d\r\n"):format(#body)) .. body)
   return connection:receive_response()
 end
@@ -42,14 +33,6 @@ local function chunked(...)
   local parts = {}
   for i, text in ipairs { ... } do parts[i] = ("%x\r\n%s\r\n"):format(#text, text) end
   return table.concat(parts) .. "0\r\n\r\n"
-end
-
-local function seen(name)
-  return app:get("/seen"):json()[name]
-end
-
-local function until_seen(name)
-  return wait.wait_until(function() return seen(name) end, nil, name)
 end
 
 local BIG = ("0123456789abcdef"):rep(200000)
@@ -69,7 +52,7 @@ for _, where in ipairs { "", "/blocking" } do
     end)
 
     it("gives a chunked one", function()
-      local connection = connect()
+      local connection = app:connect()
       connection:send(post_head(where .. "/chunks", "Transfer-Encoding: chunked\r\n"))
       connection:send(chunked("hello", " ", "world"))
       assert.equal(11, json.decode(connection:receive_response().body).total)
@@ -78,7 +61,7 @@ for _, where in ipairs { "", "/blocking" } do
     end)
 
     it("lets the next request come when its end was not waited for", function()
-      local connection = connect()
+      local connection = app:connect()
       local next_one = post_head(where .. "/chunks", "Content-Length: 2\r\n") .. "ab"
       for size = 65530, 65540 do -- about as much as is read before it is taken
         local body = ("x"):rep(size)
@@ -91,7 +74,7 @@ for _, where in ipairs { "", "/blocking" } do
     end)
 
     it("can be written out while it comes", function()
-      local connection = connect()
+      local connection = app:connect()
       connection:send(post_head(where .. "/echo", "Content-Length: 10\r\n") .. "hello")
       local bytes = ""
       wait.wait_until(function()
@@ -106,7 +89,7 @@ for _, where in ipairs { "", "/blocking" } do
     end)
 
     it("raises what is wrong with the body", function()
-      local connection = connect()
+      local connection = app:connect()
       connection:send(post_head(where .. "/chunks", "Transfer-Encoding: chunked\r\n"))
       connection:send "3\r\nabc\r\nnonsense\r\n"
       local res = connection:receive_response()
@@ -116,7 +99,7 @@ for _, where in ipairs { "", "/blocking" } do
     end)
 
     it("raises 408 when nothing comes any more", function()
-      local connection = connect()
+      local connection = app:connect()
       connection:send(post_head(where .. "/chunks", "Content-Length: 10\r\n") .. "hello")
       assert.equal(408, connection:receive_response().status)
       assert.is_true(connection:is_closed())
@@ -126,9 +109,9 @@ end
 
 describe("a streamed body", function()
   it("is not read from the socket while nobody takes it", function()
-    local connection = connect()
+    local connection = app:connect()
     connection:send(post_head("/held", ("Content-Length: %d\r\n"):format(64 << 20)))
-    until_seen "held"
+    app:until_seen "held"
     local piece = ("x"):rep(1 << 20)
     local sent = 0
     connection.tcp:settimeout(0.3)
@@ -149,7 +132,7 @@ describe("a streamed body", function()
 
   it("that is not read to its end closes the connection behind the answer", function()
     for path, status in pairs { ["/unread"] = 200, ["/refused"] = 403, ["/first"] = 200 } do
-      local connection = connect()
+      local connection = app:connect()
       connection:send(post_head(path, "Content-Length: 1000000\r\n") .. "hello")
       local res = connection:receive_response()
       assert.equal(status, res.status)
@@ -161,7 +144,7 @@ describe("a streamed body", function()
   end)
 
   it("is asked for when it is read, not before", function()
-    local connection = connect()
+    local connection = app:connect()
     local expect = "Content-Length: 5\r\nExpect: 100-continue\r\n"
     connection:send(post_head("/chunks", expect))
     assert.equal(100, connection:receive_response().status)
@@ -187,7 +170,7 @@ describe("a streamed body", function()
 
   for _, path in ipairs { "/chunks", "/wrapped/chunks", "/blocking/chunks" } do
     it("breaks when the client leaves in the middle of " .. path .. ", in one line", function()
-      local connection = connect()
+      local connection = app:connect()
       connection:send(post_head(path, "Content-Length: 1000\r\n") .. "hello")
       connection:reset()
       local pattern = "[^\n]*target=" .. path .. " [^\n]*before the end[^\n]*\n[^\n]*"
@@ -210,14 +193,14 @@ end)
 describe("max_body", function()
   for _, path in ipairs { "/tiny", "/small" } do
     it("answers 413 before the body is read: " .. path, function()
-      local connection = connect()
+      local connection = app:connect()
       connection:send(post_head(path, "Content-Length: 11\r\nExpect: 100-continue\r\n"))
       assert.equal(413, connection:receive_response().status)
       assert.is_true(connection:is_closed())
     end)
 
     it("counts a chunked body: " .. path, function()
-      local connection = connect()
+      local connection = app:connect()
       connection:send(post_head(path, "Transfer-Encoding: chunked\r\n"))
       connection:send(chunked("12345", "67890", "1"))
       assert.equal(413, connection:receive_response().status)
@@ -243,7 +226,7 @@ describe("timeout", function()
     local res = get "/timeout"
     assert.equal(503, res.status)
     assert.equal('{"detail":"Service Unavailable"}', res.body)
-    assert.same({ ok = false, kind = "cancelled" }, seen "timeout")
+    assert.same({ ok = false, kind = "cancelled" }, app:seen "timeout")
     wait.for_log(app, "(handler timed out)")
   end)
 
@@ -273,25 +256,25 @@ end)
 
 describe("a client that leaves", function()
   local function leave(path, started, how)
-    local connection = connect()
+    local connection = app:connect()
     connection:send(("GET %s HTTP/1.1\r\nHost: a\r\n\r\n"):format(path))
-    until_seen(started)
+    app:until_seen(started)
     connection[how](connection)
   end
 
   it("cancels the handler when its route asks for it", function()
     leave("/leave/reset", "leave_started", "reset")
-    until_seen "leave_closed"
+    app:until_seen "leave_closed"
     wait.for_log(app, "(handler cancelled)")
   end)
 
   it("is told by req:is_disconnected() otherwise", function()
     leave("/stay", "stay_started", "close")
-    until_seen "stayed"
+    app:until_seen "stayed"
   end)
 
   it("is told in a blocking handler too", function()
-    local connection = connect()
+    local connection = app:connect()
     connection:send "GET /blocking/stay HTTP/1.1\r\nHost: a\r\n\r\n"
     connection:half_close()
     assert.equal("nobody", connection:receive_response().body)

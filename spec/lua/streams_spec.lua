@@ -6,26 +6,17 @@
 local spec = debug.getinfo(1, "S").source:match "^@(.*)/lua/[^/]+$"
 package.path = spec .. "/?.lua;" .. package.path
 
+local observed = require "support.observed"
 local raw = require "support.raw"
 local site = require "support.site"
 local wait = require "support.wait"
 
 local app
 
-setup(function() app = site.start "streams" end)
+setup(function() app = observed.start "streams" end)
 teardown(function() app:kill() end)
 
-local connections = {}
-
-local function connect()
-  local connection = raw.connect(app.port)
-  connections[#connections + 1] = connection
-  return connection
-end
-
-after_each(function()
-  while #connections > 0 do table.remove(connections):close() end
-end)
+after_each(function() app:close_connections() end)
 
 local function get(path, version)
   return raw.request(app.port, ("GET %s HTTP/%s\r\nHost: a\r\n\r\n"):format(path, version or "1.1"))
@@ -33,17 +24,9 @@ end
 
 --- Opens a connection and asks for a path on it.
 local function ask(path)
-  local connection = connect()
+  local connection = app:connect()
   connection:send(("GET %s HTTP/1.1\r\nHost: a\r\n\r\n"):format(path))
   return connection
-end
-
-local function seen(name)
-  return app:get("/seen"):json()[name]
-end
-
-local function until_seen(name)
-  return wait.wait_until(function() return seen(name) end, nil, name)
 end
 
 describe("perilune.stream", function()
@@ -74,7 +57,7 @@ describe("perilune.stream", function()
   end)
 
   it("has no body for HEAD and 204", function()
-    local connection = connect()
+    local connection = app:connect()
     connection:send "HEAD /three HTTP/1.1\r\nHost: a\r\n\r\n"
     assert.equal(200, connection:receive_response(nil, true).status)
     connection:send "GET /no-content HTTP/1.1\r\nHost: a\r\n\r\n"
@@ -84,7 +67,7 @@ describe("perilune.stream", function()
   end)
 
   it("keeps the order of pipelined requests, buffered ones between", function()
-    local connection = connect()
+    local connection = app:connect()
     local paths = { "/three", "/typed", "/blocking/three", "/none", "/use-kept", "/three" }
     local bytes = {}
     for i, path in ipairs(paths) do
@@ -101,7 +84,7 @@ describe("perilune.stream", function()
   end)
 
   it("holds a stream behind a slower response without losing a byte", function()
-    local connection = connect()
+    local connection = app:connect()
     connection:send(("GET /slow/200 HTTP/1.1\r\nHost: a\r\n\r\n"):rep(3))
     for _ = 1, 3 do assert.equal(200 * 1024, #connection:receive_response().body) end
   end)
@@ -130,57 +113,57 @@ describe("perilune.stream", function()
 
   it("makes the writer wait while the client is slow", function()
     local connection = ask "/slow/100000"
-    until_seen "slow"
+    app:until_seen "slow"
     local last
     -- once the buffers of the kernel are full the count stands still
     wait.wait_until(function()
       local before = last
-      last = seen "slow"
+      last = app:seen "slow"
       return before == last and last > 1
     end)
-    assert.not_equal(100000, seen "done")
+    assert.not_equal(100000, app:seen "done")
     assert.truthy(last < 100000, "the writer did not wait")
     assert.equal(100000 * 1024, #connection:receive_response(60).body)
-    wait.wait_until(function() return seen "done" == 100000 end)
+    wait.wait_until(function() return app:seen "done" == 100000 end)
   end)
 
   it("tells the writer that the client has left", function()
     local connection = ask "/endless"
-    until_seen "written"
+    app:until_seen "written"
     connection:reset()
-    assert.equal("disconnected", until_seen("ended").kind)
+    assert.equal("disconnected", app:until_seen("ended").kind)
   end)
 
   it("runs tasks before and after it", function()
     assert.equal("x", get("/timings").body)
-    assert.same({ "now", "after_route", "stream", "after_response" }, until_seen "order")
+    assert.same({ "now", "after_route", "stream", "after_response" }, app:until_seen "order")
   end)
 
   it("drops the after_response tasks when the function fails", function()
     ask("/dropped"):receive_until_closed()
-    assert.is_nil(seen "dropped_ran")
+    assert.is_nil(app:seen "dropped_ran")
   end)
 end)
 
 describe("response.delivered", function()
   it("is true once the response is out", function()
     assert.equal("x", get("/delivered/now").body)
-    wait.wait_until(function() return seen "delivered" == "true" end)
-    assert.equal("nil", seen "before")
+    wait.wait_until(function() return app:seen "delivered" == "true" end)
+    assert.equal("nil", app:seen "before")
   end)
 
   it("is false when the client had left before", function()
     local connection = ask "/delivered/late"
-    until_seen "waiting"
+    app:until_seen "waiting"
     connection:reset()
-    wait.wait_until(function() return seen "delivered" == "false" end)
+    wait.wait_until(function() return app:seen "delivered" == "false" end)
   end)
 
   it("is false when the client leaves in the middle of a stream", function()
     get "/delivered/now"
-    wait.wait_until(function() return seen "delivered" == "true" end)
+    wait.wait_until(function() return app:seen "delivered" == "true" end)
     ask("/delivered/stream"):reset()
-    wait.wait_until(function() return seen "delivered" == "false" end)
+    wait.wait_until(function() return app:seen "delivered" == "false" end)
   end)
 end)
 
@@ -229,7 +212,7 @@ describe("perilune.sse", function()
     local connection = ask "/forever"
     assert.truthy(connection.tcp:receive(1))
     connection:close()
-    until_seen "forever_closed"
+    app:until_seen "forever_closed"
   end)
 end)
 
@@ -260,7 +243,7 @@ describe("a stream of a blocking handler", function()
       assert.truthy(forever.tcp:receive(1))
       endless:reset()
       forever:close()
-      local head = connect()
+      local head = app:connect()
       head:send "HEAD /blocking/dropped HTTP/1.1\r\nHost: a\r\n\r\n"
       assert.equal(200, head:receive_response(nil, true).status)
     end
