@@ -10,7 +10,7 @@ local response = require "perilune.response"
 local chain = {}
 
 local OK, NO_CONTENT, ERROR, BUSY = 200, 204, 500, 503
-local render, save_trail = native.render, native.save_trail
+local prepare, render, save_trail = native.prepare, native.render, native.save_trail
 
 local function kind_of(err)
   local ok, kind = pcall(function() return err.kind end)
@@ -96,6 +96,18 @@ local function around_handler(handler, around)
   end
 end
 
+local function finish(req, around, ok, ...)
+  if ok then return ... end
+  return rescue(req, (...), "handler", around)
+end
+
+--- A handler without middleware: nobody looks at its response before it is sent.
+local function around_only(handler, around)
+  return function(req)
+    return finish(req, around, xpcall(prepare, save_trail, "the handler", handler, req))
+  end
+end
+
 --- A blocking middleware: no result means go on.
 local function before(fn, below, around)
   return function(req)
@@ -119,7 +131,7 @@ end
 --- A plain middleware; what it does not return is the response of proceed().
 local function around_below(fn, below, around)
   return function(req)
-    local call = {}
+    local call = { has_proceeded = false, has_ended = false, response = false }
     local ok, result = xpcall(render, save_trail, "the middleware", OK, call, fn, req, function()
       return (proceed(call, below, req))
     end)
@@ -145,6 +157,7 @@ function chain.compose(handler, layers, rescuers, statuses)
   local function around(fn, its_rescuers)
     return { rescuers = its_rescuers, statuses = statuses, is_blocking = native.is_marked(fn) }
   end
+  if #layers == 0 then return around_only(handler, around(handler, rescuers)) end
   local run = around_handler(handler, around(handler, rescuers))
   for i = #layers, 1, -1 do
     local layer = layers[i]

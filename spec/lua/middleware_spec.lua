@@ -108,8 +108,6 @@ describe("a middleware", function()
     for name, message in pairs {
       own_error = "middleware oops",
       own_wrong = "the middleware returned true: return a string",
-      breaks = 'header \\"X%-Bad\\" has a character',
-      breaks_status = "the middleware returned the number 99, which is no status",
       fails_after = "after",
       twice = "proceed%(%) was called twice",
       leaves = "the middleware returned nil",
@@ -121,7 +119,18 @@ describe("a middleware", function()
     end
   end)
 
+  it("that breaks the response is told what is wrong with it", function()
+    for name, message in pairs {
+      breaks = 'header \\"X%-Bad\\" has a character',
+      breaks_status = "returned the number 99, which is no status",
+    } do
+      assert.equal(500, ask(name).status)
+      assert.is_truthy(log_line(("/answer/%s [^\n]*%s"):format(name, message)), name)
+    end
+  end)
+
   it("that calls proceed() twice is told so at its line", function()
+    ask "twice"
     assert.same({ false, "proceed() was called twice: it gives the response once" },
       ask("catches"):json())
     assert.is_truthy(log_line "middleware/app.lua:%d+: proceed%(%) was called twice")

@@ -61,21 +61,35 @@ static int rendered(lua_State *L, int status, lua_KContext context) {
   (void)context;
   int count = lua_gettop(L) - RENDER_CALL;
   if (count == 0) return 0;
-  const char *who = lua_tostring(L, RENDER_WHO);
-  if (is_proceeded(L))
-    reply_check(L, RENDER_FIRST, who, scratch_of(L));
-  else
-    reply_push(L, RENDER_FIRST, count, who, (int)lua_tointeger(L, RENDER_STATUS), scratch_of(L));
+  if (is_proceeded(L)) return 1;
+  reply_push(L, RENDER_FIRST, count, lua_tostring(L, RENDER_WHO),
+             (int)lua_tointeger(L, RENDER_STATUS), scratch_of(L));
   return 1;
 }
 
 /* render(who, status, call, fn, ...) -> the results of fn as a response object, nothing for none.
- * The object call.response is given back itself, any other is copied. */
+ * The object call.response is given back itself, any other is checked and copied. */
 static int render(lua_State *L) {
   luaL_checkstring(L, RENDER_WHO);
   luaL_checkinteger(L, RENDER_STATUS);
   lua_callk(L, lua_gettop(L) - RENDER_FIRST, LUA_MULTRET, 0, rendered);
   return rendered(L, LUA_OK, 0);
+}
+
+enum { PREPARE_WHO = 1, PREPARE_FIRST };
+
+static int prepared(lua_State *L, int status, lua_KContext context) {
+  (void)status;
+  (void)context;
+  int count = lua_gettop(L) - PREPARE_WHO;
+  return reply_prepare(L, PREPARE_FIRST, count, lua_tostring(L, PREPARE_WHO), scratch_of(L));
+}
+
+/* prepare(who, fn, ...) -> what says the same as the results of fn and can be sent */
+static int prepare(lua_State *L) {
+  luaL_checkstring(L, PREPARE_WHO);
+  lua_callk(L, lua_gettop(L) - PREPARE_FIRST, LUA_MULTRET, 0, prepared);
+  return prepared(L, LUA_OK, 0);
 }
 
 /* ---- errors ---- */
@@ -192,6 +206,7 @@ int chain_open(lua_State *L) {
                                        {"log_failed", log_failed},
                                        {"log_left", log_left},
                                        {"log_refused", log_refused},
+                                       {"prepare", prepare},
                                        {"save_trail", fiber_save_trail},
                                        {NULL, NULL}};
   luaL_newlibtable(L, functions);

@@ -16,7 +16,11 @@
 #define TYPE_TEXT "Content-Type: text/plain; charset=utf-8\r\n"
 #define TYPE_JSON "Content-Type: application/json\r\n"
 
-enum { SCRATCH_KEEP_BYTES = 1 << 20 };
+enum {
+  SCRATCH_KEEP_BYTES = 1 << 20,
+  OBJECT_SIZE = 4, /* fields of a response object, as far as they are foreseen */
+  HEADERS_SIZE = 4
+};
 
 #define SLICE(literal) ((struct slice){(literal), sizeof(literal) - 1})
 
@@ -173,25 +177,31 @@ static void set_status(struct reply *reply, int index) {
 
 /* ---- kinds of results ---- */
 
+/* Pushes a field of a response or an error, without its metatable's __index, and gives its type. */
+static int push_field(lua_State *L, int index, const char *name) {
+  lua_pushstring(L, name);
+  return lua_rawget(L, index);
+}
+
 /* A redirect without a status of its own is See Other after a POST (RFC 9110, 15.4.4). */
 static void choose_redirect(struct reply *reply, int index) {
   if (!reply->is_post || reply->response.status != STATUS_FOUND) return;
-  if (lua_getfield(reply->L, index, "has_default_redirect") != LUA_TNIL)
+  if (push_field(reply->L, index, "has_default_redirect") != LUA_TNIL)
     reply->response.status = STATUS_SEE_OTHER;
   lua_pop(reply->L, 1);
 }
 
 /* Whether the function of the response at `index` writes the body. */
 static bool is_streamed(lua_State *L, int index) {
-  bool streams = lua_getfield(L, index, "stream") == LUA_TFUNCTION ||
-                 lua_getfield(L, index, "call") == LUA_TUSERDATA;
+  bool streams = push_field(L, index, "stream") == LUA_TFUNCTION ||
+                 push_field(L, index, "call") == LUA_TUSERDATA;
   lua_settop(L, lua_gettop(L) - (lua_isfunction(L, -1) ? 1 : 2));
   return streams;
 }
 
 static struct slice text_field(lua_State *L, int index, const char *name) {
   struct slice text;
-  lua_getfield(L, index, name);
+  push_field(L, index, name);
   text.data = lua_tolstring(L, -1, &text.len);
   lua_pop(L, 1); /* the response keeps it alive */
   return text.data ? text : (struct slice){NULL, 0};
@@ -200,10 +210,10 @@ static struct slice text_field(lua_State *L, int index, const char *name) {
 /* A response object: { status=, headers=, body= | json= | file= | stream= | call= }. */
 static void set_object(struct reply *reply, int index) {
   lua_State *L = reply->L;
-  lua_getfield(L, index, "status");
-  lua_getfield(L, index, "headers");
-  lua_getfield(L, index, "body");
-  lua_getfield(L, index, "json");
+  push_field(L, index, "status");
+  push_field(L, index, "headers");
+  push_field(L, index, "body");
+  push_field(L, index, "json");
   int status = lua_gettop(L) - 3;
   if (!lua_isnil(L, status)) set_status(reply, status);
   if (reply->response.status == STATUS_OK) reply->response.status = reply->status;
@@ -326,9 +336,9 @@ bool reply_results(lua_State *L, int first, int count, struct exchange *exchange
 /* The abort at `index`: {"detail": ...}. */
 static void set_abort(struct reply *reply, int index) {
   lua_State *L = reply->L;
-  lua_getfield(L, index, "status");
+  push_field(L, index, "status");
   set_status(reply, -1);
-  lua_getfield(L, index, "headers");
+  push_field(L, index, "headers");
   bool has_type = add_headers(reply, lua_gettop(L));
   lua_createtable(L, 0, 1);
   if (lua_getfield(L, index, "detail") == LUA_TNIL) {
@@ -394,7 +404,7 @@ static void set_fields(const struct reply *reply, int headers) {
     lua_pushnil(L);
     lua_setfield(L, -2, "json");
   }
-  lua_createtable(L, 0, 2);
+  lua_createtable(L, 0, HEADERS_SIZE);
   if (headers != 0 && lua_istable(L, headers)) copy_headers(L, headers);
   if (reply->type.len > 0) {
     const size_t name_len = sizeof "Content-Type: " - 1, end_len = sizeof "\r\n" - 1;
@@ -406,9 +416,9 @@ static void set_fields(const struct reply *reply, int headers) {
 
 static void push_object(const struct reply *reply, int given) {
   lua_State *L = reply->L;
-  lua_getfield(L, given, "headers");
+  push_field(L, given, "headers");
   int headers = lua_gettop(L);
-  lua_createtable(L, 0, 4);
+  lua_createtable(L, 0, OBJECT_SIZE);
   copy_fields(L, given);
   lua_pushvalue(L, given);
   lua_setfield(L, -2, "origin");
@@ -419,7 +429,7 @@ static void push_plain(const struct reply *reply, int first) {
   lua_State *L = reply->L;
   bool has_status = lua_type(L, first) == LUA_TNUMBER;
   int body = has_status ? first + 1 : first, headers = has_status ? first + 2 : 0;
-  lua_createtable(L, 0, 3);
+  lua_createtable(L, 0, OBJECT_SIZE);
   if (lua_type(L, body) == LUA_TSTRING) {
     lua_pushvalue(L, body);
     lua_setfield(L, -2, "body");
@@ -446,12 +456,32 @@ void reply_push(lua_State *L, int first, int count, const char *who, int status,
   set_class(L);
 }
 
-void reply_check(lua_State *L, int index, const char *who, struct reply_scratch *scratch) {
+/* Whether a response object has to be encoded. */
+static bool needs_encoding(lua_State *L, int index) {
+  bool needs =
+      push_field(L, index, "json") != LUA_TNIL || push_field(L, index, "body") == LUA_TTABLE;
+  lua_settop(L, index);
+  return needs;
+}
+
+int reply_prepare(lua_State *L, int first, int count, const char *who,
+                  struct reply_scratch *scratch) {
+  if (count == 0) return 0;
+  if (count == 1 && lua_type(L, first) == LUA_TSTRING) return 1;
+  bool is_object = count == 1 && reply_is_object(L, first);
+  if (is_object && !needs_encoding(L, first)) return 1;
+  if (is_object || !lua_istable(L, first) || count > 1) {
+    reply_push(L, first, count, who, STATUS_OK, scratch);
+    return 1;
+  }
   struct reply reply = begin(L, scratch);
-  int top = lua_gettop(L);
-  reply.who = who;
-  set_results(&reply, index, 1);
-  lua_settop(L, top);
+  lua_pushinteger(L, STATUS_OK);
+  set_json(&reply, first);
+  lua_pushlstring(L, reply.response.body.data, reply.response.body.len);
+  lua_createtable(L, 0, 1);
+  lua_pushliteral(L, "application/json");
+  lua_setfield(L, -2, "Content-Type");
+  return 3;
 }
 
 int reply_push_abort(lua_State *L, int index, struct reply_scratch *scratch) {
@@ -459,9 +489,9 @@ int reply_push_abort(lua_State *L, int index, struct reply_scratch *scratch) {
   index = lua_absindex(L, index);
   struct reply reply = begin(L, scratch);
   set_abort(&reply, index);
-  lua_getfield(L, index, "headers");
+  push_field(L, index, "headers");
   int headers = lua_gettop(L);
-  lua_createtable(L, 0, 3);
+  lua_createtable(L, 0, OBJECT_SIZE);
   set_fields(&reply, headers);
   set_class(L);
   return reply.response.status;

@@ -37,9 +37,11 @@ int reply_abort(lua_State *L, int index, struct exchange *exchange, struct reply
 void reply_push(lua_State *L, int first, int count, const char *who, int status,
                 struct reply_scratch *scratch);
 
-/* [owner] Raises when the response object at absolute `index`, on top of the stack, cannot be sent.
- */
-void reply_check(lua_State *L, int index, const char *who, struct reply_scratch *scratch);
+/* [owner] Looks at the `count` results from absolute index `first` on, which are on top of the
+ * stack and come from `who`: leaves what says the same and needs no more encoding, and gives its
+ * number. Raises when they are no response. */
+int reply_prepare(lua_State *L, int first, int count, const char *who,
+                  struct reply_scratch *scratch);
 
 /* [owner] As reply_abort, but pushes the response as an object. */
 int reply_push_abort(lua_State *L, int index, struct reply_scratch *scratch);
