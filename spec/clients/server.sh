@@ -15,7 +15,6 @@ fail() {
 }
 
 begin_servers() {
-  type -P curl >/dev/null || fail "curl is missing (package: curl)"
   trap end_servers EXIT
   trap 'exit 130' INT
   trap 'exit 143' TERM HUP
