@@ -5,6 +5,8 @@
 
 #include "lib/spool.h"
 
+#include <sys/wait.h>
+
 struct site {
   struct directory parent;
   uv_loop_t loop;
@@ -127,6 +129,44 @@ static void refuses_a_directory_that_others_made(void **state) {
   assert_int_equal(unlink(directory), 0);
 }
 
+/* A process that ends without a word, with a file. */
+static void leave_behind(char path[SPOOL_PATH_BYTES]) {
+  int ends[2];
+  assert_int_equal(pipe(ends), 0);
+  pid_t child = fork();
+  if (child == 0) {
+    struct spool *spool = spool_create();
+    spool_open(spool, 1);
+    bool is_made = spool_make_file(spool, 1, path) >= 0;
+    ssize_t written = write(ends[1], path, SPOOL_PATH_BYTES);
+    _exit(is_made && written == SPOOL_PATH_BYTES ? 0 : 1);
+  }
+  int status;
+  assert_int_equal(read(ends[0], path, SPOOL_PATH_BYTES), SPOOL_PATH_BYTES);
+  assert_int_equal(waitpid(child, &status, 0), child);
+  assert_int_equal(status, 0);
+  close(ends[0]);
+  close(ends[1]);
+}
+
+static void removes_what_ended_processes_have_left(void **state) {
+  struct site *site = *state;
+  char left[SPOOL_PATH_BYTES], first[SPOOL_PATH_BYTES], second[SPOOL_PATH_BYTES];
+  leave_behind(left);
+  assert_true(file_exists(left));
+  spool_open(site->spool, 1);
+  make_file(site, 1, first);
+  assert_false(file_exists(left));
+  struct spool *other = spool_create();
+  spool_open(other, 1);
+  int fd = spool_make_file(other, 1, second);
+  assert_true(fd >= 0);
+  close(fd);
+  assert_true(file_exists(first)); /* its process lives */
+  spool_destroy(other);
+  assert_false(file_exists(second));
+}
+
 static void says_when_there_is_no_place(void **state) {
   struct site *site = *state;
   char path[SPOOL_PATH_BYTES];
@@ -200,6 +240,7 @@ int main(void) {
       TEST(opens_again),
       TEST(makes_its_directory_again),
       TEST(refuses_a_directory_that_others_made),
+      TEST(removes_what_ended_processes_have_left),
       TEST(says_when_there_is_no_place),
       TEST(clears_everything_at_once),
       TEST(leaves_nothing_behind_a_race),

@@ -15,7 +15,7 @@ local site = require "support.site"
 local app
 
 setup(function() app = site.start "forms" end)
-teardown(function() app:kill() end)
+teardown(function() assert.equal(0, app:stop()) end)
 
 local function post(path, parts, boundary)
   return app:post(path, multipart.options(parts, boundary))

@@ -21,7 +21,7 @@ local app
 local gates = {}
 
 setup(function() app = site.start "forms" end)
-teardown(function() app:kill() end)
+teardown(function() assert.equal(0, app:stop()) end)
 after_each(function()
   while #gates > 0 do os.remove(table.remove(gates)) end
 end)

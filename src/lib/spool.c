@@ -6,6 +6,7 @@
 #include "lib/spool.h"
 
 #include "base/list.h"
+#include "lib/lease.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -18,9 +19,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#define NAME_PREFIX "perilune-"
+
 enum {
   BUCKETS = 256, /* of a hash by request */
-  NEW_FILE_MODE = 0666
+  NEW_FILE_MODE = 0666,
+  MAKE_TRIES = 10 /* of the directory */
 };
 
 struct spool {
@@ -29,6 +33,10 @@ struct spool {
   uint64_t file_count;          /* ever made; names the files */
   bool cleared;
   mode_t file_mode;
+  uv_mutex_t making; /* guards the two below; held while the directory is made, by no loop */
+  bool swept;
+  int lease; /* of the directory, -1: none */
+  char parent[SPOOL_PATH_BYTES / 4];
   char directory[SPOOL_PATH_BYTES / 2];
 };
 
@@ -53,13 +61,15 @@ struct spool *spool_create(void) {
   uint64_t number;
   if (!parent || *parent != '/') parent = "/tmp";
   if (getrandom(&number, sizeof number, 0) < 0) number = uv_hrtime() ^ (uint64_t)getpid();
-  (void)snprintf(spool->directory, sizeof spool->directory, "%s/perilune-%016llx", parent,
-                 (unsigned long long)number);
+  (void)snprintf(spool->parent, sizeof spool->parent, "%s", parent);
+  (void)snprintf(spool->directory, sizeof spool->directory, "%s/" NAME_PREFIX "%016llx",
+                 spool->parent, (unsigned long long)number);
+  spool->lease = -1;
   mode_t mask = umask(0);
   umask(mask);
   spool->file_mode = NEW_FILE_MODE & ~mask;
   for (size_t i = 0; i < BUCKETS; i++) list_init(&spool->buckets[i]);
-  int error = uv_mutex_init(&spool->lock);
+  int error = uv_mutex_init(&spool->lock) | uv_mutex_init(&spool->making);
   assert(error == 0);
   (void)error;
   return spool;
@@ -109,21 +119,39 @@ static void remove_files(const struct entry *entry) {
     remove_file(entry->spool, container_of(link, struct file, link)->number);
 }
 
-/* Makes the directory, or finds it made by us before and not by someone who knows its name. */
-static int make_directory(const char *path) {
+/* Makes the directory, or finds it made by us before and not by someone who knows its name. A sweep
+ * of another process may take it away before it is leased. */
+static int make_directory(struct spool *spool) {
   struct stat info;
-  if (mkdir(path, S_IRWXU) == 0) return 0;
-  if (errno != EEXIST || lstat(path, &info) != 0) return uv_translate_sys_error(errno);
+  if (mkdir(spool->directory, S_IRWXU) == 0) {
+    int lease = lease_take(spool->directory);
+    if (lease < 0) return lease;
+    if (spool->lease >= 0) close(spool->lease);
+    spool->lease = lease;
+    return 0;
+  }
+  if (errno != EEXIST || lstat(spool->directory, &info) != 0) return uv_translate_sys_error(errno);
   bool is_ours = S_ISDIR(info.st_mode) && info.st_uid == geteuid() &&
                  (info.st_mode & (S_IRWXG | S_IRWXO)) == 0;
   return is_ours ? 0 : UV_EACCES;
 }
 
-static int make(const struct spool *spool, const char *path) {
+/* The first time, what ended processes have left goes. */
+static int prepare_directory(struct spool *spool) {
+  uv_mutex_lock(&spool->making);
+  if (!spool->swept) lease_sweep(spool->parent, NAME_PREFIX);
+  spool->swept = true;
+  uv_err error = UV_EBUSY;
+  for (int i = 0; i < MAKE_TRIES && error == UV_EBUSY; i++) error = make_directory(spool);
+  uv_mutex_unlock(&spool->making);
+  return error;
+}
+
+static int make(struct spool *spool, const char *path) {
   static const int flags = O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC;
   int fd = open(path, flags, S_IRUSR | S_IWUSR);
   if (fd < 0 && errno == ENOENT) {
-    uv_err error = make_directory(spool->directory);
+    uv_err error = prepare_directory(spool);
     if (error) return error;
     fd = open(path, flags, S_IRUSR | S_IWUSR);
   }
@@ -221,6 +249,8 @@ void spool_destroy(struct spool *spool) {
   for (size_t i = 0; i < BUCKETS; i++)
     while (!list_is_empty(&spool->buckets[i]))
       free_entry(container_of(spool->buckets[i].next, struct entry, link));
+  if (spool->lease >= 0) close(spool->lease);
+  uv_mutex_destroy(&spool->making);
   uv_mutex_destroy(&spool->lock);
   free(spool);
 }

@@ -2,8 +2,8 @@
  *
  * One for the process, in a directory of its own below $TMPDIR (else /tmp) that only its user can
  * read. A request is opened on its HTTP worker; from then on any thread may make files for it,
- * until it closes. Whatever is left is removed with the process; after a kill -9 it stays until the
- * system empties that directory. */
+ * until it closes. Whatever is left is removed
+ * with the process; after a kill -9 by the next one that makes a file. */
 #ifndef LIB_SPOOL_H
 #define LIB_SPOOL_H
 
