@@ -90,8 +90,9 @@ static bool is_port(const char *at, const char *end) {
 /* An address with or without a port, IPv6 with or without brackets. "unknown" and obfuscated
  * names are no addresses (RFC 7239 section 6). */
 static bool parse_node(struct slice node, struct address *out) {
+  if (node.len == 0) return false;
   const char *end = node.data + node.len;
-  if (node.len > 0 && *node.data == '[') {
+  if (*node.data == '[') {
     const char *bracket = memchr(node.data, ']', node.len);
     if (!bracket || !is_port(bracket + 1, end)) return false;
     size_t len = (size_t)(bracket - node.data) - 1;
