@@ -55,8 +55,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len) {
     struct address address;
     proxy_trust_init(&trust, TRUSTED, (enum proxy_fields)fields);
     bool is_believed =
-        strcmp(peer, PROXY_UNIX_PEER) == 0 || (address_parse(peer, strlen(peer), &address) &&
-                                               address_list_has(&trust.proxies, &address));
+        strcmp(peer, PROXY_UNIX_PEER) == 0 ||
+        (address_parse(peer, strlen(peer), &address) && address_list_has(&trust.proxies, &address));
     proxy_find_client(&trust, &request, peer, &client);
     check(&client, peer, is_believed);
     proxy_trust_finish(&trust);
