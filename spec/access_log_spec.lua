@@ -14,10 +14,10 @@ local HOST = "Host: example.com\r\n"
 local COMBINED = '^(%S+) %- %- %[([^%]]+)%] (".-[^\\]") (%d+) (%d+) (".-[^\\]") (".-[^\\]") (.*)$'
 local CLOSE_TO_S = 60
 local LONG_TARGET = "/" .. ("x"):rep(8000)
-local PIPE_LINES = 600 -- of LONG_TARGET: past a pipe's 64 KiB and what the server lets wait
+local PIPE_LINES = 600 -- of LONG_TARGET: more than a pipe and the server hold
 
 local directory, path
-local servers = {}
+local servers, directories = {}, {}
 
 before_each(function()
   directory = program.make_directory()
@@ -26,8 +26,16 @@ end)
 
 after_each(function()
   while #servers > 0 do table.remove(servers):kill() end
+  while #directories > 0 do program.remove_directory(table.remove(directories)) end
   program.remove_directory(directory)
 end)
+
+--- The directory of an app that ends with the spec.
+local function make_app(files)
+  local app = program.make_directory(files)
+  directories[#directories + 1] = app
+  return app
+end
 
 local function start(app, ...)
   local started = server.start(app, { "--access-log", path, ... })
@@ -194,6 +202,41 @@ describe("every answer has one:", function()
     local lines = stop(web)
     assert.is_true(parse(lines[1]).bytes > #body) -- in chunks
     assert.equal(#body, parse(lines[2]).bytes)
+  end)
+
+  it("files, with the part of them that was sent", function()
+    local app = make_app { ["app.lua"] = [[
+      local perilune = require "perilune"
+      local app = perilune.app { name = "files" }
+      app:get("/file", function() return perilune.file "data.txt" end)
+      return app
+    ]], ["data.txt"] = ("x"):rep(300000) }
+    local web = start(app)
+    local whole = ask(web, get "/file")
+    assert.equal(300000, #whole.body)
+    assert.equal(206, ask(web, get("/file", "Range: bytes=10-109\r\n")).status)
+    assert.equal(304, ask(web, get("/file", ("If-None-Match: %s\r\n"):format(whole.headers.etag)))
+      .status)
+    local seen = {}
+    for i, line in ipairs(stop(web)) do
+      seen[i] = { parse(line).status, parse(line).bytes, parse(line).delivered or "true" }
+    end
+    assert.same({ { 200, 300000, "true" }, { 206, 100, "true" }, { 304, 0, "true" } }, seen)
+  end)
+
+  it("compressed ones, with the bytes that were sent", function()
+    local app = make_app { ["app.lua"] = [[
+      local app = require "perilune".app { name = "compressed" }
+      app:get("/{n:int}", function(req) return ("x"):rep(req.params.n) end)
+      return app
+    ]] }
+    local web = start(app)
+    local bytes = {}
+    for i, size in ipairs { 5000, 500000 } do -- at once, and on another thread
+      bytes[i] = #ask(web, get("/" .. size, "Accept-Encoding: gzip\r\n")).body
+      assert.is_true(bytes[i] < size / 10)
+    end
+    for i, line in ipairs(stop(web)) do assert.equal(bytes[i], parse(line).bytes) end
   end)
 
   it("those that were lost, with what had been taken", function()

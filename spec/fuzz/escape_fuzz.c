@@ -38,6 +38,7 @@ static void check_characters(const struct buffer *line) {
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len) {
+  if (len == 0) return 0;
   struct buffer line = {0};
   static const enum escape_form forms[] = {ESCAPE_TEXT, ESCAPE_QUOTED, ESCAPE_JSON};
   for (size_t i = 0; i < array_len(forms); i++) {

@@ -68,7 +68,7 @@
 
 /* Bytes of the access log that wait while its pipe is full or its disk slow; lines past that are
  * dropped and counted. */
-#define LINE_WRITER_BYTES_MAX (1024 * 1024)
+#define LINE_WRITER_BYTES_MAX (2 * 1024 * 1024)
 
 /* How long lines of the access log gather, or how many bytes, before they are written together; and
  * the memory that is kept for it. */

@@ -6,6 +6,7 @@
 #include "http/access_log.h"
 
 #include "base/escape.h"
+#include "base/limits.h"
 #include "core/line_writer.h"
 #include "http/exchange.h"
 #include "http/field.h"
@@ -221,6 +222,7 @@ void access_log_add(struct access_log *log, const struct exchange *exchange,
     break;
   }
   log->_count++;
+  if (log->_lines.len >= LINE_WRITER_HASTE_BYTES) access_log_flush(log);
 }
 
 void access_log_flush(struct access_log *log) {
