@@ -13,6 +13,10 @@ end
 
 describe("beside its peers", function()
   it("Perilune is never laxer", function()
+    if os.getenv "SANITIZE" then
+      pending "once is enough, and peers do not wait for a slow server"
+      return
+    end
     if not has_command "nginx" and not has_command "node" then
       pending "neither nginx nor Node is installed"
       return
