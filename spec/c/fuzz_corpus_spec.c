@@ -16,8 +16,11 @@
 
 #define TARGETS(X)                                                                                 \
   X(escape_fuzz)                                                                                   \
-  X(file_fuzz) X(form_fuzz) X(json_fuzz) X(multipart_fuzz) X(negotiation_fuzz) X(pattern_fuzz)     \
-      X(proxy_fuzz) X(request_fuzz) X(transfer_fuzz) X(uri_fuzz)
+  X(file_fuzz)                                                                                     \
+  X(form_fuzz)                                                                                     \
+  X(json_fuzz)                                                                                     \
+  X(multipart_fuzz)                                                                                \
+  X(negotiation_fuzz) X(pattern_fuzz) X(proxy_fuzz) X(request_fuzz) X(transfer_fuzz) X(uri_fuzz)
 
 #define DECLARE(target) int target(const uint8_t *data, size_t len);
 TARGETS(DECLARE)
