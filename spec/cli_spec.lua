@@ -318,6 +318,39 @@ describe("a server", function()
     client:close()
   end)
 
+  local function start_stuck(timeout)
+    local directory = program.make_directory { ["app.lua"] = [[
+      local perilune = require "perilune"
+      local app = perilune.app { name = "stuck" }
+      app:get("/", perilune.blocking(function()
+        io.stderr:write("stuck\n")
+        os.execute "exec sleep 10"
+      end))
+      return app]] }
+    local limits = { "--drain-timeout", "0.1", "--shutdown-timeout", timeout }
+    local started = start(limits, nil, directory)
+    local client = send_get(started, "/")
+    assert.is_truthy(started:wait_log "stuck")
+    return started, client, directory
+  end
+
+  it("gives up a blocking function that no interruption reaches, when the time is over", function()
+    local started, client, directory = start_stuck "0.3"
+    assert.equal(1, started:stop("TERM", AT_ONCE_S), started:log())
+    assert.is_truthy(started:log():find("shutdown timed out", 1, true))
+    client:close()
+    program.remove_directory(directory)
+  end)
+
+  it("ends at once by a second signal while such a function is waited for", function()
+    local started, client, directory = start_stuck "60"
+    started:signal "TERM"
+    assert.is_truthy(started:wait_log "handler cancelled")
+    assert.equal(1, started:stop("TERM", AT_ONCE_S), started:log())
+    client:close()
+    program.remove_directory(directory)
+  end)
+
   it("ends by a signal while its first worker loads", function()
     local started = start({}, "spawn", make_slow_app(60))
     assert.is_truthy(started:wait_log "loading")

@@ -94,6 +94,7 @@ struct server {
   struct admin *admin;            /* NULL: none */
   struct timespec started;        /* on the wall clock */
   uint64_t started_ns;
+  struct message pools_ended;
   enum phase phase;
   int exit_code;
 };
@@ -324,10 +325,15 @@ static void block_signals(int how) {
   pthread_sigmask(how, &set, NULL);
 }
 
-static void start_thread(struct server *server, struct thread *thread) {
+static uv_err create_thread(uv_thread_t *thread, void (*entry)(void *context), void *context) {
   block_signals(SIG_BLOCK);
-  uv_err error = uv_thread_create(&thread->thread, run_thread, thread);
+  uv_err error = uv_thread_create(thread, entry, context);
   block_signals(SIG_UNBLOCK);
+  return error;
+}
+
+static void start_thread(struct server *server, struct thread *thread) {
+  uv_err error = create_thread(&thread->thread, run_thread, thread);
   assert(error == 0);
   (void)error;
   server->running++;
@@ -519,19 +525,44 @@ static void close_admin(struct server *server) {
   admin_close(server->admin);
   while (!admin_is_closed(server->admin)) turn_main(server);
   admin_destroy(server->admin);
+  server->admin = NULL;
 }
 
-static void serve_until_ended(struct server *server) {
-  start_signals(server);
-  start_thread(server, &server->threads[0]);
-  while (server->running > 0) turn_main(server);
+static void deliver_pools_ended(struct message *message, void *owner) {
+  (void)message;
+  ((struct server *)owner)->pools = NULL;
+}
+
+static void destroy_pools(void *context) {
+  struct server *server = context;
+  pools_destroy(server->pools);
+  inbox_post(&server->inbox, &server->pools_ended);
+}
+
+/* A pool's thread in a C function may take its time: a thread waits for it, so that signals and the
+ * limit of the shutdown still count here. */
+static void end_pools(struct server *server) {
+  uv_thread_t thread;
+  server->pools_ended.deliver = deliver_pools_ended;
+  if (create_thread(&thread, destroy_pools, server) != 0) {
+    pools_destroy(server->pools);
+    return;
+  }
+  while (server->pools) turn_main(server);
+  uv_thread_join(&thread);
+}
+
+/* What comes now comes too late to change anything. */
+static void end_signals(struct server *server) {
+  block_signals(SIG_BLOCK);
   for (size_t i = 0; i < SIGNAL_COUNT; i++) uv_close((uv_handle_t *)&server->signals[i], NULL);
 }
 
 static void finish(struct server *server) {
   close_admin(server);
+  end_pools(server);
+  end_signals(server);
   unix_socket_finish(&server->unix_socket);
-  pools_destroy(server->pools);
   route_table_destroy(server->table);
   snapshot_destroy(server->snapshot);
   line_writer_destroy(server->program->process.access_log);
@@ -557,10 +588,12 @@ int server_run(struct program *program, const char *dir) {
   timers_init(&server.timers, &server.loop);
   clock_gettime(CLOCK_REALTIME, &server.started);
   server.started_ns = uv_hrtime();
+  start_signals(&server);
   if (open_access_log(&server) && open_admin(&server) && bind_sockets(&server) == 0)
-    serve_until_ended(&server);
+    start_thread(&server, &server.threads[0]);
   else
     server.exit_code = 1;
+  while (server.running > 0) turn_main(&server);
   int exit_code = server.exit_code;
   finish(&server);
   return exit_code;
