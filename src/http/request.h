@@ -39,6 +39,7 @@ struct request {
 
 /* The target as it came: "/a?b=c", "http://host/a", "*". Lives as long as the request. */
 static inline struct slice request_target(const struct request *request) {
+  if (request->target_len == 0) return (struct slice){"", 0}; /* refused before it came */
   return (struct slice){request->head.data + request->target_at, request->target_len};
 }
 
