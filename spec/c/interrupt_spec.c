@@ -152,13 +152,13 @@ static void gives_the_traceback_of_where_it_was(void **state) {
             "local function inner()\n"
             "  while true do end\n"
             "end\n"
-            "timeout(0.01, function()\n"
+            "timeout(0.2, function()\n"
             "  inner()\n"
             "end)");
   turn_until(fixture, run.ended);
   assert_non_null(strstr(run.traceback, "chunk:2:"));
   assert_non_null(strstr(run.traceback, "chunk:5:"));
-  expect_failed(&run, "timeout after 0.01 s");
+  expect_failed(&run, "timeout after 0.2 s");
 }
 
 /* ---- the grace ---- */
@@ -190,14 +190,14 @@ static void is_interrupted_by_both_of_two_deadlines(void **state) {
   expect_chunk(
       fixture,
       "local ok, err = pcall(function()\n"
-      "  timeout(0.03, function()\n"
-      "    timeout(0.01, function()\n"
+      "  timeout(0.4, function()\n"
+      "    timeout(0.2, function()\n"
       "      local x <close> = closing(function() trace 'x' forever() end)\n"
       "      forever()\n"
       "    end)\n"
       "  end)\n"
       "end)\n"
-      "eq(err.kind, 'timeout') has(err, '0.03')\n"
+      "eq(err.kind, 'timeout') has(err, '0.4')\n"
       "collectgarbage()\n"
       "eq(select(2, pcall(function() collectgarbage() error 'own' end)), 'chunk:11: own')\n");
   expect_trace(fixture, "x");
@@ -208,7 +208,7 @@ static void forgets_a_coroutine_that_was_left_in_its_closer(void **state) {
   struct fixture *fixture = *state;
   expect_chunk(fixture, "local ok, err = pcall(function()\n"
                         "  local it = coroutine.wrap(function()\n"
-                        "    timeout(0.01, function()\n"
+                        "    timeout(0.2, function()\n"
                         "      local x <close> = closing(function() coroutine.yield 'left' end)\n"
                         "      forever()\n"
                         "    end)\n"
@@ -224,14 +224,14 @@ static void forgets_a_coroutine_that_was_left_in_its_closer(void **state) {
 
 static void goes_on_with_a_coroutine_that_was_left_in_its_closer(void **state) {
   expect_chunk(*state, "local it = coroutine.wrap(function()\n"
-                       "  timeout(0.01, function()\n"
+                       "  timeout(0.2, function()\n"
                        "    local x <close> = closing(function() coroutine.yield 'left' end)\n"
                        "    forever()\n"
                        "  end)\n"
                        "end)\n"
                        "eq(it(), 'left')\n"
                        "sleep(0)\n"
-                       "fails('timeout', '0.01', it)\n");
+                       "fails('timeout', '0.2', it)\n");
 }
 
 /* ---- hooks of others ---- */
