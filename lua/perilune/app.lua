@@ -40,6 +40,7 @@ function app.new(options)
 end
 
 --- Answers instead of the server where no handler was found or could be run: 404, 405, 413, ...
+--- Only the app that is served is asked, not those mounted in it: no route tells which is meant.
 ---@param status integer
 ---@param fn function fn(req): gives what a handler may give, or nothing for the default answer; its
 --- status is `status` unless it says another one
