@@ -17,8 +17,9 @@ describe("beside its peers", function()
       pending "once is enough, and peers do not wait for a slow server"
       return
     end
-    if not has_command "nginx" and not has_command "node" then
-      pending "neither nginx nor Node is installed"
+    local has_peer = has_command "nginx" or has_command "node"
+    if not has_peer or not has_command "lua5.4" then
+      pending "neither nginx nor Node is installed, or no lua5.4 to run the script"
       return
     end
     local script = program.root() .. "/spec/bench/peers.lua"
