@@ -147,6 +147,17 @@
 /* Compressors that a worker keeps for such threads, about 300 KiB each. */
 #define SPARE_COMPRESSORS_MAX 4
 
+/* A file up to this size is compressed for clients that ask for it; a larger one is sent as it is.
+ */
+#define FILE_ENCODE_BYTES_MAX (1024 * 1024)
+
+/* Bytes of compressed files that a worker keeps; what was not asked for longest goes. */
+#define FILE_ENCODED_BYTES_MAX (8 * 1024 * 1024)
+
+/* A file that changed less than so many seconds ago is not kept: the clocks of file systems are
+ * coarse, and it could change once more without its time telling. */
+#define FILE_SETTLED_SECONDS 2
+
 /* How often opening a file is tried again when directories are renamed meanwhile; then: 500. */
 #define OPEN_TRIES_MAX 16
 
