@@ -80,10 +80,9 @@ static bool is_compressible(struct slice content_type) {
   return false;
 }
 
-/* Whether the fields let the body be compressed. */
-static bool may_compress(struct slice block) {
+bool compress_is_allowed(struct slice block, struct slice type) {
   struct field_line line;
-  bool is_type_right = false;
+  bool is_type_right = is_compressible(type);
   while (field_next_line(&block, &line)) {
     if (field_equal(line.name, FIELD_TEXT("content-type")))
       is_type_right = is_compressible(line.value);
@@ -101,7 +100,7 @@ struct policy_coding compress_choose(const struct request *request, int status, 
                                      unsigned available) {
   struct policy_coding coding = {.encoding = ENCODING_IDENTITY};
   if (!response_has_content(status) || status == STATUS_PARTIAL_CONTENT) return coding;
-  if (!may_compress(block)) return coding;
+  if (!compress_is_allowed(block, FIELD_TEXT(""))) return coding;
   coding.varies = true;
   coding.encoding = encoding_choose_for(request, available);
   return coding;

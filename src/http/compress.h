@@ -14,6 +14,8 @@
 #include "http/policy.h"
 #include "http/request.h"
 
+#include <stdbool.h>
+
 struct compress;
 
 /* [owner] Whether and how a response is compressed: `block` are its encoded fields, `available` is
@@ -22,6 +24,10 @@ struct compress;
  * type that is compressed already. */
 struct policy_coding compress_choose(const struct request *request, int status, struct slice block,
                                      unsigned available);
+
+/* [any thread] Whether fields and type of a body let it be compressed at all. `type` is its
+ * Content-Type, unless `block` has one. */
+bool compress_is_allowed(struct slice block, struct slice type);
 
 /* How much work goes into few bytes: on the event loop, or on a thread of its own. */
 enum compress_effort { COMPRESS_QUICKLY, COMPRESS_WELL };

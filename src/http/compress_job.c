@@ -28,13 +28,13 @@ void compress_jobs_finish(struct compress_jobs *jobs) {
   while (jobs->_spare_count > 0) compress_destroy(jobs->_spares[--jobs->_spare_count]);
 }
 
-static struct compress *take(struct compress_jobs *jobs) {
+struct compress *compress_jobs_take(struct compress_jobs *jobs) {
   jobs->count++;
   if (jobs->_spare_count > 0) return jobs->_spares[--jobs->_spare_count];
   return compress_create(COMPRESS_WELL);
 }
 
-static void give_back(struct compress_jobs *jobs, struct compress *compress) {
+void compress_jobs_give_back(struct compress_jobs *jobs, struct compress *compress) {
   jobs->count--;
   if (jobs->_spare_count < SPARE_COMPRESSORS_MAX)
     jobs->_spares[jobs->_spare_count++] = compress;
@@ -52,7 +52,7 @@ static void end(uv_work_t *work, int error) {
   struct exchange *exchange = job->exchange;
   assert(error == 0 || !exchange);
   (void)error;
-  give_back(&job->hub->jobs, job->compress);
+  compress_jobs_give_back(&job->hub->jobs, job->compress);
   if (exchange) {
     struct response response = {.status = job->status,
                                 .block = {job->block.data, job->block.len},
@@ -71,7 +71,7 @@ struct compress_job *compress_job_start(struct exchange *exchange, const struct 
   struct compress_job *job = memory_alloc_zero(sizeof *job);
   job->hub = hub;
   job->exchange = exchange;
-  job->compress = take(&hub->jobs);
+  job->compress = compress_jobs_take(&hub->jobs);
   job->encoding = encoding;
   job->status = response->status;
   buffer_add(&job->block, response->block.data, response->block.len);

@@ -25,6 +25,11 @@ struct compress_jobs {
  */
 void compress_jobs_finish(struct compress_jobs *jobs);
 
+/* [owner] A compressor for a piece of work on a thread, which counts as a job until it is given
+ * back. */
+struct compress *compress_jobs_take(struct compress_jobs *jobs);
+void compress_jobs_give_back(struct compress_jobs *jobs, struct compress *compress);
+
 /* [owner] Starts compressing the response's body. In the loop, later: exchange_finish_encoding is
  * called with the response, its body compressed. */
 struct compress_job *compress_job_start(struct exchange *exchange, const struct response *response,

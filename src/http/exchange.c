@@ -395,8 +395,11 @@ void exchange_take_back(struct exchange *exchange, bool is_owned) {
 void exchange_begin_file(struct exchange *exchange, const struct response *response,
                          uint64_t length) {
   assert(exchange->state == EXCHANGE_SENDING && exchange_is_first(exchange));
+  bool is_known = length != EXCHANGE_LENGTH_UNKNOWN;
+  assert(is_known || exchange->request.method == METHOD_HEAD);
   exchange->_length_left = length;
-  write_response(output_open(exchange->connection), exchange, response, RESPONSE_LENGTH);
+  write_response(output_open(exchange->connection), exchange, response,
+                 is_known ? RESPONSE_LENGTH : RESPONSE_UNTIL_CLOSE);
 }
 
 void exchange_end_file(struct exchange *exchange) {

@@ -149,7 +149,8 @@ bool exchange_hand_over(struct exchange *exchange, struct file *file);
 void exchange_take_back(struct exchange *exchange, bool is_owned);
 
 /* For the files of http/ only. [owner] Writes the head of the response that the file sends, whose
- * turn it is; then, all of its `length` bytes being in the output or the kernel, ends it. */
+ * turn it is; then, all of its `length` bytes being in the output or the kernel, ends it. The
+ * length of what is not sent, for HEAD, may be EXCHANGE_LENGTH_UNKNOWN. */
 void exchange_begin_file(struct exchange *exchange, const struct response *response,
                          uint64_t length);
 void exchange_end_file(struct exchange *exchange);

@@ -1,13 +1,15 @@
 /* file.c - the course of a file: waiting for its turn, looked for, sent.
  *
  * One struct file lives from file_respond to the last byte; when the client leaves while a thread
- * works on it, it is abandoned and freed when the thread is done. The thread sees only the lookup
- * and the sender. Small files leave in one write with their head. */
+ * works on it, it is abandoned and freed when the thread is done. The thread sees only the lookup,
+ * the sender and what is compressed. Small files leave in one write with their head; what was
+ * compressed is kept for the next who ask (encoded_cache.h). */
 #include "http/file.h"
 
 #include "base/limits.h"
 #include "base/log.h"
 #include "http/answer.h"
+#include "http/compress.h"
 #include "http/connection.h"
 #include "http/field.h"
 #include "http/file_plan.h"
@@ -24,8 +26,9 @@
 #include <time.h>
 
 enum file_state {
-  FILE_WAITING, /* for its turn */
-  FILE_LOOKING, /* a thread looks for it */
+  FILE_WAITING,  /* for its turn */
+  FILE_LOOKING,  /* a thread looks for it */
+  FILE_ENCODING, /* a thread reads and compresses it */
   FILE_SENDING,
   FILE_READING /* the same, and a thread reads ahead */
 };
@@ -38,12 +41,19 @@ struct file {
   struct lookup lookup;
   enum lookup_result result;
   struct file_plan plan;
+  struct compress *compress; /* ENCODING */
+  struct buffer encoding;    /* the same: what the thread makes */
+  int encode_error;          /* a negative errno */
+  struct encoded *encoded;   /* the body, when it is not the file itself */
   struct sender sender;
   struct buffer block;
+  int64_t found_seconds; /* since 1970: when it was as the plan says */
   int status;
   void (*otherwise)(struct exchange *exchange, size_t at);
   size_t at;
 };
+
+static void start_work(struct file *file, enum file_state state);
 
 static const struct slice no_fields = {"", 0};
 
@@ -69,6 +79,8 @@ static struct file *create(struct hub *hub, const struct file_wanted *wanted) {
 static void destroy(struct file *file) {
   file->hub->file_count--;
   sender_finish(&file->sender);
+  encoded_cache_release(file->encoded);
+  buffer_finish(&file->encoding);
   lookup_finish(&file->lookup);
   file_plan_finish(&file->plan);
   buffer_finish(&file->block);
@@ -154,32 +166,53 @@ static void end(struct file *file) {
 }
 
 /* The parts of a small file, which is in memory. */
-static void add_contents(struct file *file) {
+static void add_contents(struct file *file, const char *contents) {
   const struct file_plan *plan = &file->plan;
   struct buffer *out = output_open(file->exchange->connection);
   for (size_t i = 0; i < plan->part_count; i++) {
     const struct file_part *part = &plan->parts[i];
     if (part->text_len > 0) buffer_add(out, plan->texts.data + part->text_at, part->text_len);
-    buffer_add(out, file->lookup.contents.data + part->range.first, (size_t)part->range.len);
+    buffer_add(out, contents + part->range.first, (size_t)part->range.len);
   }
   if (plan->end_text_len > 0)
     buffer_add(out, plan->texts.data + plan->texts.len - plan->end_text_len, plan->end_text_len);
 }
 
-static void send_found(struct file *file) {
-  struct exchange *exchange = file->exchange;
-  struct connection *connection = exchange->connection;
+static bool has_body(const struct file *file) {
+  return file->exchange->request.method != METHOD_HEAD && file->plan.length > 0 &&
+         response_has_content(file->plan.status);
+}
+
+/* What a small body is in; NULL: it is large. */
+static const char *find_contents(const struct file *file) {
+  if (!file->encoded) return file->lookup.fd < 0 ? file->lookup.contents.data : NULL;
+  struct slice bytes = encoded_cache_bytes(file->encoded);
+  return bytes.len <= FILE_MEMORY_BYTES_MAX ? bytes.data : NULL;
+}
+
+static void begin_response(struct file *file) {
   const struct file_plan *plan = &file->plan;
   struct response response = {.status = plan->status, .block = {plan->block.data, plan->block.len}};
-  bool has_body = exchange->request.method != METHOD_HEAD && plan->length > 0 &&
-                  response_has_content(plan->status);
-  exchange_begin_file(exchange, &response, plan->length);
-  if (!has_body || file->lookup.fd < 0) {
-    if (has_body) add_contents(file);
+  bool is_unknown = plan->encoding != ENCODING_IDENTITY && !file->encoded;
+  bool is_told = response_has_content(plan->status);
+  exchange_begin_file(file->exchange, &response,
+                      is_unknown && is_told ? EXCHANGE_LENGTH_UNKNOWN : plan->length);
+}
+
+static void send_found(struct file *file) {
+  struct connection *connection = file->exchange->connection;
+  const struct file_plan *plan = &file->plan;
+  const char *contents = find_contents(file);
+  begin_response(file);
+  if (!has_body(file) || contents) {
+    if (has_body(file)) add_contents(file, contents);
     end(file);
     return;
   }
-  sender_init(&file->sender, connection, file->lookup.fd, plan);
+  if (file->encoded)
+    sender_init_memory(&file->sender, connection, encoded_cache_bytes(file->encoded).data, plan);
+  else
+    sender_init(&file->sender, connection, file->lookup.fd, plan);
   file->state = FILE_SENDING;
   connection->sending = file;
   connection->write_since_ns = hub_now(connection->hub);
@@ -193,11 +226,53 @@ static void make_plan(struct file *file) {
                              .lookup = &file->lookup,
                              .status = file->status,
                              .block = {file->block.data, file->block.len},
-                             .now_seconds = now.tv_sec};
+                             .now_seconds = now.tv_sec,
+                             .may_encode = file->hub->compresses};
+  file->found_seconds = now.tv_sec;
   bool has_range = request_find(facts.request, FIELD_TEXT("range"), 0) < facts.request->field_count;
   if (has_range && getrandom(&facts.boundary, sizeof facts.boundary, GRND_NONBLOCK) < 0)
     facts.boundary = hub_now(file->hub);
   file_plan_make(&file->plan, &facts);
+}
+
+static struct encoded_key key_of(const struct file *file) {
+  const struct lookup *lookup = &file->lookup;
+  return (struct encoded_key){.device = lookup->device,
+                              .inode = lookup->inode,
+                              .size = lookup->size,
+                              .modified_seconds = lookup->modified_seconds,
+                              .modified_ns = lookup->modified_ns,
+                              .encoding = file->plan.encoding};
+}
+
+/* The body is there. */
+static void send_encoded(struct file *file) {
+  file->plan.length = encoded_cache_bytes(file->encoded).len;
+  file->plan.parts[0].range.len = file->plan.length;
+  send_found(file);
+}
+
+static void end_encoding(struct file *file) {
+  if (file->encode_error) {
+    answer_problem(file, STATUS_INTERNAL_SERVER_ERROR, uv_strerror(file->encode_error));
+    return;
+  }
+  struct encoded_key key = key_of(file);
+  file->encoded = encoded_cache_make(&file->encoding);
+  if (file->found_seconds - file->lookup.modified_seconds > FILE_SETTLED_SECONDS)
+    encoded_cache_keep(&file->hub->_encoded_files, &key, file->encoded);
+  send_encoded(file);
+}
+
+static void start_encoding(struct file *file) {
+  struct encoded_key key = key_of(file);
+  file->encoded = encoded_cache_find(&file->hub->_encoded_files, &key);
+  if (file->encoded) {
+    send_encoded(file);
+    return;
+  }
+  file->compress = compress_jobs_take(&file->hub->jobs);
+  start_work(file, FILE_ENCODING);
 }
 
 static void answer_found(struct file *file) {
@@ -212,6 +287,8 @@ static void answer_found(struct file *file) {
                     file->plan.status == STATUS_RANGE_NOT_SATISFIABLE;
   if (is_refused)
     respond_status(file, file->plan.status, block.len > 0 ? block : no_fields);
+  else if (file->plan.encoding != ENCODING_IDENTITY && has_body(file))
+    start_encoding(file);
   else
     send_found(file);
 }
@@ -247,28 +324,70 @@ static void take_result(struct file *file) {
   }
 }
 
+/* ---- threads ---- */
+
+/* What was read is not needed any more. */
+static void encode(struct file *file) {
+  struct buffer *contents = &file->lookup.contents, made = {0};
+  file->encode_error = lookup_read(&file->lookup);
+  if (file->encode_error) return;
+  compress_run(file->compress, file->plan.encoding, (struct slice){contents->data, contents->len},
+               &made);
+  buffer_add(&file->encoding, made.data, made.len);
+  buffer_finish(&made);
+  buffer_finish(contents);
+}
+
 static void run_work(uv_work_t *work) {
   struct file *file = container_of(work, struct file, work);
-  if (file->state == FILE_LOOKING)
+  switch (file->state) {
+  case FILE_WAITING:
+  case FILE_SENDING:
+    assert(false && "nothing to do for a thread");
+    break;
+  case FILE_LOOKING:
     file->result = lookup_run(&file->lookup);
-  else
+    break;
+  case FILE_ENCODING:
+    encode(file);
+    break;
+  case FILE_READING:
     sender_read_ahead(&file->sender);
+    break;
+  }
+}
+
+static void take_work(struct file *file, enum file_state state) {
+  switch (state) {
+  case FILE_WAITING:
+  case FILE_SENDING:
+    break;
+  case FILE_LOOKING:
+    take_result(file);
+    break;
+  case FILE_ENCODING:
+    end_encoding(file);
+    break;
+  case FILE_READING:
+    file->state = FILE_SENDING;
+    file->sender.is_warm = true;
+    connection_touch(file->exchange->connection);
+    break;
+  }
 }
 
 static void end_work(uv_work_t *work, int error) {
   struct file *file = container_of(work, struct file, work);
+  enum file_state state = file->state;
   assert(error == 0 || !file->exchange);
   (void)error;
-  if (!file->exchange) {
+  if (file->compress) compress_jobs_give_back(&file->hub->jobs, file->compress);
+  file->compress = NULL;
+  file->state = FILE_WAITING;
+  if (file->exchange)
+    take_work(file, state);
+  else
     destroy(file);
-  } else if (file->state == FILE_LOOKING) {
-    file->state = FILE_WAITING;
-    take_result(file);
-  } else {
-    file->state = FILE_SENDING;
-    file->sender.is_warm = true;
-    connection_touch(file->exchange->connection);
-  }
 }
 
 static void start_work(struct file *file, enum file_state state) {
@@ -277,6 +396,8 @@ static void start_work(struct file *file, enum file_state state) {
   assert(error == 0 && "it fails only without a function");
   (void)error;
 }
+
+/* ---- the course ---- */
 
 void file_begin(struct file *file) {
   if (lookup_try(&file->lookup, &file->result))
@@ -329,7 +450,9 @@ bool file_send(struct file *file, uv_err *error) {
 void file_abandon(struct file *file) {
   file->exchange = NULL;
   sender_finish(&file->sender);
-  if (file->state == FILE_LOOKING || file->state == FILE_READING)
+  bool has_work =
+      file->state == FILE_LOOKING || file->state == FILE_ENCODING || file->state == FILE_READING;
+  if (has_work)
     uv_cancel((uv_req_t *)&file->work); /* a running one goes on to its end */
   else
     destroy(file);

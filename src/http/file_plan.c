@@ -4,6 +4,8 @@
  * app has set is not written again. */
 #include "http/file_plan.h"
 
+#include "base/limits.h"
+#include "http/compress.h"
 #include "http/conditional.h"
 #include "http/date.h"
 #include "http/field.h"
@@ -27,6 +29,7 @@ struct making {
   struct slice type;
   struct validators validators;
   char etag[ETAG_BYTES];
+  bool varies; /* another Accept-Encoding would have got another body */
 };
 
 void file_plan_finish(struct file_plan *plan) {
@@ -47,13 +50,41 @@ static void add_field(struct making *making, const char *name, struct slice valu
   buffer_printf(&making->plan->block, "%s: %.*s\r\n", name, (int)value.len, value.data);
 }
 
+/* ---- coding ---- */
+
+static bool has_field(const struct making *making, struct slice name) {
+  const struct request *request = making->facts->request;
+  return request_find(request, name, 0) < request->field_count;
+}
+
+/* Parts are parts of the file as it is. */
+static void choose_encoding(struct making *making) {
+  const unsigned available = encoding_bit(ENCODING_GZIP) | encoding_bit(ENCODING_BROTLI);
+  const struct file_facts *facts = making->facts;
+  const struct lookup *lookup = facts->lookup;
+  enum method method = facts->request->method;
+  making->varies = lookup->varies;
+  if (!facts->may_encode || lookup->encoding != ENCODING_IDENTITY) return;
+  if (lookup->size < COMPRESS_BYTES_MIN || lookup->size > FILE_ENCODE_BYTES_MAX) return;
+  if (method != METHOD_GET && method != METHOD_HEAD) return;
+  if (!compress_is_allowed(facts->block, making->type)) return;
+  making->varies = true;
+  if (has_field(making, FIELD_TEXT("range")) || has_field(making, FIELD_TEXT("if-range"))) return;
+  making->plan->encoding = encoding_choose_for(facts->request, available);
+}
+
+static bool is_encoded(const struct making *making) {
+  return making->plan->encoding != ENCODING_IDENTITY;
+}
+
 /* ---- validators ---- */
 
 static void make_etag(struct making *making) {
   const struct lookup *lookup = making->facts->lookup;
   uint64_t changed = (uint64_t)lookup->modified_seconds * NS_PER_S + lookup->modified_ns;
-  int len = snprintf(making->etag, sizeof making->etag, "\"%llx-%llx-%llx\"", (ull)lookup->size,
-                     (ull)changed, (ull)lookup->inode);
+  int len = snprintf(making->etag, sizeof making->etag, "\"%llx-%llx-%llx%s%s\"", (ull)lookup->size,
+                     (ull)changed, (ull)lookup->inode, is_encoded(making) ? "-" : "",
+                     is_encoded(making) ? encoding_name(making->plan->encoding) : "");
   making->validators.etag = (struct slice){making->etag, (size_t)len};
 }
 
@@ -82,6 +113,17 @@ static void add_validators(struct making *making) {
 
 /* ---- fields ---- */
 
+/* A strong tag of the app's is that of the bytes as they are: RFC 9110 8.8.1. */
+static void add_app_field(struct making *making, const struct field_line *line) {
+  struct buffer *block = &making->plan->block;
+  bool is_weakened = is_encoded(making) && line->value.len > 0 && line->value.data[0] == '"' &&
+                     field_equal(line->name, FIELD_TEXT("etag"));
+  if (is_weakened)
+    buffer_printf(block, "ETag: W/%.*s\r\n", (int)line->value.len, line->value.data);
+  else
+    buffer_add(block, line->all.data, line->all.len);
+}
+
 /* The app's fields but those whose names start with `but` (nothing: all of them). */
 static void add_app_fields(struct making *making, struct slice but) {
   struct slice block = making->facts->block;
@@ -89,14 +131,14 @@ static void add_app_fields(struct making *making, struct slice but) {
   while (field_next_line(&block, &line)) {
     bool is_left_out = but.len > 0 && line.name.len >= but.len &&
                        field_equal((struct slice){line.name.data, but.len}, but);
-    if (!is_left_out) buffer_add(&making->plan->block, line.all.data, line.all.len);
+    if (!is_left_out) add_app_field(making, &line);
   }
 }
 
 static void add_vary(struct making *making) {
   static const struct slice coding = FIELD_INIT("Accept-Encoding");
   struct slice set;
-  if (!making->facts->lookup->varies) return;
+  if (!making->varies) return;
   if (!find_field(making, "Vary", &set))
     add_field(making, "Vary", coding);
   else if (!field_has_element(set, coding))
@@ -110,8 +152,10 @@ static void find_type(struct making *making) {
 }
 
 static void add_encoding(struct making *making) {
-  const char *name = encoding_name(making->facts->lookup->encoding);
-  if (making->facts->lookup->encoding == ENCODING_IDENTITY) return;
+  enum encoding encoding = making->facts->lookup->encoding;
+  if (is_encoded(making)) encoding = making->plan->encoding;
+  if (encoding == ENCODING_IDENTITY) return;
+  const char *name = encoding_name(encoding);
   add_field(making, "Content-Encoding", (struct slice){name, strlen(name)});
 }
 
@@ -127,7 +171,7 @@ static void plan_whole(struct making *making) {
   add_field(making, "Content-Type", making->type);
   add_encoding(making);
   if (plan->status != STATUS_OK) return;
-  add_field(making, "Accept-Ranges", FIELD_TEXT("bytes"));
+  if (!is_encoded(making)) add_field(making, "Accept-Ranges", FIELD_TEXT("bytes"));
   add_validators(making);
   add_vary(making);
 }
@@ -206,6 +250,7 @@ void file_plan_make(struct file_plan *plan, const struct file_facts *facts) {
     plan_whole(&making);
     return;
   }
+  choose_encoding(&making);
   find_validators(&making);
   switch (conditional_check(facts->request, &making.validators)) {
   case CONDITIONAL_PASSED:

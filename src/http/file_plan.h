@@ -2,7 +2,8 @@
  *
  * Pure: a request and what is known of the file go in, the head and the parts of the body come out.
  * The entity tag is strong: size, time of last change in nanoseconds and inode, in hexadecimal, so
- * it changes with every write and is another one for each content coding. */
+ * it changes with every write and is another one for each content coding. What a coding makes of
+ * the file, its length included, is the caller's to find out. */
 #ifndef HTTP_FILE_PLAN_H
 #define HTTP_FILE_PLAN_H
 
@@ -23,9 +24,10 @@ struct file_plan {
   struct buffer block; /* the fields of the head */
   struct buffer texts; /* of multipart/byteranges: before each part, and at the end */
   struct file_part parts[RANGES_MAX];
-  size_t part_count;   /* none of an empty file, and without a body */
-  size_t end_text_len; /* the last bytes of `texts`: behind the last part */
-  uint64_t length;     /* of the body */
+  size_t part_count;      /* none of an empty file, and without a body */
+  size_t end_text_len;    /* the last bytes of `texts`: behind the last part */
+  uint64_t length;        /* of the body; before it is encoded, that of the file */
+  enum encoding encoding; /* that the file is to be compressed with; 304: would be */
 };
 
 /* What a plan is made of. */
@@ -36,6 +38,7 @@ struct file_facts {
   struct slice block;          /* the app's fields: they come before those that are made here */
   int64_t now_seconds;
   uint64_t boundary; /* a random number */
+  bool may_encode;   /* the file may be compressed for who asks for it */
 };
 
 /* [any thread] Fills a zeroed plan. */

@@ -25,6 +25,7 @@ void hub_init(struct hub *hub, uv_loop_t *loop, struct timers *timers,
   list_init(&hub->_paused_listeners);
   list_init(&hub->_spare_connections);
   list_init(&hub->_spare_exchanges);
+  encoded_cache_init(&hub->_encoded_files, FILE_ENCODED_BYTES_MAX);
   hub->_input = memory_alloc(INPUT_BYTES);
   hub->_spare_outputs = memory_alloc(SPARE_OUTPUTS_MAX * sizeof *hub->_spare_outputs);
 }
@@ -53,6 +54,7 @@ void hub_finish(struct hub *hub) {
   buffer_finish(&hub->_body);
   compress_destroy(hub->_compress);
   compress_jobs_finish(&hub->jobs);
+  encoded_cache_finish(&hub->_encoded_files);
   *hub = (struct hub){0};
 }
 

@@ -14,6 +14,7 @@
 #include "core/timer.h"
 #include "http/compress_job.h"
 #include "http/date.h"
+#include "http/encoded_cache.h"
 #include "http/exchange.h"
 
 #include <stdbool.h>
@@ -119,6 +120,7 @@ struct hub {
   struct buffer _block;       /* the fields of a response and the policy's */
   struct buffer _body;        /* a compressed body */
   struct compress *_compress; /* for small bodies; NULL until one comes */
+  struct encoded_cache _encoded_files;
 };
 
 /* [owner] A hub without connections. loop, timers, limits and router must outlive it. */

@@ -179,6 +179,7 @@ static enum lookup_result take_file(struct attempt *attempt, struct stat *file) 
   if (has_siblings && !choose_sibling(attempt, file)) return fail(lookup, -EAGAIN);
   lookup->size = (uint64_t)file->st_size;
   lookup->inode = (uint64_t)file->st_ino;
+  lookup->device = (uint64_t)file->st_dev;
   lookup->modified_seconds = file->st_mtim.tv_sec;
   lookup->modified_ns = (uint32_t)file->st_mtim.tv_nsec;
   bool is_read = lookup->wants_contents && lookup->size <= FILE_MEMORY_BYTES_MAX;
@@ -229,4 +230,10 @@ bool lookup_try(struct lookup *lookup, enum lookup_result *result) {
   if (!lookup->is_local) return false;
   *result = look(lookup, true);
   return lookup->error != -EAGAIN;
+}
+
+int lookup_read(struct lookup *lookup) {
+  const struct attempt attempt = {lookup, false, -1};
+  bool is_there = lookup->fd < 0;
+  return is_there ? 0 : read_contents(&attempt, lookup->size);
 }

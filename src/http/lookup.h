@@ -40,7 +40,7 @@ struct lookup {
   /* found */
   int fd; /* -1: it is empty, or in `contents` */
   struct buffer contents;
-  uint64_t size, inode;
+  uint64_t size, inode, device;
   int64_t modified_seconds;
   uint32_t modified_ns;
   enum encoding encoding;
@@ -57,6 +57,10 @@ enum lookup_result lookup_run(struct lookup *lookup);
 /* [any thread] Looks without waiting, in a local directory; false when that cannot be: nothing is
  * found yet, and lookup_run may still be called. */
 bool lookup_try(struct lookup *lookup, enum lookup_result *result);
+
+/* [any thread] Reads all of a file that was found, whatever its size, into `contents`; may wait for
+ * the disk. 0 or a negative errno; -EIO when it has become shorter. */
+int lookup_read(struct lookup *lookup);
 
 /* [any thread] Closes and frees; accepts a lookup that was only initialised, and twice. */
 void lookup_finish(struct lookup *lookup);

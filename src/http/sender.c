@@ -26,6 +26,12 @@ void sender_init(struct sender *sender, struct connection *connection, int fd,
   *sender = (struct sender){.connection = connection, .plan = plan, .fd = fd, .poll_fd = -1};
 }
 
+void sender_init_memory(struct sender *sender, struct connection *connection, const char *memory,
+                        const struct file_plan *plan) {
+  sender_init(sender, connection, -1, plan);
+  sender->memory = memory;
+}
+
 /* ---- waiting for the client ---- */
 
 static void on_writable(uv_poll_t *poll, int status, int events) {
@@ -117,16 +123,24 @@ static ssize_t copy_some(const struct sender *sender, int socket, size_t len) {
   return got > 0 ? send(socket, bytes, (size_t)got, MSG_DONTWAIT | MSG_NOSIGNAL) : got;
 }
 
+static ssize_t send_file(struct sender *sender, int socket, size_t len) {
+  off_t at = (off_t)sender->at;
+  if (!sender->copies) {
+    ssize_t sent = sendfile(socket, sender->fd, &at, len);
+    if (sent >= 0 || (errno != EINVAL && errno != ENOSYS)) return sent;
+    sender->copies = true;
+  }
+  return copy_some(sender, socket, len);
+}
+
 /* Bytes that went out, 0 at the end of the file, or a negative errno. */
 static ssize_t send_some(struct sender *sender, int socket, size_t len) {
   ssize_t sent;
   do {
-    off_t at = (off_t)sender->at;
-    if (!sender->copies) {
-      sent = sendfile(socket, sender->fd, &at, len);
-      if (sent < 0 && (errno == EINVAL || errno == ENOSYS)) sender->copies = true;
-    }
-    if (sender->copies) sent = copy_some(sender, socket, len);
+    if (sender->memory)
+      sent = send(socket, sender->memory + sender->at, len, MSG_DONTWAIT | MSG_NOSIGNAL);
+    else
+      sent = send_file(sender, socket, len);
   } while (sent < 0 && errno == EINTR);
   return sent < 0 ? -errno : sent;
 }
@@ -145,7 +159,7 @@ static void note_progress(struct sender *sender, size_t bytes) {
 
 /* Whether the next bytes would have to be waited for, on the loop. */
 static bool would_wait(struct sender *sender, size_t bytes) {
-  bool is_warm = sender->is_warm || sender->copies;
+  bool is_warm = sender->is_warm || sender->copies || sender->memory;
   sender->is_warm = false;
   return !is_warm && (is_cold(sender, sender->at) || is_cold(sender, sender->at + bytes - 1));
 }

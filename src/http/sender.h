@@ -3,7 +3,8 @@
  * Inside http/ only. sendfile(2) in bounded steps, called once in each turn; between two steps
  * uv_poll waits for room in the socket, on a duplicate of its descriptor (libuv refuses to poll one
  * that it streams on). A slow client costs this struct and two descriptors. Texts between parts go
- * through the connection's output buffer. */
+ * through the connection's output buffer. A body in memory goes the same way, with send(2): it is
+ * not copied for each client. */
 #ifndef HTTP_SENDER_H
 #define HTTP_SENDER_H
 
@@ -18,7 +19,8 @@ struct connection;
 struct sender {
   struct connection *connection;
   const struct file_plan *plan;
-  int fd; /* the file's; borrowed */
+  int fd;             /* the file's; borrowed */
+  const char *memory; /* borrowed; or NULL: its bytes are there and not in the file */
   size_t next_part;
   uint64_t at, left; /* of the part at hand */
   bool copies;       /* the file system has no sendfile: read and send */
@@ -39,6 +41,10 @@ enum sender_result {
 /* [owner] Starts with the first part; nothing is sent yet. The plan outlives the sender. */
 void sender_init(struct sender *sender, struct connection *connection, int fd,
                  const struct file_plan *plan);
+
+/* [owner] The same for a body in memory, which outlives the sender. */
+void sender_init_memory(struct sender *sender, struct connection *connection, const char *memory,
+                        const struct file_plan *plan);
 
 /* [owner] Sends what there is room for, up to FILE_TURN_BYTES_MAX. Everything before it must have
  * been written. */

@@ -32,6 +32,9 @@ local options = {
   tagged = { headers = { ETag = '"mine"', ["Last-Modified"] = "Sun, 06 Nov 1994 08:49:37 GMT" } },
   headers = { headers = { ["Set-Cookie"] = { "a=1", "b=2" }, Vary = "Cookie" } },
   rooted = { root = "public" },
+  encoded = { headers = { ["Content-Encoding"] = "identity" } },
+  untransformed = { headers = { ["Cache-Control"] = "no-transform" } },
+  typed_json = { content_type = "application/json" },
 }
 
 local function answer(req)
