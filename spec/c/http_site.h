@@ -208,7 +208,7 @@ static inline int site_connect(struct site *site) {
 static inline int site_pair(struct site *site) {
   int fds[2];
   assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, fds), 0);
-  assert_int_equal(connection_adopt(&site->hub, fds[0]), 0);
+  assert_int_equal(connection_adopt(&site->hub, fds[0], true), 0);
   return fds[1];
 }
 

@@ -221,7 +221,7 @@ static void serve(struct site *site, struct input bytes, uint8_t *seed) {
   int fds[2];
   int failed = socketpair(AF_UNIX, SOCK_STREAM, 0, fds);
   assert(!failed);
-  failed = connection_adopt(&site->hub, fds[0]);
+  failed = connection_adopt(&site->hub, fds[0], true);
   assert(!failed);
   (void)failed;
   while (input_left(&bytes)) {

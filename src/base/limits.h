@@ -83,6 +83,14 @@
 /* How long the end of the server waits for a full pipe; then what is left is dropped. */
 #define LINE_WRITER_LEAVE_MS 1000
 
+/* Connections that one listening socket accepts in a turn; more wait for the next. */
+#define ACCEPTS_MAX 256
+
+/* How long a worker accepts nobody when it has no descriptors or memory for another connection, and
+ * none of its own closes; and how often the log says so. */
+#define ACCEPT_RETRY_MS  100
+#define ACCEPT_REPORT_MS 1000
+
 /* Bytes read from a socket at once, into one buffer that all connections of a worker share. */
 #define INPUT_BYTES (64 * 1024)
 

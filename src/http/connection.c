@@ -219,13 +219,7 @@ static uv_err start(struct connection *connection, uv_err error) {
   return 0;
 }
 
-uv_err connection_accept(struct hub *hub, uv_stream_t *server) {
-  struct connection *connection = create(hub, server->type == UV_NAMED_PIPE);
-  return start(connection, uv_accept(server, &connection->io.stream));
-}
-
-uv_err connection_adopt(struct hub *hub, int fd) {
-  bool is_unix = uv_guess_handle(fd) == UV_NAMED_PIPE;
+uv_err connection_adopt(struct hub *hub, int fd, bool is_unix) {
   struct connection *connection = create(hub, is_unix);
   uv_err error =
       is_unix ? uv_pipe_open(&connection->io.pipe, fd) : uv_tcp_open(&connection->io.tcp, fd);

@@ -74,11 +74,8 @@ struct connection {
   bool closed;
 };
 
-/* [owner] Accepts one connection of a listening stream into the hub. */
-uv_err connection_accept(struct hub *hub, uv_stream_t *server);
-
 /* [owner] Takes an accepted TCP or Unix socket into the hub; closes it on error. */
-uv_err connection_adopt(struct hub *hub, int fd);
+uv_err connection_adopt(struct hub *hub, int fd, bool is_unix);
 
 /* [owner] Writes the output, goes on with input that waited, ends what is finished. */
 void connection_flush(struct connection *connection);

@@ -1,11 +1,13 @@
 /* listener.c - binding, listening, accepting, pausing.
  *
- * A paused listener leaves the accepted socket with libuv, which then stops watching the listening
- * one; listener_resume takes it and watching goes on. Stopping accepts what the kernel has queued
- * first: closing the socket would reset those clients. */
+ * Accepts by itself, woken by uv_poll: uv_listen would go round for ever inside the loop once no
+ * descriptor is left and its spare one is lost. A paused listener does not watch its socket, whose
+ * clients wait in the kernel. Stopping accepts those first: closing would reset them. */
 #include "http/listener.h"
 
 #include "base/address.h"
+#include "base/limits.h"
+#include "base/log.h"
 #include "http/connection.h"
 #include "http/hub.h"
 
@@ -133,73 +135,119 @@ uv_err listener_bind(const char *host, uint16_t port, int count, int *fds, uint1
   return error;
 }
 
+/* ---- accepting ---- */
+
 static bool is_full(const struct hub *hub) {
   return hub->connection_count >= hub->limits->connections_max;
 }
 
-static void on_connection(uv_stream_t *stream, int status) {
-  struct listener *listener = container_of(stream, struct listener, io.stream);
+static void on_readable(uv_poll_t *poll, int status, int events);
+
+static void watch(struct listener *listener) {
+  uv_err error = uv_poll_start(&listener->_poll, UV_READABLE, on_readable);
+  assert(error == 0);
+  (void)error;
+}
+
+/* Until a connection of the hub has closed. */
+static void pause_accepting(struct listener *listener) {
+  uv_poll_stop(&listener->_poll);
+  list_push(&listener->hub->_paused_listeners, &listener->_link);
+}
+
+static void retry(struct timer *timer) {
+  listener_resume(container_of(timer, struct listener, _retry));
+}
+
+static void tell_failure(struct listener *listener, uint64_t now, int error) {
+  const struct log *log = listener->hub->log;
+  if (!log || now < listener->_next_report_ns) return;
+  const struct log_field field = log_text("error", uv_strerror(uv_translate_sys_error(error)));
+  log_write(log, LOG_ERROR, "connections cannot be accepted", &field, 1);
+  listener->_next_report_ns = now + ACCEPT_REPORT_MS * NS_PER_MS;
+}
+
+/* Out of descriptors or memory, which may be others' doing: looks again after a while, too. */
+static void fail_accepting(struct listener *listener, int error) {
   struct hub *hub = listener->hub;
-  if (status < 0) { /* out of descriptors, or the client has left: the next one may do */
-    hub->counts.accepts_failed++;
-  } else if (is_full(hub)) {
+  uint64_t now = timers_now(hub->timers);
+  hub->counts.accepts_failed++;
+  tell_failure(listener, now, error);
+  pause_accepting(listener);
+  timer_start(hub->timers, &listener->_retry, now + ACCEPT_RETRY_MS * NS_PER_MS, retry);
+}
+
+/* Takes one connection; gives 0, or the errno that says why there is none. */
+static int accept_one(struct listener *listener) {
+  int fd = accept4(listener->_fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+  if (fd < 0) return errno;
+  connection_adopt(listener->hub, fd, listener->_is_unix);
+  return 0;
+}
+
+/* The client has left, or the network failed: the next one may do (accept(2)). */
+static bool is_passing(int error) {
+  return error == EINTR || error == ECONNABORTED || error == EPROTO || error == EPERM ||
+         error == ENETDOWN || error == ENOPROTOOPT || error == EHOSTDOWN || error == ENONET ||
+         error == EHOSTUNREACH || error == ENETUNREACH;
+}
+
+static void on_readable(uv_poll_t *poll, int status, int events) {
+  struct listener *listener = container_of(poll, struct listener, _poll);
+  struct hub *hub = listener->hub;
+  (void)status; /* an error shows in accept */
+  (void)events;
+  if (is_full(hub)) {
     hub->counts.accepts_paused++;
-    list_push(&hub->_paused_listeners, &listener->_link);
-  } else {
-    connection_accept(hub, stream);
+    pause_accepting(listener);
+    return;
+  }
+  for (int i = 0; i < ACCEPTS_MAX && !is_full(hub); i++) {
+    int error = accept_one(listener);
+    if (error == EAGAIN) return;
+    if (error != 0 && !is_passing(error)) {
+      fail_accepting(listener, error);
+      return;
+    }
+    if (error != 0) hub->counts.accepts_failed++;
   }
 }
 
 static void on_closed(uv_handle_t *handle) {
-  container_of(handle, struct listener, io.handle)->is_closed = true;
-}
-
-static void close_handle(struct listener *listener) {
-  listener->hub = NULL;
-  list_remove(&listener->_link);
-  uv_close(&listener->io.handle, on_closed);
-}
-
-/* A handle of the socket's own kind on it; takes `fd` in any case. */
-static uv_err open_handle(struct listener *listener, int fd) {
-  uv_loop_t *loop = listener->hub->loop;
-  bool is_pipe = uv_guess_handle(fd) == UV_NAMED_PIPE;
-  uv_err error =
-      is_pipe ? uv_pipe_init(loop, &listener->io.pipe, 0) : uv_tcp_init(loop, &listener->io.tcp);
-  assert(error == 0);
-  error = is_pipe ? uv_pipe_open(&listener->io.pipe, fd) : uv_tcp_open(&listener->io.tcp, fd);
-  if (error) close(fd);
-  return error;
+  container_of(handle, struct listener, _poll)->is_closed = true;
 }
 
 uv_err listener_start(struct listener *listener, struct hub *hub, int fd) {
-  *listener = (struct listener){.hub = hub};
+  *listener = (struct listener){._fd = fd, ._is_unix = uv_guess_handle(fd) == UV_NAMED_PIPE};
   list_init(&listener->_link);
-  uv_err error = open_handle(listener, fd);
-  if (!error) error = uv_listen(&listener->io.stream, hub->limits->backlog, on_connection);
-  if (error) close_handle(listener);
-  return error;
+  uv_err error = 0;
+  if (listen(fd, hub->limits->backlog) != 0) error = uv_translate_sys_error(errno);
+  if (!error) error = uv_poll_init(hub->loop, &listener->_poll, fd);
+  if (error) {
+    close(fd);
+    listener->is_closed = true;
+    return error;
+  }
+  listener->hub = hub;
+  watch(listener);
+  return 0;
 }
 
 void listener_resume(struct listener *listener) {
   if (!listener->hub) return;
-  connection_accept(listener->hub, &listener->io.stream);
+  timer_stop(listener->hub->timers, &listener->_retry);
+  list_remove(&listener->_link);
+  watch(listener);
 }
 
 void listener_stop(struct listener *listener) {
   struct hub *hub = listener->hub;
   if (!hub) return;
-  bool is_paused = !list_is_empty(&listener->_link);
-  if (is_paused && !is_full(hub)) listener_resume(listener);
-  uv_os_fd_t server;
-  uv_err error = uv_fileno(&listener->io.handle, &server);
-  assert(error == 0);
-  (void)error;
-  while (!is_full(hub)) {
-    int fd = accept4(server, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
-    if (fd < 0 && errno == EINTR) continue;
-    if (fd < 0) break;
-    connection_adopt(hub, fd);
-  }
-  close_handle(listener);
+  for (int error = 0; !is_full(hub) && (error == 0 || is_passing(error));)
+    error = accept_one(listener);
+  timer_stop(hub->timers, &listener->_retry);
+  list_remove(&listener->_link);
+  listener->hub = NULL;
+  uv_close((uv_handle_t *)&listener->_poll, on_closed);
+  close(listener->_fd);
 }

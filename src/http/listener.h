@@ -9,6 +9,7 @@
 
 #include "base/base.h"
 #include "base/list.h"
+#include "core/timer.h"
 
 #include <stdbool.h>
 #include <uv.h>
@@ -18,15 +19,15 @@
 struct hub;
 
 struct listener {
-  union {
-    uv_handle_t handle;
-    uv_stream_t stream;
-    uv_tcp_t tcp;
-    uv_pipe_t pipe;
-  } io;
-  struct hub *hub;   /* NULL while stopped */
-  bool is_closed;    /* the handle's memory may go */
-  struct list _link; /* hub._paused_listeners */
+  struct hub *hub; /* NULL while stopped */
+  bool is_closed;  /* its memory may go */
+
+  uv_poll_t _poll;
+  int _fd;
+  bool _is_unix;
+  struct list _link;        /* hub._paused_listeners */
+  struct timer _retry;      /* after a failure */
+  uint64_t _next_report_ns; /* of one */
 };
 
 /* [any thread] Binds `count` sockets to one port of `host` (a name or an address, IPv6 with or
@@ -49,7 +50,8 @@ uv_err listener_start(struct listener *listener, struct hub *hub, int fd);
  * is_closed is set after the loop has run. Accepts a stopped one. */
 void listener_stop(struct listener *listener);
 
-/* [owner] Goes on accepting after a pause; called when a connection of the hub has closed. */
+/* [owner] Goes on accepting after a pause: because connections_max was reached, or descriptors or
+ * memory were out. Called when a connection of the hub has closed. */
 void listener_resume(struct listener *listener);
 
 #endif
