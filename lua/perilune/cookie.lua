@@ -41,7 +41,7 @@ local function format_expires(time)
 end
 
 local function check_same_site(options)
-  local value = options.same_site or "lax"
+  local value = (options.same_site or "lax"):lower()
   if not same_sites[value] then
     check.fail('same_site is "lax", "strict" or "none", not "%s"', value)
   end

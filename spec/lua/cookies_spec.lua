@@ -82,7 +82,7 @@ describe("res:cookie", function()
       { "a", "1", { expires = 1795262400.7 } },
     ["a=1; Path=/; Secure; SameSite=None"] =
       { "a", "1", { secure = true, http_only = false, same_site = "none" } },
-    ["a=1; Path=/; HttpOnly; SameSite=Strict"] = { "a", 1, { same_site = "strict" } },
+    ["a=1; Path=/; HttpOnly; SameSite=Strict"] = { "a", 1, { same_site = "Strict" } },
     ["a=; Path=/; Max-Age=0; Expires=Thu, 01 Jan 1970 00:00:00 GMT; HttpOnly; SameSite=Lax"] =
       { "a", nil },
     ["a=x; Path=/; Max-Age=0; Expires=Thu, 01 Jan 1970 00:00:00 GMT; HttpOnly; SameSite=Lax"] =
@@ -151,7 +151,7 @@ describe("res:cookie", function()
     ["as os.time() gives it"] = { "a", "1", { expires = -1 } },
     ['option "expires"'] = { "a", "1", { expires = "tomorrow" } },
     ['option "secure"'] = { "a", "1", { secure = "yes" } },
-    ['same_site is "lax", "strict" or "none"'] = { "a", "1", { same_site = "Lax" } },
+    ['same_site is "lax", "strict" or "none"'] = { "a", "1", { same_site = "some" } },
     ['same_site = "none" needs secure'] = { "a", "1", { same_site = "none" } },
     ['"__Host-a" needs secure'] = { "__Host-a", "1" },
     ['"__secure-a" needs secure'] = { "__secure-a", "1" },
