@@ -8,6 +8,10 @@
 /* Resumes of fibers in one turn of a worker; the rest wait for the next turn, after I/O. */
 #define TURN_RESUMES_MAX 1024
 
+/* Operations that need not wait (sending to a channel with room, taking a free lock) which a fiber
+ * does in one resume; the next one lets others run first. */
+#define OPERATIONS_MAX 128
+
 /* Idle coroutines kept for reuse in one Lua state; more are left to the garbage collector. */
 #define IDLE_COROUTINES_MAX 1024
 

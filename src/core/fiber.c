@@ -119,6 +119,7 @@ struct fiber *fiber_begin_wait(lua_State *L, const char *what) {
   struct fiber *fiber = fiber_running(L);
   if (!fiber) luaL_error(L, "%s cannot wait outside of a task", what);
   if (!lua_isyieldable(L) || fiber->unyieldable > 0) raise_cannot_wait(L, what);
+  if (UNLIKELY(fiber->interrupt_ns != HEARTBEAT_NEVER)) scope_expire_due(fiber);
   return fiber;
 }
 
@@ -126,14 +127,18 @@ struct ticket fiber_ticket(struct fiber *fiber) {
   return (struct ticket){.fiber = fiber, .wait = fiber->wait};
 }
 
-lua_nret fiber_park(lua_State *L, struct fiber *fiber, const char *waits_for, lua_KContext context,
-                    lua_KFunction k) {
+static void begin_park(lua_State *L, struct fiber *fiber, const char *waits_for) {
   assert(fiber == fiber_running(L));
   state_set_waiting(fiber->co, true); /* coroutine.running() may have given it to Lua */
   fiber->parked_co = L;
   fiber->waits_for = waits_for;
   fiber->woken_cancelled = fiber->cancelled;
   fiber->state = FIBER_PARKED;
+}
+
+lua_nret fiber_park(lua_State *L, struct fiber *fiber, const char *waits_for, lua_KContext context,
+                    lua_KFunction k) {
+  begin_park(L, fiber, waits_for);
   if (fiber->cancelled) fiber_wake_cancelled(fiber);
   return lua_yieldk(L, 0, context, k);
 }
@@ -155,8 +160,15 @@ lua_nret fiber_park_in(lua_State *L, struct fiber *fiber, struct list *waiting,
   return fiber_park(L, fiber, waits_for, context, k);
 }
 
+lua_nret fiber_park_inside(lua_State *L, struct fiber *fiber, struct list *waiting,
+                           const char *waits_for, lua_KContext context, lua_KFunction k) {
+  fiber->waits_inside = true;
+  return fiber_park_in(L, fiber, waiting, waits_for, context, k);
+}
+
 static void wake(struct fiber *fiber, bool cancelled) {
   fiber->wait++;
+  fiber->waits_inside = false;
   fiber->woken_cancelled = cancelled;
   list_remove(&fiber->wait_link);
   timer_stop(fiber->timers, &fiber->timer);
@@ -168,6 +180,27 @@ bool fiber_wake(struct ticket ticket) {
   if (fiber->wait != ticket.wait || fiber->state != FIBER_PARKED) return false;
   wake(fiber, false);
   return true;
+}
+
+bool fiber_must_pause(lua_State *L) {
+  struct worker *worker = worker_of(L);
+  struct fiber *fiber = worker->running;
+  if (!fiber) return false;
+  if (UNLIKELY(fiber->interrupt_ns != HEARTBEAT_NEVER)) scope_expire_due(fiber);
+  if (LIKELY(!fiber->cancelled && worker->operations_left > 0)) {
+    worker->operations_left--;
+    return false;
+  }
+  if (lua_isyieldable(L) && fiber->unyieldable == 0) return true;
+  if (fiber->cancelled) fiber_raise_cancelled(L, scope_find_cancelled(fiber));
+  return false;
+}
+
+lua_nret fiber_pause(lua_State *L, const char *waits_for, lua_KContext context, lua_KFunction k) {
+  struct fiber *fiber = fiber_running(L);
+  begin_park(L, fiber, waits_for);
+  wake(fiber, fiber->cancelled);
+  return lua_yieldk(L, 0, context, k);
 }
 
 void fiber_wake_all(struct list *waiting) {
@@ -257,6 +290,7 @@ void fiber_resume(struct fiber *fiber) {
   state_set_waiting(fiber->co, false);
   fiber->state = FIBER_RUNNING;
   fiber->waits_for = NULL;
+  worker->operations_left = OPERATIONS_MAX;
   worker->running = fiber;
   uint64_t number = atomic_load_explicit(&heartbeat->resume, memory_order_relaxed);
   atomic_store_explicit(&heartbeat->interrupt_ns, fiber->interrupt_ns, memory_order_relaxed);

@@ -37,6 +37,7 @@ struct fiber {
   int nargs; /* for the next resume */
   enum fiber_state state;
   bool woken_cancelled; /* the last wait ended by cancellation */
+  bool waits_inside;    /* for what only another fiber of this worker can bring about */
   bool co_given_out;    /* coroutine.running() gave it to Lua: not to be used again */
 
   uint64_t wait;         /* number of the current wait */
@@ -104,6 +105,19 @@ void fiber_wake_by_timer(struct timer *timer);
 /* [owner] As fiber_park, last in the list `waiting` (fiber.wait_link). */
 lua_nret fiber_park_in(lua_State *L, struct fiber *fiber, struct list *waiting,
                        const char *waits_for, lua_KContext context, lua_KFunction k);
+
+/* [owner] As fiber_park_in, for what only another fiber of this worker can bring about: a circle of
+ * such waits is a deadlock (core/deadlock.h). */
+lua_nret fiber_park_inside(lua_State *L, struct fiber *fiber, struct list *waiting,
+                           const char *waits_for, lua_KContext context, lua_KFunction k);
+
+/* [owner] For operations that wait only sometimes, before they look: whether the running fiber must
+ * pause now, because it is cancelled or has done many without a wait. Raises kind "cancelled" where
+ * code cannot wait. */
+bool fiber_must_pause(lua_State *L);
+
+/* [owner] Lets others run; `k` begins with fiber_check_cancelled. */
+lua_nret fiber_pause(lua_State *L, const char *waits_for, lua_KContext context, lua_KFunction k);
 
 /* [owner] Wakes all that are parked in a list, in order. */
 void fiber_wake_all(struct list *waiting);

@@ -219,7 +219,7 @@ static int wait_for(lua_State *L, struct loading *loading, const char *name) {
   if (!fiber || fiber == loading->fiber)
     return luaL_error(L, "module '%s' requires itself, directly or through others", name);
   fiber_begin_wait(L, "require");
-  return fiber_park_in(L, fiber, &loading->waiting, "require", 0, require_again);
+  return fiber_park_inside(L, fiber, &loading->waiting, "require", 0, require_again);
 }
 
 static int require(lua_State *L) {

@@ -35,9 +35,12 @@ static void end_open(struct scope *scope, enum scope_cause cause) {
   if (scope->fiber->cancelled) fiber_wake_cancelled(scope->fiber);
 }
 
-static void expire(struct timer *timer) {
-  struct scope *scope = container_of(timer, struct scope, timer);
+static void end_time(struct scope *scope) {
   if (scope->cause == SCOPE_OPEN) end_open(scope, SCOPE_TIMEOUT);
+}
+
+static void expire(struct timer *timer) {
+  end_time(container_of(timer, struct scope, timer));
 }
 
 void scope_push(struct fiber *fiber, struct scope *scope, uint64_t deadline_ns, bool shield) {
@@ -55,6 +58,7 @@ void scope_push(struct fiber *fiber, struct scope *scope, uint64_t deadline_ns, 
     if (!scope->timers->_manual) scope->interrupt_ns = deadline_ns;
   }
   if (deadline_ns || shield) refresh(fiber);
+  if (deadline_ns && scope->timers->_manual && scope_is_expired(scope)) end_time(scope);
 }
 
 /* Takes a scope out of the fiber's chain of interrupted ones, which has the last interrupted first,
@@ -103,6 +107,13 @@ void scope_cancel(struct scope *scope, const char *reason) {
   if (scope->cause != SCOPE_OPEN) return;
   if (reason) scope->reason = memory_copy(reason, strlen(reason));
   end_open(scope, SCOPE_CANCELLED);
+}
+
+void scope_expire_due(struct fiber *fiber) {
+  for (struct scope *scope = fiber->scope; scope; scope = scope->outer) {
+    if (scope_is_expired(scope)) end_time(scope);
+    if (scope->shield) break;
+  }
 }
 
 bool scope_is_expired(const struct scope *scope) {

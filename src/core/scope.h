@@ -43,6 +43,10 @@ void scope_pop(struct scope *scope);
  * `reason` is copied and may be NULL. */
 void scope_cancel(struct scope *scope, const char *reason);
 
+/* [owner] Expires the scopes of a fiber whose deadlines have passed while it computed, so that its
+ * next wait raises. */
+void scope_expire_due(struct fiber *fiber);
+
 /* [owner] Whether the deadline of the scope has passed, noticed or not. */
 bool scope_is_expired(const struct scope *scope);
 

@@ -69,6 +69,7 @@ struct worker {
   struct list idle_fibers; /* fiber.link; ended, their coroutines may be used again */
   size_t idle_coroutines;
   struct fiber *running;
+  int operations_left;    /* that the running fiber may do without a wait */
   struct call *call;      /* of a pool worker: what it runs; NULL elsewhere */
   uint64_t request_count; /* makes request ids */
   struct metrics metrics;

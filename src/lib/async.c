@@ -29,8 +29,8 @@ static int sleep_for(lua_State *L) {
 }
 
 static int checkpoint(lua_State *L) {
-  struct fiber *fiber = fiber_begin_wait(L, "async.checkpoint");
-  return fiber_park_until(L, fiber, "async.checkpoint", 0, 0, slept);
+  fiber_begin_wait(L, "async.checkpoint");
+  return fiber_pause(L, "async.checkpoint", 0, slept);
 }
 
 static int now(lua_State *L) {

@@ -172,7 +172,8 @@ static int wait_for_children(lua_State *L, struct gathering *gathering) {
   if (gathering->group.failed && !gathering->cancelling)
     cancel_children(L, gathering, "another one of the gather failed");
   if (list_is_empty(&gathering->group.members)) return finish(L, gathering);
-  return fiber_park_in(L, fiber_running(L), &gathering->group.waiting, "async.gather", 0, woken);
+  return fiber_park_inside(L, fiber_running(L), &gathering->group.waiting, "async.gather", 0,
+                           woken);
 }
 
 static int woken(lua_State *L, int status, lua_KContext context) {

@@ -40,7 +40,7 @@ static int waited(lua_State *L, int status, lua_KContext context) {
 static int wait_at_gate(lua_State *L) {
   struct list *waiting = check_gate(L);
   struct fiber *fiber = fiber_begin_wait(L, "req:once");
-  return fiber_park_in(L, fiber, waiting, "req:once", 0, waited);
+  return fiber_park_inside(L, fiber, waiting, "req:once", 0, waited);
 }
 
 static int open_gate(lua_State *L) {

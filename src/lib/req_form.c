@@ -326,7 +326,7 @@ static int read_and_answer(lua_State *L, answer_fn answer) {
   struct reading *reading = lua_touserdata(L, AT_READING);
   if (reading->is_busy) {
     struct fiber *fiber = fiber_begin_wait(L, "req:form");
-    return fiber_park_in(L, fiber, &reading->waiting, "req:form", context, answer_waited);
+    return fiber_park_inside(L, fiber, &reading->waiting, "req:form", context, answer_waited);
   }
   reading->is_busy = true;
   lua_pushcfunction(L, fiber_save_trail);

@@ -304,7 +304,7 @@ static int wait_for_task(lua_State *L) {
   if (has_timeout)
     timer_start(fiber->timers, &fiber->timer, timers_now(fiber->timers) + timeout_ns,
                 fiber_wake_by_timer);
-  return fiber_park_in(L, fiber, &task->waiting, "task:wait", 0, waited);
+  return fiber_park_inside(L, fiber, &task->waiting, "task:wait", 0, waited);
 }
 
 static int cancel_task(lua_State *L) {
