@@ -222,11 +222,19 @@ void fiber_check_cancelled(lua_State *L) {
   if (fiber->woken_cancelled) fiber_raise_cancelled(L, scope_find_cancelled(fiber));
 }
 
-void fiber_raise_cancelled(lua_State *L, const struct scope *scope) {
+void fiber_push_cancelled(lua_State *L, const struct scope *scope) {
   const char *reason = scope ? scope->reason : NULL;
   if (scope && scope->cause == SCOPE_TIMEOUT) reason = "its time is over";
-  if (reason) error_raise(L, "cancelled", "cancelled: %s", reason);
-  error_raise(L, "cancelled", "cancelled");
+  if (reason)
+    error_push(L, "cancelled", "cancelled: %s", reason);
+  else
+    error_push(L, "cancelled", "cancelled");
+}
+
+void fiber_raise_cancelled(lua_State *L, const struct scope *scope) {
+  fiber_push_cancelled(L, scope);
+  lua_error(L);
+  __builtin_unreachable();
 }
 
 void fiber_cancel(struct fiber *fiber, const char *reason) {

@@ -133,7 +133,8 @@ void fiber_wake_cancelled(struct fiber *fiber);
 void fiber_check_cancelled(lua_State *L);
 bool fiber_was_cancelled(lua_State *L);
 
-/* [owner] Raises the error of a cancelled scope. */
+/* [owner] Pushes, or raises, the error of a cancelled scope; NULL: without a reason. */
+void fiber_push_cancelled(lua_State *L, const struct scope *scope);
 NO_RETURN void fiber_raise_cancelled(lua_State *L, const struct scope *scope);
 
 /* [owner] Cancels a fiber, whatever it does; one that has ended is left alone. */

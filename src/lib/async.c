@@ -1,4 +1,4 @@
-/* async.c - sleep, now, checkpoint, spawn, timeout; gather is in gather.c.
+/* async.c - sleep, now, checkpoint, spawn, timeout, shield; the rest has files of its own.
  *
  * Waits run on the clock of the running fiber, so that a virtual clock works for all of them. */
 #include "lib/async.h"
@@ -7,7 +7,10 @@
 #include "core/fiber.h"
 #include "core/place.h"
 #include "core/worker.h"
+#include "lib/children.h"
 #include "lib/gather.h"
+#include "lib/group.h"
+#include "lib/map.h"
 #include "lib/options.h"
 #include "lib/task.h"
 
@@ -41,11 +44,11 @@ static int now(lua_State *L) {
 }
 
 static int spawn(lua_State *L) {
-  luaL_checktype(L, 1, LUA_TFUNCTION);
+  task_check_callable(L, 1, "async.spawn takes a function and its arguments");
   if (place_is_loading(L))
     return luaL_error(L, "nothing can be spawned while the app loads: use app:on_start");
   if (!fiber_running(L)) return luaL_error(L, "async.spawn outside of a task");
-  task_spawn(L, lua_gettop(L) - 1, NULL);
+  task_spawn(L, lua_gettop(L) - 1);
   return 1;
 }
 
@@ -54,6 +57,13 @@ static int spawn(lua_State *L) {
 static int release_scope(lua_State *L) {
   scope_pop(lua_touserdata(L, 1));
   return 0;
+}
+
+static struct scope *push_scope(lua_State *L) {
+  struct scope *scope = lua_newuserdatauv(L, sizeof *scope, 0);
+  *scope = (struct scope){0};
+  luaL_setmetatable(L, SCOPE_CLASS);
+  return scope;
 }
 
 static NO_RETURN void raise_timeout(lua_State *L, lua_Number seconds, bool has_error) {
@@ -77,13 +87,11 @@ static int timeout_ended(lua_State *L, int status, lua_KContext context) {
 
 static int timeout(lua_State *L) {
   uint64_t limit_ns = options_check_seconds(L, 1);
-  luaL_checktype(L, 2, LUA_TFUNCTION);
+  task_check_callable(L, 2, "async.timeout takes seconds, a function and its arguments");
   int nargs = lua_gettop(L) - 2;
   struct fiber *fiber = fiber_running(L);
   if (!fiber) return luaL_error(L, "async.timeout outside of a task");
-  struct scope *scope = lua_newuserdatauv(L, sizeof *scope, 0);
-  *scope = (struct scope){0};
-  luaL_setmetatable(L, SCOPE_CLASS);
+  struct scope *scope = push_scope(L);
   lua_replace(L, 1);
   lua_toclose(L, 1);
   lua_pushcfunction(L, fiber_save_trail);
@@ -93,12 +101,45 @@ static int timeout(lua_State *L) {
   return timeout_ended(L, lua_pcallk(L, nargs, LUA_MULTRET, 2, context, timeout_ended), context);
 }
 
+/* ---- shield; the same stack ---- */
+
+static int shield_ended(lua_State *L, int status, lua_KContext context) {
+  (void)context;
+  scope_pop(lua_touserdata(L, 1));
+  if (status != LUA_OK && status != LUA_YIELD) return lua_error(L);
+  return lua_gettop(L) - 2;
+}
+
+static int shield(lua_State *L) {
+  task_check_callable(L, 1, "async.shield takes a function and its arguments");
+  int nargs = lua_gettop(L) - 1;
+  struct fiber *fiber = fiber_running(L);
+  if (!fiber) return luaL_error(L, "async.shield outside of a task");
+  struct scope *scope = push_scope(L);
+  lua_insert(L, 1);
+  lua_toclose(L, 1);
+  lua_pushcfunction(L, fiber_save_trail);
+  lua_insert(L, 2);
+  scope_push(fiber, scope, 0, true);
+  return shield_ended(L, lua_pcallk(L, nargs, LUA_MULTRET, 2, 0, shield_ended), 0);
+}
+
 int async_open(lua_State *L) {
-  static const luaL_Reg functions[] = {
-      {"sleep", sleep_for}, {"now", now},         {"checkpoint", checkpoint},
-      {"spawn", spawn},     {"timeout", timeout}, {"gather", gather},
-      {NULL, NULL}};
-  gather_open(L);
+  static const luaL_Reg functions[] = {{"sleep", sleep_for},
+                                       {"now", now},
+                                       {"checkpoint", checkpoint},
+                                       {"spawn", spawn},
+                                       {"timeout", timeout},
+                                       {"gather", gather},
+                                       {"settle", gather_settled},
+                                       {"race", gather_first_ended},
+                                       {"any", gather_first_done},
+                                       {"map", map},
+                                       {"group", group},
+                                       {"shield", shield},
+                                       {NULL, NULL}};
+  children_open(L);
+  group_open(L);
   luaL_newmetatable(L, SCOPE_CLASS);
   lua_pushcfunction(L, release_scope);
   lua_setfield(L, -2, "__gc");

@@ -1,217 +1,191 @@
-/* gather.c - the parent's side of gather: spawn, wait, cancel the rest, collect.
+/* gather.c - the parent's side of gather, settle, race and any: start, wait, answer.
  *
- * Stack of the C function all through: 1 the gathering, 2 the tasks by key, 3 whether the caller
- * gave one table. A cancelled caller waits for its children under a shield. */
+ * They differ in whose end cancels the other children (task_group.h) and in what is made of the
+ * results. Stack of the C function all through: 1 the group, 2 the tasks by key, 3 whether the
+ * caller gave one table. */
 #include "lib/gather.h"
 
+#include "core/class.h"
 #include "core/error.h"
 #include "core/fiber.h"
-#include "core/worker.h"
+#include "lib/children.h"
 #include "lib/task.h"
 
 #include <lauxlib.h>
-#include <stdbool.h>
 
-#define GATHERING_CLASS "perilune.gathering"
+enum { AT_GROUP = 1, AT_TASKS, AT_ONE_TABLE, AT_CHILDREN };
 
-enum { GATHER_ARGUMENTS_MAX = 250000 };
-
-enum { AT_GATHERING = 1, AT_TASKS, AT_ONE_TABLE };
-
-struct gathering {
-  struct task_group group;
-  struct scope shield;
-  bool cancelled; /* the caller was */
-  bool cancelling;
+struct kind {
+  const char *name;
+  enum task_group_first matters;
+  const char *reason; /* why the others are cancelled */
+  bool needs_one;     /* there is no answer for no children */
+  lua_nret (*answer)(lua_State *L, struct task_group *group);
 };
 
-static int release(lua_State *L) {
-  struct gathering *gathering = lua_touserdata(L, 1);
-  task_group_finish(&gathering->group);
-  if (gathering->shield.fiber) scope_pop(&gathering->shield);
-  return 0;
+/* Whether the table at `index`, of which `count` are a list, has further keys. */
+static bool is_list(lua_State *L, int index) {
+  lua_Integer count = (lua_Integer)lua_rawlen(L, index), keys = 0;
+  for (lua_pushnil(L); lua_next(L, index); lua_pop(L, 1)) keys++;
+  return keys == count;
 }
 
-void gather_open(lua_State *L) {
-  luaL_newmetatable(L, GATHERING_CLASS);
-  lua_pushcfunction(L, release);
-  lua_setfield(L, -2, "__gc");
-  lua_pop(L, 1);
-}
-
-/* ---- the children ---- */
-
-/* The number of values in { fn, args... } at `index`: its n, else its length. */
-static int count_values(lua_State *L, int index) {
-  lua_pushliteral(L, "n");
-  lua_rawget(L, index);
-  lua_Integer count =
-      lua_isinteger(L, -1) ? lua_tointeger(L, -1) : (lua_Integer)lua_rawlen(L, index);
-  lua_pop(L, 1);
-  if (count < 1 || count > GATHER_ARGUMENTS_MAX)
-    luaL_error(L, "gather: a table { fn, args... } has 1 to %d values, one has %I",
-               GATHER_ARGUMENTS_MAX, (LUAI_UACINT)count);
-  return (int)count;
-}
-
-static bool is_child(lua_State *L, int index) {
-  if (lua_isfunction(L, index) || task_at(L, index)) return true;
-  if (!lua_istable(L, index)) return false;
-  bool has_function = lua_rawgeti(L, index, 1) == LUA_TFUNCTION;
-  lua_pop(L, 1);
-  return has_function;
-}
-
-/* All are looked at before any is started. */
-static void check_children(lua_State *L, int table) {
-  for (lua_pushnil(L); lua_next(L, table); lua_pop(L, 1)) {
-    int child = lua_gettop(L);
-    if (is_child(L, child)) {
-      if (lua_istable(L, child)) count_values(L, child);
-      continue;
-    }
-    luaL_error(L, "gather takes functions, tasks and tables { fn, args... }; %s is a %s",
-               luaL_tolstring(L, -2, NULL), luaL_typename(L, -2));
-  }
-}
-
-/* Pushes the task of the child on top of the stack (popped). */
-static void start_child(lua_State *L, struct task_group *group) {
-  int child = lua_gettop(L);
-  struct task *task = task_at(L, child);
-  if (task) {
-    task_join_group(task, group);
-    return;
-  }
-  if (lua_isfunction(L, child)) {
-    task_spawn(L, 0, group);
-    return;
-  }
-  int count = count_values(L, child);
-  luaL_checkstack(L, count, "too many arguments");
-  for (int i = 1; i <= count; i++) lua_rawgeti(L, child, i);
-  task_spawn(L, count - 1, group);
-  lua_replace(L, child);
-}
-
-/* Lists come first to last, so that children start in order; then what has other keys. */
-static void start_children(lua_State *L, int table, struct task_group *group) {
-  lua_Integer count = (lua_Integer)lua_rawlen(L, table);
-  for (lua_Integer i = 1; i <= count; i++) {
-    lua_rawgeti(L, table, i);
-    start_child(L, group);
-    lua_rawseti(L, AT_TASKS, i);
-  }
-  for (lua_pushnil(L); lua_next(L, table);) {
-    if (lua_isinteger(L, -2) && lua_tointeger(L, -2) >= 1 && lua_tointeger(L, -2) <= count) {
-      lua_pop(L, 1);
-      continue;
-    }
-    lua_pushvalue(L, -2);
-    lua_insert(L, -2);
-    start_child(L, group);
-    lua_rawset(L, AT_TASKS);
-  }
-}
-
-static void cancel_children(lua_State *L, struct gathering *gathering, const char *reason) {
-  gathering->cancelling = true;
-  for (lua_pushnil(L); lua_next(L, AT_TASKS); lua_pop(L, 1)) task_cancel(task_at(L, -1), reason);
-}
-
-/* ---- waiting ---- */
-
-static void push_first_result(lua_State *L, int task) {
-  if (lua_getiuservalue(L, task, TASK_VALUE_RESULT) != LUA_TTABLE) return;
-  lua_rawgeti(L, -1, 1);
-  lua_remove(L, -2);
-}
-
-static int collect(lua_State *L) {
-  if (!lua_toboolean(L, AT_ONE_TABLE)) {
-    int count = (int)lua_rawlen(L, AT_TASKS);
-    luaL_checkstack(L, count + 2, "too many results");
-    for (int i = 1; i <= count; i++) {
-      lua_rawgeti(L, AT_TASKS, i);
-      push_first_result(L, lua_gettop(L));
-      lua_remove(L, -2);
-    }
-    return count;
-  }
+/* Pushes a table with what `push` makes of each task, under the same keys. */
+static void push_each(lua_State *L, void (*push)(lua_State *L, int task)) {
   lua_newtable(L);
-  for (lua_pushnil(L); lua_next(L, AT_TASKS);) {
-    push_first_result(L, lua_gettop(L));
-    lua_pushvalue(L, -3);
-    lua_insert(L, -2);
-    lua_rawset(L, -5);
-    lua_pop(L, 1);
+  int result = lua_gettop(L);
+  if (is_list(L, AT_TASKS)) class_set_array(L, result);
+  for (lua_pushnil(L); lua_next(L, AT_TASKS); lua_pop(L, 1)) {
+    lua_pushvalue(L, -2);
+    push(L, lua_gettop(L) - 1);
+    lua_rawset(L, result);
   }
+}
+
+/* ---- answers ---- */
+
+static lua_nret answer_all(lua_State *L, struct task_group *group) {
+  if (group->first) children_raise(L, AT_TASKS, group->first, 0);
+  if (lua_toboolean(L, AT_ONE_TABLE)) {
+    push_each(L, children_push_result);
+    return 1;
+  }
+  int count = (int)lua_rawlen(L, AT_TASKS);
+  luaL_checkstack(L, count + 3, "too many results");
+  for (int i = 1; i <= count; i++) {
+    lua_rawgeti(L, AT_TASKS, i);
+    children_push_result(L, lua_gettop(L));
+    lua_remove(L, -2);
+  }
+  return count;
+}
+
+static void push_outcome(lua_State *L, int index) {
+  bool is_done = task_at(L, index)->status == TASK_DONE;
+  lua_createtable(L, 0, 2);
+  lua_pushboolean(L, is_done);
+  lua_setfield(L, -2, "ok");
+  if (is_done)
+    children_push_result(L, index);
+  else
+    task_push_error(L, index);
+  lua_setfield(L, -2, is_done ? "value" : "error");
+}
+
+static lua_nret answer_settled(lua_State *L, struct task_group *group) {
+  (void)group;
+  push_each(L, push_outcome);
   return 1;
 }
 
-static NO_RETURN void raise_failed(lua_State *L, const struct task *failed) {
-  for (lua_pushnil(L); lua_next(L, AT_TASKS); lua_pop(L, 1))
-    if (task_at(L, -1) == failed) task_push_results(L, -1);
-  luaL_error(L, "a task of the gather failed");
-  __builtin_unreachable();
+/* Pushes the key and the task of the first child of a kind: `wanted`, or any that is not done. */
+static void push_child(lua_State *L, const struct task *wanted) {
+  lua_Integer count = (lua_Integer)lua_rawlen(L, AT_TASKS);
+  for (lua_Integer i = 1; i <= count; i++, lua_pop(L, 2)) {
+    lua_pushinteger(L, i);
+    lua_rawgeti(L, AT_TASKS, i);
+    const struct task *task = task_at(L, -1);
+    if (wanted ? task == wanted : task->status != TASK_DONE) return;
+  }
+  for (lua_pushnil(L); lua_next(L, AT_TASKS); lua_pop(L, 1)) {
+    const struct task *task = task_at(L, -1);
+    if (wanted ? task == wanted : task->status != TASK_DONE) return;
+  }
 }
 
-static int finish(lua_State *L, struct gathering *gathering) {
-  struct fiber *fiber = fiber_running(L);
-  if (gathering->cancelled) {
-    scope_pop(&gathering->shield);
-    fiber_raise_cancelled(L, scope_find_cancelled(fiber));
-  }
-  if (gathering->group.failed) raise_failed(L, gathering->group.failed);
-  return collect(L);
+static lua_nret answer_first(lua_State *L, struct task_group *group) {
+  push_child(L, group->first);
+  const struct task *task = task_at(L, -1);
+  if (task->status != TASK_DONE) children_raise(L, AT_TASKS, task, 0);
+  int index = lua_gettop(L);
+  int results = task_push_results(L, index);
+  lua_settop(L, index + (results ? 1 + results : 0));
+  if (results) lua_remove(L, index + 1); /* the table that they came from */
+  lua_remove(L, index);
+  return 1 + results;
 }
+
+/* ---- the course ---- */
 
 static int woken(lua_State *L, int status, lua_KContext context);
 
-static int wait_for_children(lua_State *L, struct gathering *gathering) {
-  if (gathering->group.failed && !gathering->cancelling)
-    cancel_children(L, gathering, "another one of the gather failed");
-  if (list_is_empty(&gathering->group.members)) return finish(L, gathering);
-  return fiber_park_inside(L, fiber_running(L), &gathering->group.waiting, "async.gather", 0,
-                           woken);
+static lua_nret go_on(lua_State *L, const struct kind *kind) {
+  struct task_group *group = lua_touserdata(L, AT_GROUP);
+  if (!list_is_empty(&group->members))
+    return task_group_wait(L, group, kind->name, (lua_KContext)kind, woken);
+  children_check_cancelled(L, group, AT_TASKS);
+  return kind->answer(L, group);
 }
 
 static int woken(lua_State *L, int status, lua_KContext context) {
   (void)status;
-  (void)context;
-  struct gathering *gathering = lua_touserdata(L, AT_GATHERING);
-  if (fiber_was_cancelled(L) && !gathering->cancelled) {
-    gathering->cancelled = true;
-    scope_push(fiber_running(L), &gathering->shield, 0, true);
-    cancel_children(L, gathering, "the gather was cancelled");
-  }
-  return wait_for_children(L, gathering);
+  task_group_woken(L, lua_touserdata(L, AT_GROUP));
+  return go_on(L, (const struct kind *)context);
 }
 
-int gather(lua_State *L) {
+/* Makes the arguments one table at 1. */
+static void gather_arguments(lua_State *L) {
   int count = lua_gettop(L);
-  bool one_table = count == 1 && lua_istable(L, 1);
-  fiber_begin_wait(L, "async.gather");
-  if (!one_table) {
-    lua_createtable(L, count, 0);
-    for (int i = 1; i <= count; i++) {
-      luaL_argcheck(L, !lua_isnil(L, i), i, "a function, a task or { fn, args... } expected");
-      lua_pushvalue(L, i);
-      lua_rawseti(L, -2, i);
-    }
-    lua_replace(L, 1);
-    lua_settop(L, 1);
+  lua_createtable(L, count, 0);
+  for (int i = 1; i <= count; i++) {
+    luaL_argcheck(L, !lua_isnil(L, i), i, "a function, a task or { fn, args... } expected");
+    lua_pushvalue(L, i);
+    lua_rawseti(L, -2, i);
   }
-  check_children(L, 1);
-  struct gathering *gathering = lua_newuserdatauv(L, sizeof *gathering, 0);
-  *gathering = (struct gathering){0};
-  task_group_init(&gathering->group);
-  luaL_setmetatable(L, GATHERING_CLASS);
+  lua_replace(L, 1);
+  lua_settop(L, 1);
+}
+
+static lua_nret begin(lua_State *L, const struct kind *kind) {
+  bool one_table = lua_gettop(L) == 1 && lua_istable(L, 1);
+  if (!one_table && lua_gettop(L) > 0) gather_arguments(L);
+  if (lua_gettop(L) == 0) lua_newtable(L);
+  children_check(L, 1, kind->name);
+  lua_pushnil(L);
+  if (kind->needs_one && !lua_next(L, 1))
+    return luaL_error(L, "%s needs at least one function or task", kind->name);
+  lua_settop(L, 1);
+  struct task_group *group = children_push_group(L, kind->matters, kind->reason);
   lua_newtable(L);
   lua_pushboolean(L, one_table);
   lua_pushvalue(L, 1);
-  lua_remove(L, 1); /* gathering, tasks, one table, children */
-  start_children(L, 4, &gathering->group);
+  lua_remove(L, 1);
+  children_start(L, AT_CHILDREN, AT_TASKS, group);
   lua_settop(L, AT_ONE_TABLE);
-  return wait_for_children(L, gathering);
+  return go_on(L, kind);
+}
+
+static int paused(lua_State *L, int status, lua_KContext context) {
+  (void)status;
+  fiber_check_cancelled(L);
+  return begin(L, (const struct kind *)context);
+}
+
+static lua_nret run(lua_State *L, const struct kind *kind) {
+  fiber_begin_wait(L, kind->name);
+  if (fiber_must_pause(L)) return fiber_pause(L, kind->name, (lua_KContext)kind, paused);
+  return begin(L, kind);
+}
+
+int gather(lua_State *L) {
+  static const struct kind kind = {"async.gather", GROUP_FIRST_FAILED,
+                                   "another one of the gather failed", false, answer_all};
+  return run(L, &kind);
+}
+
+int gather_settled(lua_State *L) {
+  static const struct kind kind = {"async.settle", GROUP_FIRST_NONE, "", false, answer_settled};
+  return run(L, &kind);
+}
+
+int gather_first_ended(lua_State *L) {
+  static const struct kind kind = {"async.race", GROUP_FIRST_ENDED, "another one has won the race",
+                                   true, answer_first};
+  return run(L, &kind);
+}
+
+int gather_first_done(lua_State *L) {
+  static const struct kind kind = {"async.any", GROUP_FIRST_DONE, "another one has succeeded", true,
+                                   answer_first};
+  return run(L, &kind);
 }

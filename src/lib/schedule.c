@@ -110,16 +110,6 @@ static struct scheduler *check_scheduler(lua_State *L, const char *method) {
   return lua_touserdata(L, 1);
 }
 
-static void check_callable(lua_State *L, int index) {
-  if (lua_isfunction(L, index)) return;
-  if (luaL_getmetafield(L, index, "__call") != LUA_TNIL) {
-    lua_pop(L, 1);
-    return;
-  }
-  luaL_error(L, "a task is a function and its arguments; the function is a %s",
-             luaL_typename(L, index));
-}
-
 /* Pushes the prepared call of a blocking function and gives its index; 0 for a plain one. */
 static int push_call(lua_State *L, int function, bool at_once) {
   struct place *place = place_of(L, function);
@@ -141,7 +131,7 @@ static int schedule(lua_State *L) {
   if (worker_of(L)->role->runs_blocking)
     return luaL_error(L, "tasks cannot be scheduled from a blocking function: return, and schedule "
                          "from the handler that called it");
-  check_callable(L, 2);
+  task_check_callable(L, 2, "a task is a function and its arguments");
   bool passed = !scheduler->agenda || scheduler->agenda->reached >= scheduler->when;
   int box = push_call(L, 2, passed);
   struct task *task = task_push(L, lua_gettop(L) - (box ? 3 : 2));
@@ -149,6 +139,7 @@ static int schedule(lua_State *L) {
     lua_setiuservalue(L, -2, TASK_VALUE_OPTIONS);
   else
     lua_pop(L, 1);
+  task->scheduled = true;
   task_make_fiber(L, box);
   join_agenda(task, scheduler->agenda);
   if (passed) {

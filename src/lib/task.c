@@ -15,6 +15,7 @@
 #include "lib/options.h"
 #include "lib/req.h"
 #include "lib/schedule.h"
+#include "lib/task_group.h"
 
 #include <assert.h>
 #include <lauxlib.h>
@@ -84,12 +85,19 @@ static int await_box(lua_State *L) {
   return call_await(L, 1);
 }
 
+static int end_unstarted(lua_State *L, struct task *task) {
+  task->status = TASK_CANCELLED;
+  if (task->dropped)
+    error_push(L, "cancelled", "cancelled: its handler failed before the task was due");
+  else
+    fiber_push_cancelled(L, scope_find_cancelled(fiber_running(L)));
+  lua_setiuservalue(L, 1, TASK_VALUE_RESULT);
+  return 0;
+}
+
 static int run(lua_State *L) {
   struct task *task = lua_touserdata(L, 1);
-  if (task->dropped || worker_of(L)->running->cancelled) {
-    task->status = TASK_CANCELLED;
-    return 0;
-  }
+  if (UNLIKELY(task->dropped || worker_of(L)->running->cancelled)) return end_unstarted(L, task);
   task->status = TASK_RUNNING;
   if (task->has_box) {
     lua_pushcfunction(L, await_box);
@@ -111,76 +119,44 @@ static int handled(lua_State *L, int status, lua_KContext context) {
   return 0;
 }
 
+/* Pushes the traceback of the error that ended the task at 1, joined with the line that made it. */
+static const char *push_traceback(lua_State *L, const struct task *task, const char *traceback) {
+  lua_Debug maker;
+  if (lua_getiuservalue(L, 1, TASK_VALUE_MAKER) != LUA_TFUNCTION)
+    return lua_pushstring(L, traceback);
+  lua_getinfo(L, ">S", &maker);
+  return lua_pushfstring(L, "%s\n%s at:\n\t%s:%d", traceback,
+                         task->scheduled ? "scheduled" : "spawned", maker.short_src, task->line);
+}
+
+/* Whether somebody gets the error of the task. */
+static bool is_awaited(const struct task *task) {
+  return !list_is_empty(&task->groups) || (!task->scheduled && !list_is_empty(&task->waiting));
+}
+
 /* Stack: the task (kept by its fiber), the error. */
 static int failed(lua_State *L) {
   struct fiber *fiber = fiber_running(L);
   struct task *task = lua_touserdata(L, 1);
-  const char *kind = error_kind(L, 2);
+  const char *kind = error_kind(L, 2), *traceback = NULL;
   lua_pushvalue(L, 2);
   lua_setiuservalue(L, 1, TASK_VALUE_RESULT);
   if (fiber->traceback) {
-    lua_pushstring(L, fiber->traceback);
+    traceback = push_traceback(L, task, fiber->traceback);
+    lua_pushvalue(L, -1);
     lua_setiuservalue(L, 1, TASK_VALUE_TRACEBACK);
   }
   task->status = kind && strcmp(kind, "cancelled") == 0 ? TASK_CANCELLED : TASK_FAILED;
-  if (task->status == TASK_CANCELLED || !list_is_empty(&task->groups)) return 0;
+  if (task->status == TASK_FAILED) task_group_keep_failed(L, 1);
+  if (task->status == TASK_CANCELLED || is_awaited(task)) return 0;
   metrics_add(&worker_of(L)->metrics, METRIC_TASKS_FAILED, 1);
-  log_failure(L, "task failed", 2, fiber->traceback);
+  log_failure(L, "task failed", 2, traceback);
   lua_settop(L, 2);
   lua_getiuservalue(L, 1, TASK_VALUE_OPTIONS);
   if (!lua_istable(L, -1) || lua_getfield(L, -1, "on_error") != LUA_TFUNCTION) return 0;
   lua_pushvalue(L, 1);
   lua_pushvalue(L, 2);
   return handled(L, lua_pcallk(L, 2, 0, 0, 0, handled), 0);
-}
-
-/* ---- groups ---- */
-
-/* That a task is in a group. */
-struct member {
-  struct list in_group, in_task;
-  struct task_group *group;
-};
-
-static void leave_group(struct member *member) {
-  list_remove(&member->in_group);
-  list_remove(&member->in_task);
-  free(member);
-}
-
-void task_group_init(struct task_group *group) {
-  *group = (struct task_group){0};
-  list_init(&group->waiting);
-  list_init(&group->members);
-}
-
-void task_group_finish(struct task_group *group) {
-  while (!list_is_empty(&group->members))
-    leave_group(container_of(group->members.next, struct member, in_group));
-}
-
-static void tell_groups(struct task *task) {
-  while (!list_is_empty(&task->groups)) {
-    struct member *member = container_of(task->groups.next, struct member, in_task);
-    struct task_group *group = member->group;
-    leave_group(member);
-    bool first_failed = task->status != TASK_DONE && !group->failed;
-    if (first_failed) group->failed = task;
-    if (first_failed || list_is_empty(&group->members)) fiber_wake_all(&group->waiting);
-  }
-}
-
-void task_join_group(struct task *task, struct task_group *group) {
-  if (task->fiber) {
-    struct member *member = memory_alloc_zero(sizeof *member);
-    member->group = group;
-    list_init(&member->in_group);
-    list_init(&member->in_task);
-    list_push(&group->members, &member->in_group);
-    list_push(&task->groups, &member->in_task);
-  } else if (task->status != TASK_DONE && !group->failed) {
-    group->failed = task;
-  }
 }
 
 /* The fiber has ended: whoever waits for the task goes on. */
@@ -190,12 +166,34 @@ static void ended(struct fiber *fiber) {
   if (task->status == TASK_WAITING) task->status = TASK_CANCELLED;
   if (task->status == TASK_RUNNING) task->status = TASK_FAILED;
   fiber_wake_all(&task->waiting);
-  tell_groups(task);
+  task_group_tell(task);
   schedule_agenda_leave(task->owner);
   task->owner = NULL;
 }
 
 /* ---- making one ---- */
+
+void task_check_callable(lua_State *L, int index, const char *what) {
+  if (lua_isfunction(L, index)) return;
+  if (luaL_getmetafield(L, index, "__call") == LUA_TNIL)
+    luaL_error(L, "%s; the function is a %s", what, luaL_typename(L, index));
+  lua_pop(L, 1);
+}
+
+enum { MAKER_LEVELS_MAX = 4 };
+
+/* Notes the line of Lua that makes the task on top of the stack. */
+static void note_maker(lua_State *L, struct task *task) {
+  lua_Debug debug;
+  for (int level = 1; level <= MAKER_LEVELS_MAX && lua_getstack(L, level, &debug); level++) {
+    lua_getinfo(L, "l", &debug);
+    if (debug.currentline <= 0) continue;
+    task->line = debug.currentline;
+    lua_getinfo(L, "f", &debug);
+    lua_setiuservalue(L, -2, TASK_VALUE_MAKER);
+    return;
+  }
+}
 
 struct task *task_push(lua_State *L, int nargs) {
   int function = lua_gettop(L) - nargs;
@@ -212,6 +210,7 @@ struct task *task_push(lua_State *L, int nargs) {
   }
   lua_replace(L, function);
   lua_settop(L, function);
+  note_maker(L, task);
   return task;
 }
 
@@ -239,10 +238,9 @@ void task_start(struct task *task) {
   fiber_start(task->fiber, task->has_box ? 2 : 1);
 }
 
-struct task *task_spawn(lua_State *L, int nargs, struct task_group *group) {
+struct task *task_spawn(lua_State *L, int nargs) {
   struct task *task = task_push(L, nargs);
   task_make_fiber(L, 0);
-  if (group) task_join_group(task, group);
   task_start(task);
   return task;
 }
@@ -262,18 +260,30 @@ static struct task *check_task(lua_State *L, const char *method) {
   return task;
 }
 
+void task_push_error(lua_State *L, int index) {
+  const struct task *task = task_at(L, index);
+  if (lua_getiuservalue(L, index, TASK_VALUE_RESULT) != LUA_TNIL) return;
+  lua_pop(L, 1);
+  if (task->status == TASK_CANCELLED)
+    error_push(L, "cancelled", "the task was cancelled before it started");
+  else
+    lua_pushliteral(L, "not enough memory");
+}
+
+static NO_RETURN void raise_error(lua_State *L, int index) {
+  task_push_error(L, index);
+  lua_getiuservalue(L, index, TASK_VALUE_TRACEBACK);
+  fiber_set_trail(L, -2, lua_tostring(L, -1));
+  lua_pop(L, 1);
+  lua_error(L);
+  __builtin_unreachable();
+}
+
 int task_push_results(lua_State *L, int index) {
   const struct task *task = task_at(L, index);
   index = lua_absindex(L, index);
-  bool has_value = lua_getiuservalue(L, index, TASK_VALUE_RESULT) != LUA_TNIL;
-  if (task->status != TASK_DONE) {
-    if (!has_value) error_raise(L, "cancelled", "the task was cancelled before it started");
-    lua_getiuservalue(L, index, TASK_VALUE_TRACEBACK);
-    fiber_set_trail(L, -2, lua_tostring(L, -1));
-    lua_pop(L, 1);
-    lua_error(L);
-  }
-  if (!has_value) return 0;
+  if (task->status != TASK_DONE) raise_error(L, index);
+  if (lua_getiuservalue(L, index, TASK_VALUE_RESULT) == LUA_TNIL) return 0;
   lua_getfield(L, -1, "n");
   int count = (int)lua_tointeger(L, -1);
   lua_pop(L, 1);
@@ -291,8 +301,9 @@ static int waited(lua_State *L, int status, lua_KContext context) {
   return task_push_results(L, 1);
 }
 
-static int wait_for_task(lua_State *L) {
-  struct task *task = check_task(L, "wait");
+/* Stack: the task, the limit. */
+static int begin_waiting(lua_State *L) {
+  struct task *task = lua_touserdata(L, 1);
   bool has_timeout = !lua_isnoneornil(L, 2);
   uint64_t timeout_ns = has_timeout ? options_check_seconds(L, 2) : 0;
   lua_settop(L, 1);
@@ -305,6 +316,19 @@ static int wait_for_task(lua_State *L) {
     timer_start(fiber->timers, &fiber->timer, timers_now(fiber->timers) + timeout_ns,
                 fiber_wake_by_timer);
   return fiber_park_inside(L, fiber, &task->waiting, "task:wait", 0, waited);
+}
+
+static int paused(lua_State *L, int status, lua_KContext context) {
+  (void)status;
+  (void)context;
+  fiber_check_cancelled(L);
+  return begin_waiting(L);
+}
+
+static int wait_for_task(lua_State *L) {
+  check_task(L, "wait");
+  if (fiber_must_pause(L)) return fiber_pause(L, "task:wait", 0, paused);
+  return begin_waiting(L);
 }
 
 static int cancel_task(lua_State *L) {

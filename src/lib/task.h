@@ -18,15 +18,8 @@ struct fiber;
 
 enum task_status { TASK_WAITING, TASK_RUNNING, TASK_DONE, TASK_FAILED, TASK_CANCELLED };
 
-/* Tasks that one fiber waits for together. A task may be in several groups, and twice in one. */
-struct task_group {
-  struct list waiting; /* fiber.wait_link of the one that waits */
-  struct list members; /* member.in_group: those that have not ended */
-  struct task *failed; /* the first that failed */
-};
-
-/* The handle: a userdata. Its user values: function, results or error, options, traceback, and the
- * arguments behind them. */
+/* The handle: a userdata. Its user values: function, results or error, options, traceback, the
+ * function that made it, and the arguments behind them. */
 struct task {
   struct list link;      /* agenda.waiting */
   struct fiber *fiber;   /* NULL once it has ended */
@@ -37,7 +30,8 @@ struct task {
   uint64_t id;           /* made when asked for */
   enum task_status status;
   int nargs;
-  bool late, dropped, has_box;
+  int line; /* where it was made, in the function that made it; 0: unknown */
+  bool scheduled, late, dropped, has_box;
 };
 
 enum {
@@ -45,7 +39,8 @@ enum {
   TASK_VALUE_RESULT,
   TASK_VALUE_OPTIONS,
   TASK_VALUE_TRACEBACK,
-  TASK_VALUE_COUNT = TASK_VALUE_TRACEBACK
+  TASK_VALUE_MAKER,
+  TASK_VALUE_COUNT = TASK_VALUE_MAKER
 };
 
 /* [owner] Registers the classes in a state. */
@@ -54,19 +49,18 @@ void task_open(lua_State *L);
 /* [owner] The task at `index`, or NULL when it is none. */
 struct task *task_at(lua_State *L, int index);
 
+/* [owner] Raises unless the value at `index` can be called; `what` says who wanted it. */
+void task_check_callable(lua_State *L, int index, const char *what);
+
 /* [owner] Pushes a task that runs the function below its `nargs` arguments on top of the stack
- * (popped); it starts when the running fiber next waits. `group` may be NULL. */
-struct task *task_spawn(lua_State *L, int nargs, struct task_group *group);
-
-/* [owner] A group without members; and its end, which parts it from those that it still has. */
-void task_group_init(struct task_group *group);
-void task_group_finish(struct task_group *group);
-
-/* [owner] Lets a group wait for a task that exists already; one that has ended counts at once. */
-void task_join_group(struct task *task, struct task_group *group);
+ * (popped); it starts when the running fiber next waits. */
+struct task *task_spawn(lua_State *L, int nargs);
 
 /* [owner] Cancels a task; one that has ended is left alone. `reason` may be NULL. */
 void task_cancel(struct task *task, const char *reason);
+
+/* [owner] Pushes the error that the task at `index` has ended with. */
+void task_push_error(lua_State *L, int index);
 
 /* [owner] Pushes the results of the task at `index` and gives their number, or raises its error. */
 int task_push_results(lua_State *L, int index);

@@ -148,7 +148,7 @@ waits["gather takes names and gives names"] = function()
   })
 end
 
-waits["gather takes functions with arguments, and tasks"] = function()
+waits["async.gather takes functions with arguments, and tasks"] = function()
   local task = async.spawn(function(x) async.checkpoint() return x end, "task")
   local done = async.spawn(function() return "done" end)
   done:wait()
@@ -249,7 +249,7 @@ waits["gather says what it cannot take"] = function()
   local started = false
   local ok, err = pcall(async.gather, function() started = true end, 7)
   assert.is_false(ok)
-  assert.is_truthy(tostring(err):find "gather takes functions, tasks and tables", err)
+  assert.is_truthy(tostring(err):find "async.gather takes functions, tasks and tables", err)
   assert.is_false(pcall(async.gather, { a = "x" }))
   assert.is_false(pcall(async.gather, nil, function() end))
   async.checkpoint()

@@ -1,0 +1,44 @@
+/* children.h - what gather, settle, race, any, map and group have in common: tasks as children.
+ *
+ * Children are started from functions, `{ fn, args... }` and tasks; their results and errors are
+ * read from the table of their tasks, which the parent keeps. */
+#ifndef LIB_CHILDREN_H
+#define LIB_CHILDREN_H
+
+#include "base/base.h"
+#include "lib/task_group.h"
+
+#include <lua.h>
+#include <stdbool.h>
+
+/* [owner] Registers the class of groups in a state. */
+void children_open(lua_State *L);
+
+/* [owner] Pushes a group: a userdata that parts from its members when it is closed or collected. */
+struct task_group *children_push_group(lua_State *L, enum task_group_first matters,
+                                       const char *reason);
+
+/* [owner] Raises unless each value of the table at the absolute index `table` can be a child. */
+void children_check(lua_State *L, int table, const char *what);
+
+/* [owner] Starts the children in the table at `table`, lists in order, and puts their tasks under
+ * the same keys into the table at `tasks`; absolute indices. */
+void children_start(lua_State *L, int table, int tasks, struct task_group *group);
+
+/* [owner] Pushes the first result of the ended task at `index`, or nil. */
+void children_push_result(lua_State *L, int index);
+
+/* [owner] Raises the error of the task `failed`, which is in the table at `tasks`. What other tasks
+ * there failed with, and the error at `further` (0: none), is in its field `others`, if it is a
+ * table, and in its traceback. */
+NO_RETURN void children_raise(lua_State *L, int tasks, const struct task *failed, int further);
+
+/* [owner] Adds errors as children_raise does to the error at `error`, whose traceback is the one
+ * given, or NULL: the one known of it; the task `but` is left out. Absolute indices. */
+void children_join_errors(lua_State *L, int tasks, int error, const char *traceback,
+                          const struct task *but, int further);
+
+/* [owner] Raises kind "cancelled" when the parent of the group was cancelled while it waited. */
+void children_check_cancelled(lua_State *L, struct task_group *group, int tasks);
+
+#endif
