@@ -8,6 +8,7 @@
 #include "lib/async.h"
 #include "lib/chain.h"
 #include "lib/client.h"
+#include "lib/context.h"
 #include "lib/cookies.h"
 #include "lib/delivery.h"
 #include "lib/json.h"
@@ -22,6 +23,7 @@
 #include <lauxlib.h>
 
 static const luaL_Reg modules[] = {{"perilune.async", async_open},
+                                   {"perilune.context", context_open},
                                    {"perilune.http", client_open},
                                    {"perilune.json", luaopen_perilune_json},
                                    {"perilune.log", logger_open},

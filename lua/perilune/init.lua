@@ -5,6 +5,7 @@
 
 local app = require "perilune.app"
 local check = require "perilune.check"
+local context = require "perilune.context"
 local file = require "perilune.file"
 local native = require "perilune.native.app"
 require "perilune.once"
@@ -23,6 +24,7 @@ local perilune = {
   stream = stream.new,
   sse = stream.events,
   null = native.null,
+  context = context,
 }
 
 local blocking_options = { "pool", "name" }

@@ -5,6 +5,7 @@
 #include "core/call.h"
 
 #include "core/ask.h"
+#include "core/context.h"
 #include "core/error.h"
 #include "core/transfer.h"
 #include "core/worker.h"
@@ -83,6 +84,7 @@ static void write_payload(lua_State *L, const struct place *place, int first, in
   uint32_t len = (uint32_t)place->identity_len;
   buffer_add(payload, &len, sizeof len);
   buffer_add(payload, place->identity, len);
+  context_write(L, payload);
   transfer_encode(L, first, nargs, "argument", payload);
 }
 
@@ -268,6 +270,7 @@ int call_push_function(lua_State *L, const struct call *call) {
   memcpy(&len, payload->data, sizeof len);
   const char *identity = payload->data + sizeof len;
   place_push_found(L, identity, len);
-  const char *arguments = identity + len;
+  const char *context = identity + len;
+  const char *arguments = context + context_read(L, context);
   return transfer_decode(L, arguments, payload->len - (size_t)(arguments - payload->data));
 }

@@ -5,6 +5,7 @@
 #include "core/fiber.h"
 
 #include "base/limits.h"
+#include "core/context.h"
 #include "core/error.h"
 #include "core/interrupt.h"
 #include "core/state.h"
@@ -277,6 +278,7 @@ static void retire(struct fiber *fiber, int status) {
   timer_stop(fiber->timers, &fiber->timer);
   fiber->waits_for = NULL;
   fiber->insist = false;
+  context_drop(fiber);
   free(fiber->traceback);
   free(fiber->trail);
   fiber->traceback = fiber->trail = NULL;

@@ -64,6 +64,9 @@ struct fiber {
   const char *name; /* for logs; borrowed for the fiber's life */
   uint64_t request; /* id of the request it runs for; 0: none */
 
+  int context; /* kept by context.c */
+  bool context_shared;
+
   bool takes_offers; /* blocking functions it calls may go on after their result: core/call.h */
   struct call_box *offered; /* the last that does; kept by call.c */
 

@@ -5,6 +5,7 @@
 #include "lib/req_fields.h"
 
 #include "core/class.h"
+#include "lib/context.h"
 #include "lib/cookies.h"
 #include "lib/req.h"
 #include "lib/req_block.h"
@@ -156,6 +157,11 @@ static void push_tasks(lua_State *L, struct req *req) {
   schedule_push(L, req_take_agenda(req), TASK_NOW);
 }
 
+static void push_context(lua_State *L, struct req *req) {
+  (void)req;
+  context_push_table(L);
+}
+
 static void push_cookies(lua_State *L, struct req *req) {
   lua_newtable(L);
   for (uint32_t i = 0; i < req->field_count; i++)
@@ -169,14 +175,15 @@ struct req_field_kind {
 };
 
 static const struct req_field_kind field_kinds[] = {
-    {"method", push_method, false}, {"path", push_path, false},
-    {"target", push_target, false}, {"version", push_version, false},
-    {"scheme", push_scheme, false}, {"host", push_host, false},
-    {"url", push_url, false},       {"params", push_params, true},
-    {"query", push_query, true},    {"headers", push_headers, true},
-    {"body", push_body, true},      {"remote_addr", push_remote_addr, false},
-    {"id", push_id, false},         {"route", push_route, false},
-    {"tasks", push_tasks, true},    {"cookies", push_cookies, true},
+    {"method", push_method, false},   {"path", push_path, false},
+    {"target", push_target, false},   {"version", push_version, false},
+    {"scheme", push_scheme, false},   {"host", push_host, false},
+    {"url", push_url, false},         {"params", push_params, true},
+    {"query", push_query, true},      {"headers", push_headers, true},
+    {"body", push_body, true},        {"remote_addr", push_remote_addr, false},
+    {"id", push_id, false},           {"route", push_route, false},
+    {"tasks", push_tasks, true},      {"cookies", push_cookies, true},
+    {"context", push_context, false},
 };
 
 static int push_kept(lua_State *L, struct req *req, const struct req_field_kind *kind) {

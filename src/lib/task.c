@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "core/call.h"
 #include "core/class.h"
+#include "core/context.h"
 #include "core/error.h"
 #include "core/fiber.h"
 #include "core/transfer.h"
@@ -216,8 +217,13 @@ struct task *task_push(lua_State *L, int nargs) {
 
 void task_make_fiber(lua_State *L, int box) {
   struct task *task = lua_touserdata(L, -1);
+  int context = context_share(L);
   struct fiber *fiber = fiber_create(worker_of(L), run);
-  if (!fiber) luaL_error(L, "not enough memory");
+  if (!fiber) {
+    luaL_unref(L, LUA_REGISTRYINDEX, context);
+    luaL_error(L, "not enough memory");
+  }
+  context_give(fiber, context);
   fiber->failed = failed;
   fiber->ended = ended;
   fiber->data = task;
