@@ -10,6 +10,7 @@
 #include "lib/client.h"
 #include "lib/context.h"
 #include "lib/cookies.h"
+#include "lib/deadlock.h"
 #include "lib/delivery.h"
 #include "lib/json.h"
 #include "lib/logger.h"
@@ -30,6 +31,7 @@ static const luaL_Reg modules[] = {{"perilune.async", async_open},
                                    {"perilune.native.app", app_open},
                                    {"perilune.native.chain", chain_open},
                                    {"perilune.native.cookies", cookies_open},
+                                   {"perilune.native.deadlock", deadlock_module_open},
                                    {"perilune.native.once", once_open},
                                    {"perilune.native.service", service_module_open},
                                    {NULL, NULL}};

@@ -11,6 +11,7 @@
 #include "core/snapshot.h"
 #include "core/transfer.h"
 #include "lib/command.h"
+#include "lib/deadlock.h"
 #include "lib/spool.h"
 #include "libs.h"
 #include "roles/http.h"
@@ -112,10 +113,22 @@ static int serve(lua_State *L) {
 /* One worker that runs a Lua module's function. */
 struct run {
   struct worker worker;
+  struct deadlock deadlock;
   const char *module;
   struct buffer arguments;
   int exit_code;
 };
+
+static void turn(struct worker *worker) {
+  http_turn(worker);
+  deadlock_look(&container_of(worker, struct run, worker)->deadlock);
+}
+
+static const struct worker_role run_role = {.name = "spec",
+                                            .stalls_matter = true,
+                                            .runs_blocking = false,
+                                            .begin = http_begin,
+                                            .turn = turn};
 
 static int returned(lua_State *L, int status, lua_KContext context) {
   struct run *run = (struct run *)context;
@@ -126,6 +139,7 @@ static int returned(lua_State *L, int status, lua_KContext context) {
 
 static int run_module(lua_State *L) {
   struct run *run = fiber_running(L)->data;
+  deadlock_open(L, &run->deadlock);
   require_push_caller(L);
   lua_pushstring(L, run->module);
   int count = transfer_decode(L, run->arguments.data, run->arguments.len);
@@ -155,7 +169,7 @@ static void run_worker(struct run *run) {
   fiber->failed = failed;
   fiber->ended = ended;
   fiber->data = run;
-  fiber->name = run->module;
+  fiber->name = "spec";
   fiber_start(fiber, 0);
   worker_run(&run->worker);
   while (!http_close(&run->worker) || !list_is_empty(&run->worker.fibers))
@@ -177,6 +191,8 @@ static int run(lua_State *L) {
   run->worker.process = &program->process;
   run->worker.snapshot = snapshot;
   http_init(&run->worker);
+  run->worker.role = &run_role;
+  run->deadlock.worker = &run->worker;
   if (worker_init(&run->worker) == 0) run_worker(run);
   worker_finish(&run->worker);
   http_finish(&run->worker);

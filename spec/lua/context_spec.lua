@@ -124,7 +124,8 @@ describe("the request's id", function()
     wait.for_log(server, "child in the pool")
     assert.equal(0, server:stop(), server:log())
     local ids = {}
-    for where, id in server:log():gmatch "told where=([%w\" ]-) request=(%x+)" do ids[where] = id end
+    local line = "told where=([%w\" ]-) request=(%x+)"
+    for where, id in server:log():gmatch(line) do ids[where] = id end
     assert.equal(ids.handler, ids.child)
     assert.equal(ids.handler, ids.gathered)
     assert.is_truthy(ids.pool)

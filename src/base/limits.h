@@ -19,6 +19,11 @@
  * cancellation, before Lua code is interrupted (again). */
 #define INTERRUPT_GRACE_MS 1000
 
+/* How long every fiber of a spec run has to wait for another one before that is called a deadlock,
+ * and how many of them its report lists. */
+#define DEADLOCK_MS       1000
+#define DEADLOCK_ROWS_MAX 20
+
 /* How often the watchdog looks while some worker runs Lua, and repeats an unanswered signal. */
 #define WATCHDOG_TICK_MS 5
 

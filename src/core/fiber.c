@@ -68,6 +68,7 @@ struct fiber *fiber_create(struct worker *worker, lua_CFunction entry) {
   }
   struct fiber *parent = worker->running;
   fiber->state = FIBER_NEW;
+  fiber->created_ns = worker->now_ns;
   fiber->entry = entry;
   fiber->failed = NULL;
   fiber->ended = NULL;

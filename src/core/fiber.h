@@ -61,8 +61,9 @@ struct fiber {
   int kept;             /* values at the bottom of fiber->co that live as long as the fiber */
   void (*ended)(struct fiber *fiber); /* may be NULL; the last thing, no Lua */
   void *data;
-  const char *name; /* for logs; borrowed for the fiber's life */
-  uint64_t request; /* id of the request it runs for; 0: none */
+  const char *name;    /* for logs; borrowed for the fiber's life */
+  uint64_t created_ns; /* uv_hrtime of the turn that made it */
+  uint64_t request;    /* id of the request it runs for; 0: none */
 
   int context; /* kept by context.c */
   bool context_shared;

@@ -26,6 +26,7 @@ uv_err worker_init(struct worker *worker) {
   worker->L = state_create(worker);
   if (!worker->L) return UV_ENOMEM;
   worker->thread = uv_thread_self();
+  worker->now_ns = uv_hrtime();
   atomic_store(&worker->heartbeat.interrupt_ns, HEARTBEAT_NEVER);
   watchdog_add(worker->process->watchdog, worker);
   return 0;

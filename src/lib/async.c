@@ -12,6 +12,7 @@
 #include "lib/group.h"
 #include "lib/map.h"
 #include "lib/options.h"
+#include "lib/running.h"
 #include "lib/task.h"
 
 #include <lauxlib.h>
@@ -125,19 +126,13 @@ static int shield(lua_State *L) {
 }
 
 int async_open(lua_State *L) {
-  static const luaL_Reg functions[] = {{"sleep", sleep_for},
-                                       {"now", now},
-                                       {"checkpoint", checkpoint},
-                                       {"spawn", spawn},
-                                       {"timeout", timeout},
-                                       {"gather", gather},
-                                       {"settle", gather_settled},
-                                       {"race", gather_first_ended},
-                                       {"any", gather_first_done},
-                                       {"map", map},
-                                       {"group", group},
-                                       {"shield", shield},
-                                       {NULL, NULL}};
+  static const luaL_Reg functions[] = {{"sleep", sleep_for},       {"now", now},
+                                       {"checkpoint", checkpoint}, {"spawn", spawn},
+                                       {"timeout", timeout},       {"gather", gather},
+                                       {"settle", gather_settled}, {"race", gather_first_ended},
+                                       {"any", gather_first_done}, {"map", map},
+                                       {"group", group},           {"shield", shield},
+                                       {"running", running},       {NULL, NULL}};
   children_open(L);
   group_open(L);
   luaL_newmetatable(L, SCOPE_CLASS);

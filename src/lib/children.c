@@ -22,10 +22,21 @@ static int release(lua_State *L) {
   return 0;
 }
 
+static int describe(lua_State *L) {
+  const struct task_group *group = lua_touserdata(L, 1);
+  int count = 0;
+  for (const struct list *link = group->members.next; link != &group->members; link = link->next)
+    count++;
+  lua_pushfstring(L, count == 1 ? "%d task" : "%d tasks", count);
+  return 1;
+}
+
 void children_open(lua_State *L) {
   luaL_newmetatable(L, GROUP_CLASS);
   lua_pushcfunction(L, release);
   lua_setfield(L, -2, "__gc");
+  lua_pushcfunction(L, describe);
+  lua_setfield(L, -2, "__tostring");
   lua_pop(L, 1);
 }
 

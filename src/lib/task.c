@@ -31,16 +31,20 @@ struct task *task_at(lua_State *L, int index) {
   return class && strcmp(class, CLASS_TASK) == 0 ? lua_touserdata(L, index) : NULL;
 }
 
-/* The name given, else that of the function; the task is at 1. */
-static void push_task_name(lua_State *L) {
-  if (lua_getiuservalue(L, 1, TASK_VALUE_OPTIONS) == LUA_TTABLE &&
-      lua_getfield(L, -1, "name") == LUA_TSTRING)
-    return;
-  lua_getiuservalue(L, 1, TASK_VALUE_FUNCTION);
-  if (lua_isfunction(L, -1))
-    function_name_push(L, -1);
-  else
-    lua_pushstring(L, luaL_typename(L, -1));
+/* The name given, else that of the function. */
+void task_push_name(lua_State *L, int index) {
+  int top = lua_gettop(L);
+  bool has_name = lua_getiuservalue(L, index, TASK_VALUE_OPTIONS) == LUA_TTABLE &&
+                  lua_getfield(L, -1, "name") == LUA_TSTRING;
+  if (!has_name) {
+    lua_getiuservalue(L, index, TASK_VALUE_FUNCTION);
+    if (lua_isfunction(L, -1))
+      function_name_push(L, -1);
+    else
+      lua_pushstring(L, luaL_typename(L, -1));
+  }
+  lua_replace(L, top + 1);
+  lua_settop(L, top + 1);
 }
 
 /* ---- the fiber's side; stack: the task, and the call's box when the function is blocking ---- */
@@ -48,7 +52,7 @@ static void push_task_name(lua_State *L) {
 static void log_failure(lua_State *L, const char *message, int error, const char *traceback) {
   struct worker *worker = worker_of(L);
   char request[17];
-  push_task_name(L);
+  task_push_name(L, 1);
   const char *name = lua_tostring(L, -1);
   req_format_id(request, worker->running->request);
   const struct log_field fields[] = {
@@ -215,6 +219,33 @@ struct task *task_push(lua_State *L, int nargs) {
   return task;
 }
 
+static bool is_run(lua_State *co, lua_Debug *debug) {
+  lua_getinfo(co, "f", debug);
+  bool is = lua_tocfunction(co, -1) == run;
+  lua_pop(co, 1);
+  return is;
+}
+
+/* A fiber that has not started has its arguments on top, one that has its run() on the stack. */
+bool task_push_of(lua_State *L, struct fiber *fiber) {
+  if (fiber->entry != run) return false;
+  const struct task *task = fiber->data;
+  lua_State *co = fiber->co;
+  lua_Debug debug;
+  if (task->status == TASK_WAITING) {
+    lua_pushvalue(co, task->has_box ? -2 : -1);
+    lua_xmove(co, L, 1);
+    return true;
+  }
+  for (int level = 0; lua_getstack(co, level, &debug); level++) {
+    if (!is_run(co, &debug)) continue;
+    lua_getlocal(co, &debug, 1);
+    lua_xmove(co, L, 1);
+    return true;
+  }
+  return false;
+}
+
 void task_make_fiber(lua_State *L, int box) {
   struct task *task = lua_touserdata(L, -1);
   int context = context_share(L);
@@ -369,7 +400,7 @@ static int index_task(lua_State *L) {
   if (strcmp(key, "status") == 0)
     lua_pushstring(L, status_names[task->status]);
   else if (strcmp(key, "name") == 0)
-    push_task_name(L);
+    task_push_name(L, 1);
   else if (strcmp(key, "id") == 0)
     push_task_id(L, task);
   else if (strcmp(key, "fn") == 0)
@@ -391,7 +422,7 @@ static int index_task(lua_State *L) {
 
 static int describe(lua_State *L) {
   const struct task *task = lua_touserdata(L, 1);
-  push_task_name(L);
+  task_push_name(L, 1);
   lua_pushfstring(L, "task: %s (%s)", lua_tostring(L, -1), status_names[task->status]);
   return 1;
 }

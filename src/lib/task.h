@@ -49,6 +49,12 @@ void task_open(lua_State *L);
 /* [owner] The task at `index`, or NULL when it is none. */
 struct task *task_at(lua_State *L, int index);
 
+/* [owner] Pushes the task that a live fiber runs, or pushes nothing and gives false. */
+bool task_push_of(lua_State *L, struct fiber *fiber);
+
+/* [owner] Pushes the name of the task at the absolute index `index`. */
+void task_push_name(lua_State *L, int index);
+
 /* [owner] Raises unless the value at `index` can be called; `what` says who wanted it. */
 void task_check_callable(lua_State *L, int index, const char *what);
 

@@ -3,6 +3,7 @@
 -- Arguments: dir (absolute) and the words for busted. The last line of the output is
 -- `N passed, N failed`, with `, N skipped` where there are any.
 
+local deadlock = require "perilune.native.deadlock"
 local lfs = require "lfs"
 local runner = require "perilune.runner"
 
@@ -18,12 +19,28 @@ local function has_root(words)
   return false
 end
 
+--- What is ended, alone, when every task waits for another one.
+local guarded = {}
+for _, name in ipairs { "it", "setup", "teardown", "before_each", "after_each", "finally",
+  "lazy_setup", "lazy_teardown", "strict_setup", "strict_teardown" } do
+  guarded[name] = true
+end
+
+local function guard_functions(busted)
+  local safe = busted.safe
+  function busted.safe(descriptor, run, element)
+    if not guarded[descriptor] then return safe(descriptor, run, element) end
+    return safe(descriptor, function(...) return deadlock.guard(run, ...) end, element)
+  end
+end
+
 --- Counts the results of the instance of busted that its runner makes.
 local function count_results()
   local counts = { success = 0, failure = 0, error = 0, pending = 0 }
   local core = require "busted.core"
   package.loaded["busted.core"] = function(...)
     local busted = core(...)
+    guard_functions(busted)
     busted.subscribe({ "test", "end" }, function(_, _, status)
       counts[status] = (counts[status] or 0) + 1
       return nil, true
