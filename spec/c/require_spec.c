@@ -70,6 +70,30 @@ static void tells_a_circle_from_a_wait(void **state) {
                        "eq(require 'a', 'b')\n");
 }
 
+/* Each of two fibers runs a module that the other's needs. */
+static void tells_a_circle_over_two_fibers(void **state) {
+  struct fixture *fixture = *state;
+  struct run runs[3];
+  expect_chunk(fixture, "package.preload.a = function() park(1) return require 'b' end\n"
+                        "package.preload.b = function() park(2) return require 'c' end\n"
+                        "package.preload.c = function() park(3) return require 'a' end");
+  start_run(fixture, &runs[0], "fails('misuse', 'requires itself', require, 'a')");
+  start_run(fixture, &runs[1], "fails('misuse', 'requires itself', require, 'b')");
+  start_run(fixture, &runs[2], "fails('misuse', 'requires itself', require, 'c')");
+  turn(fixture);
+  for (int i = 1; i <= 3; i++) {
+    fiber_wake(fixture->tickets[i]);
+    settle(fixture);
+  }
+  while (!runs[0].ended || !runs[1].ended || !runs[2].ended) { /* those that waited run it again */
+    for (int i = 1; i <= 3; i++) fiber_wake(fixture->tickets[i]);
+    turn(fixture);
+  }
+  for (int i = 0; i < 3; i++) expect_done(&runs[i]);
+  expect_chunk(fixture, "eq(package.loaded.a, nil) package.preload.a = function() return 7 end\n"
+                        "eq(require 'a', 7)");
+}
+
 static void takes_text_only(void **state) {
   expect_chunk(*state, "local code = string.dump(function() return 1 end)\n"
                        "for _, mode in ipairs { 'b', 'bt', 't' } do\n"
@@ -119,6 +143,7 @@ int main(void) {
       fixture_test(lets_the_next_try_when_loading_fails),
       fixture_test(lets_the_next_try_when_loading_is_cancelled),
       fixture_test(tells_a_circle_from_a_wait),
+      fixture_test(tells_a_circle_over_two_fibers),
       fixture_test(takes_text_only),
       site_test(forgets_the_app_s_modules_alone),
   };

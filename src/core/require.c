@@ -214,9 +214,35 @@ static int run_module(lua_State *L, const char *name) {
 
 static int require_again(lua_State *L, int status, lua_KContext context);
 
+static bool is_waiting(const struct loading *loading, const struct fiber *fiber) {
+  const struct list *waiting = &loading->waiting;
+  for (const struct list *link = waiting->next; link != waiting; link = link->next)
+    if (container_of(link, const struct fiber, wait_link) == fiber) return true;
+  return false;
+}
+
+/* The module that a fiber waits for, or NULL. */
+static const struct loading *find_wanted(lua_State *L, const struct fiber *fiber) {
+  const struct loading *wanted = NULL;
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &loading_key);
+  for (lua_pushnil(L); lua_next(L, -2); lua_pop(L, 1)) {
+    const struct loading *loading = lua_touserdata(L, -1);
+    if (is_waiting(loading, fiber)) wanted = loading;
+  }
+  lua_pop(L, 1);
+  return wanted;
+}
+
+/* Whether the module's end needs that of `fiber`: it runs it, or what it runs requires, which other
+ * fibers run, leads back. */
+static bool depends_on(lua_State *L, const struct loading *loading, const struct fiber *fiber) {
+  while (loading && loading->fiber != fiber) loading = find_wanted(L, loading->fiber);
+  return loading != NULL;
+}
+
 static int wait_for(lua_State *L, struct loading *loading, const char *name) {
   struct fiber *fiber = fiber_running(L);
-  if (!fiber || fiber == loading->fiber)
+  if (!fiber || depends_on(L, loading, fiber))
     return luaL_error(L, "module '%s' requires itself, directly or through others", name);
   fiber_begin_wait(L, "require");
   return fiber_park_inside(L, fiber, &loading->waiting, "require", 0, require_again);
