@@ -197,18 +197,31 @@ static NO_RETURN void fail_key(struct encoder *encoder, int level, bool is_list)
   fail(encoder, level, why);
 }
 
+/* Whether the pair on top is the length that a marked array says itself, as async.map does: then
+ * holes are null. */
+static bool is_own_length(struct encoder *encoder, int level) {
+  lua_State *L = encoder->L;
+  return lua_type(L, -2) == LUA_TSTRING && strcmp(lua_tostring(L, -2), "n") == 0 &&
+         lua_isinteger(L, -1) && class_is_array(L, encoder->root + 2 * level);
+}
+
 /* The length of the list on top, whose keys did not come in order; raises when they are not
  * 1 to n. */
 static lua_Integer list_length(struct encoder *encoder, int level) {
   lua_State *L = encoder->L;
-  lua_Integer count = 0, last = 0;
+  lua_Integer count = 0, last = 0, own = -1;
   for (lua_pushnil(L); lua_next(L, -2); lua_pop(L, 1)) {
+    if (is_own_length(encoder, level)) {
+      own = lua_tointeger(L, -1);
+      continue;
+    }
     lua_Integer key = lua_isinteger(L, -2) ? lua_tointeger(L, -2) : 0;
     if (key < 1) fail_key(encoder, level, true);
     if (key > last) last = key;
     count++;
   }
-  if (count == last) return count;
+  if (own >= last) return own;
+  if (count == last && own < 0) return count;
   fail(encoder, level,
        lua_pushfstring(L, "a list with holes: its last key is %I, but it has %I items",
                        (LUAI_UACINT)last, (LUAI_UACINT)count));
@@ -221,8 +234,10 @@ static void encode_by_index(struct encoder *encoder, int level, lua_Integer i) {
   lua_Integer length = list_length(encoder, level);
   for (; i <= length; i++) {
     lua_pushinteger(L, i);
-    lua_rawgeti(L, -2, i);
-    encode_value(encoder, level + 1);
+    if (lua_rawgeti(L, -2, i) == LUA_TNIL)
+      buffer_add_text(encoder->out, "null");
+    else
+      encode_value(encoder, level + 1);
     buffer_add_byte(encoder->out, ',');
     lua_pop(L, 2);
   }
@@ -243,7 +258,11 @@ static void encode_list(struct encoder *encoder, int level) {
     lua_pop(L, 1);
     i++;
   } while (lua_next(L, -2));
-  close_with(encoder->out, ']');
+  struct buffer *out = encoder->out;
+  if (out->data[out->len - 1] == '[')
+    buffer_add_byte(out, ']');
+  else
+    close_with(out, ']');
 }
 
 /* Encodes the object below the first pair on top; takes the pair off. */
