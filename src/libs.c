@@ -17,7 +17,8 @@
 #include "lib/once.h"
 #include "lib/req.h"
 #include "lib/schedule.h"
-#include "lib/task.h"
+#include "lib/task_handle.h"
+#include "lib/task_remote.h"
 #include "lib/upload.h"
 #include "roles/service_module.h"
 
@@ -50,7 +51,8 @@ int libs_open(lua_State *L) {
   lua_pop(L, 1);
   libs_set_path(L, worker_of(L)->process->lua_dir);
   req_open(L);
-  task_open(L);
+  task_handle_open(L);
+  task_remote_open(L);
   schedule_open(L);
   upload_open(L);
   delivery_open(L);

@@ -38,6 +38,7 @@ static uv_err program_init(lua_State *L, struct program *program) {
       (struct process){.settings = &program->settings,
                        .log = &program->log,
                        .watchdog = &program->watchdog,
+                       .directory = &program->directory,
                        .spool = spool_create(),
                        .open_libs = libs_open,
                        .app_settings = {program->app_settings.data, program->app_settings.len}};
@@ -46,6 +47,7 @@ static uv_err program_init(lua_State *L, struct program *program) {
   lua_pop(L, 1);
   log_init(&program->log, STDERR_FILENO, (enum log_format)program->settings.log_format,
            (enum log_level)program->settings.log_level);
+  directory_init(&program->directory);
   uv_err error = interrupt_install();
   if (error) return error;
   return watchdog_start(&program->watchdog, (uint64_t)program->settings.stall_warn_ms,
@@ -54,6 +56,7 @@ static uv_err program_init(lua_State *L, struct program *program) {
 
 static void program_finish(struct program *program) {
   watchdog_stop(&program->watchdog);
+  directory_finish(&program->directory);
   spool_destroy(program->process.spool);
   settings_finish(&program->settings);
   buffer_finish(&program->app_settings);

@@ -8,6 +8,7 @@
 #include "base/buffer.h"
 #include "base/log.h"
 #include "base/settings.h"
+#include "core/directory.h"
 #include "core/watchdog.h"
 #include "core/worker.h"
 
@@ -16,6 +17,7 @@ struct program {
   struct settings settings;
   struct log log;
   struct watchdog watchdog;
+  struct directory directory;
   struct buffer app_settings; /* process.app_settings */
 };
 

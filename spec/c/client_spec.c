@@ -3,6 +3,7 @@
  * Each test has a worker and a server of its own. Most run one Lua chunk in a fiber; what fails in
  * it fails the test. Teardown checks that nothing of curl is left: the loop closes, the server's
  * threads see their clients leave. */
+#include "core/directory.h"
 #include "core/fiber.h"
 #include "core/watchdog.h"
 #include "core/worker.h"
@@ -27,6 +28,7 @@ struct site {
   struct settings settings;
   struct log log;
   struct watchdog watchdog;
+  struct directory directory;
   struct process process;
   struct worker worker;
   struct server server;
@@ -66,9 +68,11 @@ static int start_site(void **state) {
   log_init(&site->log, STDERR_FILENO, LOG_FORMAT_TEXT, LOG_WARN);
   assert_int_equal(interrupt_install(), 0);
   assert_int_equal(watchdog_start(&site->watchdog, 0, 0), 0);
+  directory_init(&site->directory);
   site->process = (struct process){.settings = &site->settings,
                                    .log = &site->log,
                                    .watchdog = &site->watchdog,
+                                   .directory = &site->directory,
                                    .lua_dir = ".",
                                    .open_libs = open_libs};
   site->worker.role = &spec_role;
@@ -91,6 +95,7 @@ static int stop_site(void **state) {
   finish_worker(site);
   server_stop(&site->server);
   watchdog_stop(&site->watchdog);
+  directory_finish(&site->directory);
   settings_finish(&site->settings);
   free(site);
   return 0;

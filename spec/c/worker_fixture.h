@@ -6,6 +6,7 @@
 #ifndef SPEC_WORKER_FIXTURE_H
 #define SPEC_WORKER_FIXTURE_H
 
+#include "core/directory.h"
 #include "core/fiber.h"
 #include "core/interrupt.h"
 #include "core/watchdog.h"
@@ -33,6 +34,7 @@ struct fixture {
   struct log log;
   int log_fd; /* a file in memory */
   struct watchdog watchdog;
+  struct directory directory;
   struct process process;
   struct worker_role role;
   struct worker worker;
@@ -154,9 +156,11 @@ static inline void fixture_init_process(struct fixture *fixture, lua_CFunction o
   fixture->log_fd = memfd_create("log", MFD_CLOEXEC);
   log_init(&fixture->log, fixture->log_fd, LOG_FORMAT_JSON, LOG_WARN);
   assert_int_equal(interrupt_install(), 0);
+  directory_init(&fixture->directory);
   fixture->process = (struct process){.settings = &fixture->settings,
                                       .log = &fixture->log,
                                       .watchdog = &fixture->watchdog,
+                                      .directory = &fixture->directory,
                                       .lua_dir = "lua",
                                       .open_libs = open_libs};
 }
@@ -189,6 +193,7 @@ static inline void fixture_stop(struct fixture *fixture) {
   fixture_finish_worker(fixture);
   timers_finish(&fixture->clock);
   watchdog_stop(&fixture->watchdog);
+  directory_finish(&fixture->directory);
   settings_finish(&fixture->settings);
   close(fixture->log_fd);
   free(fixture);

@@ -23,7 +23,8 @@ local confined = {
   { what = "uv_timer_start", names = { "uv_timer_start", "uv_timer_again" },
     files = { "src/core/timer.c" } },
   { what = "a lock", names = { "uv_mutex_%w+", "uv_rwlock_%w+", "pthread_mutex_%w+", "mtx_%w+" },
-    files = { "src/core/inbox.h", "src/core/inbox.c", "src/core/line_writer.c",
+    files = { "src/core/inbox.h", "src/core/inbox.c", "src/core/directory.h",
+      "src/core/directory.c", "src/core/line_writer.c",
       "src/core/snapshot.c",
       "src/core/watchdog.h", "src/core/watchdog.c", "src/lib/spool.c", "src/roles/pool.c" } },
 }

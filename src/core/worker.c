@@ -5,6 +5,7 @@
 #include "core/worker.h"
 
 #include "base/limits.h"
+#include "core/directory.h"
 #include "core/fiber.h"
 #include "core/watchdog.h"
 
@@ -16,6 +17,7 @@ uv_err worker_init(struct worker *worker) {
   list_init(&worker->fibers);
   list_init(&worker->idle_fibers);
   list_init(&worker->watched);
+  list_init(&worker->listed);
   uv_err error = uv_loop_init(&worker->loop);
   if (error) return error;
   worker->loop.data = worker; /* what tells that there is one to close */
@@ -29,6 +31,7 @@ uv_err worker_init(struct worker *worker) {
   worker->now_ns = uv_hrtime();
   atomic_store(&worker->heartbeat.interrupt_ns, HEARTBEAT_NEVER);
   watchdog_add(worker->process->watchdog, worker);
+  directory_add(worker->process->directory, worker);
   return 0;
 }
 
@@ -90,6 +93,7 @@ static void free_fibers(struct worker *worker) {
 
 void worker_finish(struct worker *worker) {
   if (worker->L) {
+    directory_remove(worker->process->directory, worker);
     watchdog_remove(worker->process->watchdog, worker);
     state_destroy(worker->L);
     free_fibers(worker);

@@ -18,6 +18,7 @@
 #include <uv.h>
 
 struct call;
+struct directory;
 struct fiber;
 struct line_writer;
 struct log;
@@ -42,6 +43,7 @@ struct process {
   struct line_writer *access_log; /* NULL: there is none */
   bool has_metrics;               /* workers publish what they count */
   struct watchdog *watchdog;
+  struct directory *directory;
   struct spool *spool;       /* temporary files of requests: lib/spool.h */
   const char *lua_dir;       /* the framework's Lua files */
   struct slice app_settings; /* app.settings, as a transfer message; empty: none */
@@ -76,6 +78,8 @@ struct worker {
 
   struct heartbeat heartbeat;
   struct list watched;                            /* watchdog.workers */
+  struct list listed;                             /* directory.workers */
+  uint64_t number;                                /* there: of this worker alone, ever */
   uint64_t seen_resume, seen_ns, reported_resume; /* the watchdog's own */
   uv_thread_t thread;
   int hook_mask, hook_count; /* of a debugger or profiler, while ours is set */

@@ -1,4 +1,4 @@
-/* task.c - the life of a task: made, started, ended; its handle in Lua.
+/* task.c - the life of a task: made, started, ended.
  *
  * A task waits as a fiber that has not started. A task of a blocking function carries the box of
  * its call (core/call.h): its arguments are copied when it is scheduled. */
@@ -10,10 +10,8 @@
 #include "core/context.h"
 #include "core/error.h"
 #include "core/fiber.h"
-#include "core/transfer.h"
 #include "core/worker.h"
 #include "lib/function_name.h"
-#include "lib/options.h"
 #include "lib/req.h"
 #include "lib/schedule.h"
 #include "lib/task_group.h"
@@ -22,9 +20,11 @@
 #include <lauxlib.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 
-static const char *const status_names[] = {"waiting", "running", "done", "failed", "cancelled"};
+const char *task_status_name(enum task_status status) {
+  static const char *const names[] = {"waiting", "running", "done", "failed", "cancelled"};
+  return names[status];
+}
 
 struct task *task_at(lua_State *L, int index) {
   const char *class = class_name(L, index);
@@ -219,6 +219,10 @@ struct task *task_push(lua_State *L, int nargs) {
   return task;
 }
 
+struct task *task_of(const struct fiber *fiber) {
+  return fiber->entry == run ? fiber->data : NULL;
+}
+
 static bool is_run(lua_State *co, lua_Debug *debug) {
   lua_getinfo(co, "f", debug);
   bool is = lua_tocfunction(co, -1) == run;
@@ -228,8 +232,8 @@ static bool is_run(lua_State *co, lua_Debug *debug) {
 
 /* A fiber that has not started has its arguments on top, one that has its run() on the stack. */
 bool task_push_of(lua_State *L, struct fiber *fiber) {
-  if (fiber->entry != run) return false;
-  const struct task *task = fiber->data;
+  const struct task *task = task_of(fiber);
+  if (!task) return false;
   lua_State *co = fiber->co;
   lua_Debug debug;
   if (task->status == TASK_WAITING) {
@@ -288,14 +292,7 @@ void task_cancel(struct task *task, const char *reason) {
   if (task->agenda) schedule_start(task);
 }
 
-/* ---- the handle ---- */
-
-static struct task *check_task(lua_State *L, const char *method) {
-  struct task *task = task_at(L, 1);
-  if (!task)
-    luaL_error(L, "task.%s was called without its task: use a colon (task:%s)", method, method);
-  return task;
-}
+/* ---- how it ended ---- */
 
 void task_push_error(lua_State *L, int index) {
   const struct task *task = task_at(L, index);
@@ -327,135 +324,4 @@ int task_push_results(lua_State *L, int index) {
   luaL_checkstack(L, count, "too many results");
   for (int i = 1; i <= count; i++) lua_rawgeti(L, -i, i);
   return count;
-}
-
-static int waited(lua_State *L, int status, lua_KContext context) {
-  (void)status;
-  (void)context;
-  const struct task *task = lua_touserdata(L, 1);
-  fiber_check_cancelled(L);
-  if (task->fiber) error_raise(L, "timeout", "the task has not ended in time");
-  return task_push_results(L, 1);
-}
-
-/* Stack: the task, the limit. */
-static int begin_waiting(lua_State *L) {
-  struct task *task = lua_touserdata(L, 1);
-  bool has_timeout = !lua_isnoneornil(L, 2);
-  uint64_t timeout_ns = has_timeout ? options_check_seconds(L, 2) : 0;
-  lua_settop(L, 1);
-  if (!task->fiber) return task_push_results(L, 1);
-  struct fiber *fiber = fiber_begin_wait(L, "task:wait");
-  if (task->fiber == fiber) return luaL_error(L, "a task cannot wait for itself");
-  if (task->agenda && task->agenda->handler == fiber)
-    return luaL_error(L, "this wait would never end: the task starts after its handler has");
-  if (has_timeout)
-    timer_start(fiber->timers, &fiber->timer, timers_now(fiber->timers) + timeout_ns,
-                fiber_wake_by_timer);
-  return fiber_park_inside(L, fiber, &task->waiting, "task:wait", 0, waited);
-}
-
-static int paused(lua_State *L, int status, lua_KContext context) {
-  (void)status;
-  (void)context;
-  fiber_check_cancelled(L);
-  return begin_waiting(L);
-}
-
-static int wait_for_task(lua_State *L) {
-  check_task(L, "wait");
-  if (fiber_must_pause(L)) return fiber_pause(L, "task:wait", 0, paused);
-  return begin_waiting(L);
-}
-
-static int cancel_task(lua_State *L) {
-  struct task *task = check_task(L, "cancel");
-  task_cancel(task, luaL_optstring(L, 2, NULL));
-  return 0;
-}
-
-static void push_task_id(lua_State *L, struct task *task) {
-  char id[17];
-  if (task->id == 0 && getrandom(&task->id, sizeof task->id, 0) < 0)
-    luaL_error(L, "no random bytes");
-  req_format_id(id, task->id);
-  lua_pushstring(L, id);
-}
-
-static void push_task_args(lua_State *L, const struct task *task) {
-  lua_createtable(L, task->nargs, 1);
-  for (int i = 1; i <= task->nargs; i++) {
-    lua_getiuservalue(L, 1, TASK_VALUE_COUNT + i);
-    lua_rawseti(L, -2, i);
-  }
-  lua_pushinteger(L, task->nargs);
-  lua_setfield(L, -2, "n");
-}
-
-static int index_task(lua_State *L) {
-  struct task *task = lua_touserdata(L, 1);
-  const char *key = luaL_checkstring(L, 2);
-  bool is_done = task->status == TASK_DONE;
-  lua_pushnil(L);
-  if (strcmp(key, "status") == 0)
-    lua_pushstring(L, status_names[task->status]);
-  else if (strcmp(key, "name") == 0)
-    task_push_name(L, 1);
-  else if (strcmp(key, "id") == 0)
-    push_task_id(L, task);
-  else if (strcmp(key, "fn") == 0)
-    lua_getiuservalue(L, 1, TASK_VALUE_FUNCTION);
-  else if (strcmp(key, "args") == 0)
-    push_task_args(L, task);
-  else if (strcmp(key, "late") == 0)
-    lua_pushboolean(L, task->late);
-  else if (strcmp(key, "traceback") == 0)
-    lua_getiuservalue(L, 1, TASK_VALUE_TRACEBACK);
-  else if (strcmp(key, "results") == 0 && is_done)
-    lua_getiuservalue(L, 1, TASK_VALUE_RESULT);
-  else if (strcmp(key, "error") == 0 && !is_done)
-    lua_getiuservalue(L, 1, TASK_VALUE_RESULT);
-  else
-    luaL_getmetafield(L, 1, key);
-  return 1;
-}
-
-static int describe(lua_State *L) {
-  const struct task *task = lua_touserdata(L, 1);
-  task_push_name(L, 1);
-  lua_pushfstring(L, "task: %s (%s)", lua_tostring(L, -1), status_names[task->status]);
-  return 1;
-}
-
-/* ---- crossing to another state: a table of what is known of the task ---- */
-
-static bool encode_task(lua_State *L, int index, struct buffer *out) {
-  static const char *const names[] = {"id",        "name", "status",  "error",
-                                      "traceback", "args", "results", "late"};
-  lua_createtable(L, 0, array_len(names));
-  for (size_t i = 0; i < array_len(names); i++) {
-    lua_getfield(L, index, names[i]);
-    lua_setfield(L, -2, names[i]);
-  }
-  transfer_encode(L, lua_gettop(L), 1, "task", out);
-  lua_pop(L, 1);
-  return true;
-}
-
-static void decode_task(lua_State *L, const char *data, size_t len) {
-  transfer_decode(L, data, len);
-}
-
-static const struct transfer_kind task_kind = {CLASS_TASK, encode_task, decode_task};
-
-void task_open(lua_State *L) {
-  static const luaL_Reg functions[] = {{"wait", wait_for_task},
-                                       {"cancel", cancel_task},
-                                       {"__index", index_task},
-                                       {"__tostring", describe},
-                                       {NULL, NULL}};
-  luaL_newlib(L, functions);
-  class_register(L, CLASS_TASK);
-  lua_pop(L, 1);
-  transfer_register(L, &task_kind);
 }

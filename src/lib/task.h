@@ -43,11 +43,14 @@ enum {
   TASK_VALUE_COUNT = TASK_VALUE_MAKER
 };
 
-/* [owner] Registers the classes in a state. */
-void task_open(lua_State *L);
-
 /* [owner] The task at `index`, or NULL when it is none. */
 struct task *task_at(lua_State *L, int index);
+
+/* [any thread] "waiting", "running", ... */
+const char *task_status_name(enum task_status status);
+
+/* [owner] The task that a live fiber runs, or NULL. */
+struct task *task_of(const struct fiber *fiber);
 
 /* [owner] Pushes the task that a live fiber runs, or pushes nothing and gives false. */
 bool task_push_of(lua_State *L, struct fiber *fiber);
