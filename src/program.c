@@ -163,14 +163,13 @@ static void ended(struct fiber *fiber) {
 }
 
 static void run_worker(struct run *run) {
-  struct fiber *fiber = fiber_create(&run->worker, run_module);
+  static const struct fiber_kind kind = {run_module, failed, .ended = ended};
+  struct fiber *fiber = fiber_create(&run->worker, &kind);
   if (!fiber) {
     fprintf(stderr, "perilune: not enough memory\n");
     run->exit_code = 1;
     return;
   }
-  fiber->failed = failed;
-  fiber->ended = ended;
   fiber->data = run;
   fiber->name = "spec";
   fiber_start(fiber, 0);

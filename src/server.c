@@ -200,14 +200,13 @@ static void deliver_stop(struct message *message, void *owner) {
 
 static void start_load(struct thread *thread) {
   place_begin_load(thread->worker.L, pools_host(thread->server->pools));
-  struct fiber *fiber = fiber_create(&thread->worker, load_app);
+  static const struct fiber_kind kind = {load_app, load_failed, .ended = load_ended};
+  struct fiber *fiber = fiber_create(&thread->worker, &kind);
   if (!fiber) {
     set_problem(thread, "not enough memory");
     send_report(thread, REPORT_FAILED);
     return;
   }
-  fiber->failed = load_failed;
-  fiber->ended = load_ended;
   fiber->name = "load";
   fiber_start(fiber, 0);
 }

@@ -131,11 +131,10 @@ static void run_ended(struct fiber *fiber) {
 
 static struct fiber *start_run(struct site *site, struct run *run, const char *chunk) {
   *run = (struct run){.chunk = chunk};
-  struct fiber *fiber = fiber_create(&site->worker, run_chunk);
+  static const struct fiber_kind kind = {run_chunk, run_failed, .ended = run_ended};
+  struct fiber *fiber = fiber_create(&site->worker, &kind);
   assert_non_null(fiber);
   fiber->data = run;
-  fiber->failed = run_failed;
-  fiber->ended = run_ended;
   fiber_start(fiber, 0);
   return fiber;
 }

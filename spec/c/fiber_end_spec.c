@@ -79,20 +79,25 @@ static int wait_when_failed(lua_State *L) {
 }
 
 static void calls_ended_once_however_it_ends(void **state) {
+  static const struct fiber_kind silent = {fixture_run_chunk, .ended = fixture_run_ended};
+  static const struct fiber_kind twice = {fixture_run_chunk, fail_again,
+                                          .ended = fixture_run_ended};
+  static const struct fiber_kind waiting = {fixture_run_chunk, wait_when_failed,
+                                            .ended = fixture_run_ended};
   struct fixture *fixture = *state;
   struct run run;
-  make_run(fixture, &run, "error 'x'")->failed = NULL;
+  make_run(fixture, &run, "error 'x'")->kind = &silent;
   fiber_start(run.fiber, 0);
   turn(fixture);
   assert_int_equal(run.ended, 1);
   assert_int_equal(run.failed, 0);
 
-  make_run(fixture, &run, "error 'x'")->failed = fail_again;
+  make_run(fixture, &run, "error 'x'")->kind = &twice;
   fiber_start(run.fiber, 0);
   turn(fixture);
   expect_failed(&run, "x");
 
-  make_run(fixture, &run, "cancel_me() sleep(0)")->failed = wait_when_failed;
+  make_run(fixture, &run, "cancel_me() sleep(0)")->kind = &waiting;
   fiber_start(run.fiber, 0);
   turn_until(fixture, run.ended);
   expect_failed(&run, "cancelled");

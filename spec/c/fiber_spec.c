@@ -48,10 +48,9 @@ static int check_kept(lua_State *L) {
 static void hands_over_arguments_and_kept_values(void **state) {
   struct fixture *fixture = *state;
   int calls = 0;
-  struct fiber *fiber = fiber_create(&fixture->worker, check_values);
-  fiber->failed = check_kept;
+  static const struct fiber_kind kind = {check_values, check_kept, .kept = 2};
+  struct fiber *fiber = fiber_create(&fixture->worker, &kind);
   fiber->data = &calls;
-  fiber->kept = 2;
   for (int i = 1; i <= 5; i++) lua_pushinteger(fiber->co, i);
   fiber_start(fiber, 3);
   turn(fixture);
@@ -59,12 +58,12 @@ static void hands_over_arguments_and_kept_values(void **state) {
 }
 
 static int note_parent(lua_State *L) {
+  static const struct fiber_kind kind = {.entry = fixture_trace};
   struct fiber *fiber = fiber_running(L);
-  struct fiber *child = fiber_create(fiber->worker, note_parent);
+  struct fiber *child = fiber_create(fiber->worker, &kind);
   assert_string_equal(child->name, "parent");
   assert_int_equal(child->request, 7);
   assert_ptr_equal(child->timers, &fixture_of(L)->clock);
-  child->entry = fixture_trace;
   lua_pushliteral(child->co, "child");
   fiber_start(child, 1);
   return 0;
@@ -72,7 +71,8 @@ static int note_parent(lua_State *L) {
 
 static void inherits_name_request_and_clock(void **state) {
   struct fixture *fixture = *state;
-  struct fiber *fiber = fiber_create(&fixture->worker, note_parent);
+  static const struct fiber_kind kind = {.entry = note_parent};
+  struct fiber *fiber = fiber_create(&fixture->worker, &kind);
   assert_null(fiber->name);
   assert_int_equal(fiber->request, 0);
   assert_ptr_equal(fiber->timers, &fixture->worker.timers);
@@ -155,7 +155,8 @@ static void wakes_all_of_a_list_in_order(void **state) {
   list_init(&waiting);
   for (int i = 0; i < 5; i++) {
     const char letter[] = {(char)('a' + i), 0};
-    fibers[i] = fiber_create(&fixture->worker, join_crowd);
+    static const struct fiber_kind kind = {.entry = join_crowd};
+    fibers[i] = fiber_create(&fixture->worker, &kind);
     fibers[i]->data = &waiting;
     lua_pushstring(fibers[i]->co, letter);
     fiber_start(fibers[i], 1);

@@ -12,7 +12,8 @@ static int never_run(lua_State *L) {
 }
 
 static struct fiber *new_fiber(struct fixture *fixture) {
-  struct fiber *fiber = fiber_create(&fixture->worker, never_run);
+  static const struct fiber_kind kind = {.entry = never_run};
+  struct fiber *fiber = fiber_create(&fixture->worker, &kind);
   fiber->timers = &fixture->clock;
   return fiber;
 }

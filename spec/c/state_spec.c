@@ -114,7 +114,7 @@ static void counts_as_full_above_95_percent(void **state) {
 static void gives_no_fiber_without_memory(void **state) {
   struct fixture *fixture = *state;
   set_limit(fixture, 1);
-  for (int i = 0; i < 5; i++) assert_null(fiber_create(&fixture->worker, fixture_run_chunk));
+  for (int i = 0; i < 5; i++) assert_null(fiber_create(&fixture->worker, &fixture_kind));
   assert_true(list_is_empty(&fixture->worker.fibers));
   set_limit(fixture, 0);
   expect_chunk(fixture, "sleep(0)");
@@ -134,9 +134,11 @@ static int fail_for_memory(lua_State *L) {
 
 static void ends_once_when_its_end_needs_memory(void **state) {
   struct fixture *fixture = *state;
+  static const struct fiber_kind kind = {fixture_run_chunk, fail_for_memory,
+                                         .ended = fixture_run_ended};
   struct run run;
-  make_run(fixture, &run, "limit(0) local t = {} for i = 1, 1000000 do t[i] = {} end")->failed =
-      fail_for_memory;
+  make_run(fixture, &run, "limit(0) local t = {} for i = 1, 1000000 do t[i] = {} end")->kind =
+      &kind;
   fiber_start(run.fiber, 0);
   turn_until(fixture, run.ended);
   expect_failed(&run, "not enough memory");
@@ -152,8 +154,10 @@ static int drop_arguments(lua_State *L) {
 static void ends_once_when_it_cannot_start(void **state) {
   struct fixture *fixture = *state;
   struct run run;
+  static const struct fiber_kind kind = {drop_arguments, fixture_run_failed,
+                                         .ended = fixture_run_ended};
   struct fiber *fiber = make_run(fixture, &run, "");
-  fiber->entry = drop_arguments;
+  fiber->kind = &kind;
   for (int i = 0; i < 30; i++) lua_pushinteger(fiber->co, i);
   fiber_start(fiber, 30);
   set_limit(fixture, 1);

@@ -246,14 +246,15 @@ static inline void fixture_run_ended(struct fiber *fiber) {
   ((struct run *)fiber->data)->ended++;
 }
 
+static const struct fiber_kind fixture_kind = {fixture_run_chunk, fixture_run_failed,
+                                               .ended = fixture_run_ended};
+
 /* A fiber that will run the chunk; not started. */
 static inline struct fiber *make_run(struct fixture *fixture, struct run *run, const char *chunk) {
   *run = (struct run){.chunk = chunk};
-  run->fiber = fiber_create(&fixture->worker, fixture_run_chunk);
+  run->fiber = fiber_create(&fixture->worker, &fixture_kind);
   assert_non_null(run->fiber);
   run->fiber->data = run;
-  run->fiber->failed = fixture_run_failed;
-  run->fiber->ended = fixture_run_ended;
   return run->fiber;
 }
 

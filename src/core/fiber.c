@@ -50,7 +50,6 @@ static struct fiber *take_idle(struct worker *worker) {
     fiber->worker = worker;
     list_init(&fiber->link);
     list_init(&fiber->live);
-    list_init(&fiber->wait_link);
     return fiber;
   }
   /* last idle first: its stack is warm */
@@ -60,7 +59,7 @@ static struct fiber *take_idle(struct worker *worker) {
   return fiber;
 }
 
-struct fiber *fiber_create(struct worker *worker, lua_CFunction entry) {
+struct fiber *fiber_create(struct worker *worker, const struct fiber_kind *kind) {
   struct fiber *fiber = take_idle(worker);
   if (!fiber->co && !give_coroutine(worker, fiber)) {
     list_push_front(&worker->idle_fibers, &fiber->link);
@@ -69,11 +68,9 @@ struct fiber *fiber_create(struct worker *worker, lua_CFunction entry) {
   struct fiber *parent = worker->running;
   fiber->state = FIBER_NEW;
   fiber->created_ns = worker->now_ns;
-  fiber->entry = entry;
-  fiber->failed = NULL;
-  fiber->ended = NULL;
+  fiber->kind = kind;
   fiber->data = NULL;
-  fiber->kept = 0;
+  fiber->succeeded = false;
   fiber->takes_offers = false;
   fiber->offered = NULL;
   fiber->name = parent ? parent->name : NULL;
@@ -93,7 +90,7 @@ static void make_ready(struct fiber *fiber) {
 
 void fiber_start(struct fiber *fiber, int nargs) {
   assert(fiber->state == FIBER_NEW);
-  fiber->nargs = fiber->kept + nargs;
+  fiber->nargs = fiber->kind->kept + (fiber->kind->entry ? 0 : 1) + nargs;
   fiber->parked_co = fiber->co;
   make_ready(fiber);
 }
@@ -158,7 +155,7 @@ lua_nret fiber_park_until(lua_State *L, struct fiber *fiber, const char *waits_f
 
 lua_nret fiber_park_in(lua_State *L, struct fiber *fiber, struct list *waiting,
                        const char *waits_for, lua_KContext context, lua_KFunction k) {
-  list_push(waiting, &fiber->wait_link);
+  list_push(waiting, &fiber->link);
   return fiber_park(L, fiber, waits_for, context, k);
 }
 
@@ -172,7 +169,7 @@ static void wake(struct fiber *fiber, bool cancelled) {
   fiber->wait++;
   fiber->waits_inside = false;
   fiber->woken_cancelled = cancelled;
-  list_remove(&fiber->wait_link);
+  list_remove(&fiber->link);
   timer_stop(fiber->timers, &fiber->timer);
   make_ready(fiber);
 }
@@ -208,7 +205,7 @@ lua_nret fiber_pause(lua_State *L, const char *waits_for, lua_KContext context, 
 void fiber_wake_all(struct list *waiting) {
   struct list *link;
   while ((link = list_pop(waiting)))
-    fiber_wake(fiber_ticket(container_of(link, struct fiber, wait_link)));
+    fiber_wake(fiber_ticket(container_of(link, struct fiber, link)));
 }
 
 void fiber_wake_cancelled(struct fiber *fiber) {
@@ -282,7 +279,8 @@ static void retire(struct fiber *fiber, int status) {
   context_drop(fiber);
   free(fiber->traceback);
   free(fiber->trail);
-  fiber->traceback = fiber->trail = NULL;
+  fiber->traceback = NULL;
+  fiber->trail = NULL;
   list_remove(&fiber->live);
   if (status != LUA_YIELD)
     drop_coroutine(fiber);
@@ -292,6 +290,11 @@ static void retire(struct fiber *fiber, int status) {
     list_push(&worker->idle_fibers, &fiber->link);
   else
     list_push_front(&worker->idle_fibers, &fiber->link);
+}
+
+void fiber_discard(struct fiber *fiber) {
+  assert(fiber->state == FIBER_NEW);
+  retire(fiber, LUA_YIELD);
 }
 
 void fiber_resume(struct fiber *fiber) {
@@ -315,7 +318,8 @@ void fiber_resume(struct fiber *fiber) {
   atomic_store_explicit(&heartbeat->resume, number + 2, memory_order_release);
   worker->running = NULL;
   if (fiber->state == FIBER_PARKED || fiber->state == FIBER_READY) return;
-  if (status > LUA_YIELD && fiber->ended && fiber->state != FIBER_ENDED) fiber->ended(fiber);
+  if (status > LUA_YIELD && fiber->kind->ended && fiber->state != FIBER_ENDED)
+    fiber->kind->ended(fiber);
   retire(fiber, status);
 }
 
@@ -350,6 +354,7 @@ int fiber_close_nested(lua_State *L, lua_State *co) {
 /* ---- the body of every fiber ---- */
 
 static int run_body(lua_State *L);
+static int results_taken(lua_State *L, int status, lua_KContext context);
 
 static int next_body(lua_State *L, int status, lua_KContext context) {
   (void)status;
@@ -360,7 +365,7 @@ static int next_body(lua_State *L, int status, lua_KContext context) {
 static int rest(lua_State *L) {
   struct fiber *fiber = fiber_running(L);
   fiber->state = FIBER_ENDED;
-  if (fiber->ended) fiber->ended(fiber);
+  if (fiber->kind->ended) fiber->kind->ended(fiber);
   if (fiber->co_given_out || fiber->worker->idle_coroutines >= IDLE_COROUTINES_MAX) return 0;
   lua_settop(L, 0);
   return lua_yieldk(L, 0, 0, next_body);
@@ -381,40 +386,85 @@ static void leave_scopes(struct fiber *fiber) {
   scope_push(fiber, &fiber->base, 0, false);
 }
 
-static int body_ended(lua_State *L, int status, lua_KContext context) {
+/* Calls a C function of the kind with the kept values and the `count` values on top. */
+static int call_with_kept(lua_State *L, lua_CFunction function, int count, int handler,
+                          lua_KFunction k) {
+  int kept = fiber_running(L)->kind->kept;
+  lua_pushcfunction(L, function);
+  for (int i = 1; i <= kept; i++) lua_pushvalue(L, i);
+  lua_rotate(L, -(kept + 1 + count), kept + 1);
+  return k(L, lua_pcallk(L, kept + count, 0, handler, 0, k), 0);
+}
+
+/* Stack: kept values, error handler, results or the error. */
+static int body_ended(lua_State *L, int status, lua_KContext is_returned) {
   struct fiber *fiber = fiber_running(L);
-  (void)context;
-  if (LIKELY(status == LUA_OK || status == LUA_YIELD) || !fiber->failed) return rest(L);
+  const struct fiber_kind *kind = fiber->kind;
+  int count = lua_gettop(L) - kind->kept - 1;
+  if (LIKELY(status == LUA_OK || status == LUA_YIELD)) {
+    if (count > 0 && kind->returned && !is_returned)
+      return call_with_kept(L, kind->returned, count, kind->kept + 1, results_taken);
+    fiber->succeeded = true;
+    return rest(L);
+  }
+  if (!kind->failed) return rest(L);
   leave_scopes(fiber);
-  lua_pushcfunction(L, fiber->failed);
-  for (int i = 1; i <= fiber->kept; i++) lua_pushvalue(L, i);
-  lua_rotate(L, -(fiber->kept + 2), -1); /* function, kept values, error */
-  return failed_ended(L, lua_pcallk(L, fiber->kept + 1, 0, 0, 0, failed_ended), 0);
+  return call_with_kept(L, kind->failed, 1, 0, failed_ended);
+}
+
+static int results_taken(lua_State *L, int status, lua_KContext context) {
+  (void)context;
+  return body_ended(L, status, 1);
+}
+
+/* Cancellations are many, and ask for a line, not for a path: this one costs little. */
+static void save_short_traceback(lua_State *L, struct fiber *fiber) {
+  enum { LEVELS_MAX = 8, BYTES_MAX = 1024 };
+  static const char head[] = "stack traceback:\n";
+  char text[BYTES_MAX];
+  memcpy(text, head, sizeof head - 1);
+  size_t len = sizeof head - 1;
+  len += state_write_traceback(L, 1, LEVELS_MAX, "\t", text + len, sizeof text - len);
+  fiber->traceback = memory_copy(text, len);
 }
 
 static int save_traceback(lua_State *L) {
   struct fiber *fiber = fiber_running(L);
   const char *kind = error_kind(L, 1);
-  if (fiber && fiber->failed && !(kind && strcmp(kind, "abort") == 0)) {
+  if (!fiber || !fiber->kind->failed || (kind && strcmp(kind, "abort") == 0)) return 1;
+  free(fiber->traceback);
+  fiber->traceback = NULL;
+  if (kind && strcmp(kind, "cancelled") == 0 && !fiber_find_trail(L, 1)) {
+    save_short_traceback(L, fiber);
+  } else {
     fiber_push_traceback(L, 1, 1);
     size_t len;
     const char *text = lua_tolstring(L, -1, &len);
-    free(fiber->traceback);
     fiber->traceback = memory_copy(text, len);
   }
   lua_settop(L, 1);
   return 1;
 }
 
+/* Stack: kept values; for kinds without entry the function; arguments. */
 static int run_body(lua_State *L) {
   struct fiber *fiber = fiber_running(L);
-  int handler = fiber->kept + 1;
-  int nargs = lua_gettop(L) - fiber->kept;
+  const struct fiber_kind *kind = fiber->kind;
+  lua_CFunction other = kind->begin ? kind->begin(fiber) : NULL;
+  lua_CFunction entry = other ? other : kind->entry;
+  int handler = kind->kept + 1;
+  if (UNLIKELY(other != NULL)) {
+    lua_settop(L, kind->kept);
+    for (int i = 1; i <= kind->kept; i++) lua_pushvalue(L, i);
+  }
   lua_pushcfunction(L, save_traceback);
   lua_insert(L, handler);
-  lua_pushcfunction(L, fiber->entry);
-  lua_insert(L, handler + 1);
-  return body_ended(L, lua_pcallk(L, nargs, 0, handler, 0, body_ended), 0);
+  if (entry) {
+    lua_pushcfunction(L, entry);
+    lua_insert(L, handler + 1);
+  }
+  int nargs = lua_gettop(L) - handler - 1;
+  return body_ended(L, lua_pcallk(L, nargs, LUA_MULTRET, handler, 0, body_ended), 0);
 }
 
 static int trampoline(lua_State *L) {
@@ -423,13 +473,26 @@ static int trampoline(lua_State *L) {
 
 /* ---- tracebacks ---- */
 
+struct fiber_trail {
+  const void *error; /* lua_topointer of it */
+  char text[];
+};
+
 void fiber_set_trail(lua_State *L, int index, const char *traceback) {
   struct fiber *fiber = fiber_running(L);
   if (!fiber || !traceback) return;
-  char *copy = memory_copy(traceback, strlen(traceback));
+  size_t size = strlen(traceback) + 1;
+  struct fiber_trail *trail = memory_alloc(sizeof *trail + size);
+  trail->error = lua_topointer(L, index);
+  memcpy(trail->text, traceback, size);
   free(fiber->trail);
-  fiber->trail = copy;
-  fiber->trail_error = lua_topointer(L, index);
+  fiber->trail = trail;
+}
+
+const char *fiber_find_trail(lua_State *L, int index) {
+  const struct fiber *fiber = fiber_running(L);
+  if (!fiber || !fiber->trail || fiber->trail->error != lua_topointer(L, index)) return NULL;
+  return fiber->trail->text;
 }
 
 int fiber_save_trail(lua_State *L) {
@@ -442,10 +505,10 @@ int fiber_save_trail(lua_State *L) {
 }
 
 void fiber_push_traceback(lua_State *L, int index, int level) {
-  struct fiber *fiber = fiber_running(L);
-  const void *error = lua_topointer(L, index);
+  index = lua_absindex(L, index);
   luaL_traceback(L, L, NULL, level);
-  if (!fiber || !fiber->trail || error != fiber->trail_error) return;
-  lua_pushfstring(L, "%s\ncalled from:\n%s", fiber->trail, lua_tostring(L, -1));
+  const char *trail = fiber_find_trail(L, index);
+  if (!trail) return;
+  lua_pushfstring(L, "%s\ncalled from:\n%s", trail, lua_tostring(L, -1));
   lua_remove(L, -2);
 }

@@ -27,61 +27,72 @@ struct ticket {
   uint64_t wait;
 };
 
+/* What a fiber runs; the C functions run on its coroutine. `kept` values at the bottom of fiber->co
+ * live as long as the fiber. */
+struct fiber_kind {
+  /* The body: gets the arguments. NULL: behind the kept values are a function of Lua and its
+   * arguments, and that is the body. */
+  lua_CFunction entry;
+  lua_CFunction failed;   /* may be NULL; gets the kept values and the error that ended the body */
+  lua_CFunction returned; /* may be NULL; gets the kept values and results, where there are any */
+  /* May be NULL: called before the body; what it gives is run in its place with the kept values. */
+  lua_CFunction (*begin)(struct fiber *fiber);
+  void (*ended)(struct fiber *fiber); /* may be NULL; the last thing, no Lua */
+  int kept;
+};
+
 struct fiber {
-  struct list link;      /* worker.ready, or worker.idle_fibers */
-  struct list live;      /* worker.fibers, from create to end */
-  struct list wait_link; /* the list of those that wait for the same thing; left on any wake */
+  struct list link; /* worker.ready, worker.idle_fibers, or those that wait for the same thing */
+  struct list live; /* worker.fibers, from create to end */
   struct worker *worker;
   lua_State *co;
+  lua_State *parked_co; /* the coroutine that parked: fiber->co or one nested in it */
   int co_ref;
   int nargs; /* for the next resume */
-  enum fiber_state state;
-  bool woken_cancelled; /* the last wait ended by cancellation */
-  bool waits_inside;    /* for what only another fiber of this worker can bring about */
-  bool co_given_out;    /* coroutine.running() gave it to Lua: not to be used again */
 
   uint64_t wait;         /* number of the current wait */
   const char *waits_for; /* static text; NULL while it does not wait */
-  lua_State *parked_co;  /* the coroutine that parked: fiber->co or one nested in it */
-  unsigned unyieldable;  /* resumes of nested coroutines across a C boundary */
   struct timer timer;    /* of the current wait */
-
   struct timers *timers; /* the clock it lives on */
+
   struct scope base;     /* cancelling it cancels the fiber */
   struct scope *scope;   /* innermost */
-  bool cancelled;        /* kept by scope.c */
-  uint64_t interrupt_ns; /* kept by scope.c */
+  uint64_t interrupt_ns; /* kept by scope.c, as the next three */
   struct scope *interrupted;
   unsigned interrupts, interrupted_at;
-  bool insist;
 
-  /* set between create and start; the C functions run on the fiber's coroutine */
-  lua_CFunction entry;  /* the body: arguments as given; results are dropped */
-  lua_CFunction failed; /* may be NULL; gets the kept values and the error that ended the body */
-  int kept;             /* values at the bottom of fiber->co that live as long as the fiber */
-  void (*ended)(struct fiber *fiber); /* may be NULL; the last thing, no Lua */
+  const struct fiber_kind *kind;
   void *data;
   const char *name;    /* for logs; borrowed for the fiber's life */
   uint64_t created_ns; /* uv_hrtime of the turn that made it */
   uint64_t request;    /* id of the request it runs for; 0: none */
 
-  int context; /* kept by context.c */
-  bool context_shared;
+  struct call_box *offered;  /* the last that goes on after its result; kept by call.c */
+  char *traceback;           /* of the error that ended the body, owned */
+  struct fiber_trail *trail; /* of the last error that brought one from elsewhere, owned */
 
-  bool takes_offers; /* blocking functions it calls may go on after their result: core/call.h */
-  struct call_box *offered; /* the last that does; kept by call.c */
-
-  char *traceback;         /* of the error that ended the body, owned */
-  char *trail;             /* traceback that `trail_error` brought from elsewhere, owned */
-  const void *trail_error; /* lua_topointer of that error */
+  int context;          /* kept by context.c */
+  unsigned unyieldable; /* resumes of nested coroutines across a C boundary */
+  uint8_t state;        /* enum fiber_state */
+  bool woken_cancelled; /* the last wait ended by cancellation */
+  bool waits_inside;    /* for what only another fiber of this worker can bring about */
+  bool succeeded;       /* the body has ended, and not by an error */
+  bool co_given_out;    /* coroutine.running() gave it to Lua: not to be used again */
+  bool cancelled;       /* kept by scope.c, as the next */
+  bool insist;
+  bool context_shared; /* kept by context.c */
+  bool takes_offers;   /* blocking functions it calls may go on after their result: core/call.h */
 };
 
 /* [owner] A new fiber on the worker's clock, or that of the running fiber; NULL when its Lua state
  * is out of memory. Push its arguments on fiber->co, then start it. */
-struct fiber *fiber_create(struct worker *worker, lua_CFunction entry);
+struct fiber *fiber_create(struct worker *worker, const struct fiber_kind *kind);
+
+/* [owner] Gives back a new fiber that is not to be started after all. */
+void fiber_discard(struct fiber *fiber);
 
 /* [owner] Makes a new fiber ready, behind those that are; on fiber->co are the kept values and
- * `nargs` arguments. */
+ * `nargs` arguments (for kinds without entry the function is below them and not counted). */
 void fiber_start(struct fiber *fiber, int nargs);
 
 /* [owner] The fiber whose code runs on this worker, or NULL. */
@@ -106,7 +117,7 @@ lua_nret fiber_park_until(lua_State *L, struct fiber *fiber, const char *waits_f
 /* [owner] A timer_fn for fiber->timer, when a wait registers elsewhere and has a time limit too. */
 void fiber_wake_by_timer(struct timer *timer);
 
-/* [owner] As fiber_park, last in the list `waiting` (fiber.wait_link). */
+/* [owner] As fiber_park, last in the list `waiting` (fiber.link). */
 lua_nret fiber_park_in(lua_State *L, struct fiber *fiber, struct list *waiting,
                        const char *waits_for, lua_KContext context, lua_KFunction k);
 
@@ -147,6 +158,9 @@ void fiber_cancel(struct fiber *fiber, const char *reason);
 /* [owner] Remembers where the error at `index`, about to be raised, came from; joined to the
  * traceback when it ends the fiber. */
 void fiber_set_trail(lua_State *L, int index, const char *traceback);
+
+/* [owner] That text, for the error at `index`, or NULL; borrowed until the next one is set. */
+const char *fiber_find_trail(lua_State *L, int index);
 
 /* [owner] A message handler for lua_pcallk: makes the traceback the trail of the error, gives the
  * error. */

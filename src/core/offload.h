@@ -19,7 +19,7 @@ struct offload {
 
   /* From here on for offload.c only. */
   bool _dropped;
-  struct list _waiting; /* fiber.wait_link */
+  struct list _waiting; /* fiber.link */
   uv_work_t _work;
 };
 

@@ -21,7 +21,7 @@ static const char app_modules_key = 0;
 /* A module being run; a userdata in the table of loading_key. */
 struct loading {
   struct fiber *fiber;
-  struct list waiting; /* fiber.wait_link */
+  struct list waiting; /* fiber.link */
 };
 
 enum { PATH_BYTES_MAX = 1024 };
@@ -217,7 +217,7 @@ static int require_again(lua_State *L, int status, lua_KContext context);
 static bool is_waiting(const struct loading *loading, const struct fiber *fiber) {
   const struct list *waiting = &loading->waiting;
   for (const struct list *link = waiting->next; link != waiting; link = link->next)
-    if (container_of(link, const struct fiber, wait_link) == fiber) return true;
+    if (container_of(link, const struct fiber, link) == fiber) return true;
   return false;
 }
 

@@ -12,6 +12,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Of a scope whose time is limited. */
+struct deadline {
+  struct scope *scope;
+  uint64_t due_ns; /* on the clock of `timers` */
+  struct timers *timers;
+  struct timer timer;
+};
+
 static void refresh(struct fiber *fiber) {
   fiber->cancelled = false;
   fiber->interrupt_ns = HEARTBEAT_NEVER;
@@ -28,7 +36,7 @@ static uint64_t grace_end(void) {
 }
 
 static void end_open(struct scope *scope, enum scope_cause cause) {
-  scope->cause = cause;
+  scope->cause = (uint8_t)cause;
   scope->interrupt_ns = grace_end();
   if (!scope->fiber) return;
   refresh(scope->fiber);
@@ -40,7 +48,17 @@ static void end_time(struct scope *scope) {
 }
 
 static void expire(struct timer *timer) {
-  end_time(container_of(timer, struct scope, timer));
+  end_time(container_of(timer, struct deadline, timer)->scope);
+}
+
+static void start_deadline(struct fiber *fiber, struct scope *scope, uint64_t due_ns) {
+  struct deadline *deadline = memory_alloc_zero(sizeof *deadline);
+  deadline->scope = scope;
+  deadline->due_ns = due_ns;
+  deadline->timers = fiber->timers;
+  scope->deadline = deadline;
+  timer_start(deadline->timers, &deadline->timer, due_ns, expire);
+  if (!deadline->timers->_manual) scope->interrupt_ns = due_ns;
 }
 
 void scope_push(struct fiber *fiber, struct scope *scope, uint64_t deadline_ns, bool shield) {
@@ -49,16 +67,11 @@ void scope_push(struct fiber *fiber, struct scope *scope, uint64_t deadline_ns, 
   scope->co = fiber->worker->running == fiber ? fiber->worker->heartbeat.executing : NULL;
   scope->outer = fiber->scope;
   scope->shield = shield;
-  scope->deadline_ns = deadline_ns;
   scope->interrupt_ns = HEARTBEAT_NEVER;
-  scope->timers = fiber->timers;
   fiber->scope = scope;
-  if (deadline_ns) {
-    timer_start(scope->timers, &scope->timer, deadline_ns, expire);
-    if (!scope->timers->_manual) scope->interrupt_ns = deadline_ns;
-  }
+  if (deadline_ns) start_deadline(fiber, scope, deadline_ns);
   if (deadline_ns || shield) refresh(fiber);
-  if (deadline_ns && scope->timers->_manual && scope_is_expired(scope)) end_time(scope);
+  if (deadline_ns && fiber->timers->_manual && scope_is_expired(scope)) end_time(scope);
 }
 
 /* Takes a scope out of the fiber's chain of interrupted ones, which has the last interrupted first,
@@ -79,7 +92,9 @@ static bool leave_interrupted(struct fiber *fiber, struct scope *scope) {
 
 /* Ends one scope that is on no stack any more. */
 static void finish(struct scope *scope) {
-  if (timer_is_started(&scope->timer)) timer_stop(scope->timers, &scope->timer);
+  if (scope->deadline) timer_stop(scope->deadline->timers, &scope->deadline->timer);
+  free(scope->deadline);
+  scope->deadline = NULL;
   free(scope->reason);
   scope->reason = NULL;
   if (scope->fiber) leave_interrupted(scope->fiber, scope);
@@ -117,9 +132,13 @@ void scope_expire_due(struct fiber *fiber) {
 }
 
 bool scope_is_expired(const struct scope *scope) {
+  const struct deadline *deadline = scope->deadline;
   if (scope->cause == SCOPE_TIMEOUT) return true;
-  return scope->cause == SCOPE_OPEN && scope->deadline_ns &&
-         timers_now(scope->timers) >= scope->deadline_ns;
+  return scope->cause == SCOPE_OPEN && deadline && timers_now(deadline->timers) >= deadline->due_ns;
+}
+
+bool scope_has_deadline(const struct scope *scope) {
+  return scope->deadline && timer_is_started(&scope->deadline->timer);
 }
 
 struct scope *scope_find_cancelled(struct fiber *fiber) {

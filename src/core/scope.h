@@ -18,19 +18,18 @@ enum scope_cause { SCOPE_OPEN, SCOPE_TIMEOUT, SCOPE_CANCELLED };
 
 struct scope {
   struct scope *outer;
-  struct fiber *fiber; /* whose stack it is on; NULL when it is on none */
-  lua_State *co;       /* the coroutine that opened it; NULL for a fiber's base */
-  enum scope_cause cause;
-  bool shield;
-  uint64_t deadline_ns;  /* on the clock of `timers`; 0: none */
-  uint64_t interrupt_ns; /* uv_hrtime from which computing code is interrupted */
-  char *reason;          /* why it was cancelled, owned; may be NULL */
-  struct timers *timers;
-  struct timer timer;
+  struct fiber *fiber;       /* whose stack it is on; NULL when it is on none */
+  lua_State *co;             /* the coroutine that opened it; NULL for a fiber's base */
+  struct deadline *deadline; /* owned by scope.c; NULL: none */
+  uint64_t interrupt_ns;     /* uv_hrtime from which computing code is interrupted */
+  char *reason;              /* why it was cancelled, owned; may be NULL */
 
   /* What the fiber's fields were when this scope was interrupted; given back when it leaves. */
   struct scope *interrupted_before;
   unsigned interrupted_at_before;
+
+  uint8_t cause; /* enum scope_cause */
+  bool shield;
 };
 
 /* [owner] Puts a zeroed scope on the fiber's stack; `deadline_ns` on the fiber's clock, 0: none. */
@@ -49,6 +48,9 @@ void scope_expire_due(struct fiber *fiber);
 
 /* [owner] Whether the deadline of the scope has passed, noticed or not. */
 bool scope_is_expired(const struct scope *scope);
+
+/* [owner] Whether a timer will end the scope. */
+bool scope_has_deadline(const struct scope *scope);
 
 /* [owner] The innermost cancelled scope that reaches the fiber's running code, or NULL. */
 struct scope *scope_find_cancelled(struct fiber *fiber);

@@ -16,6 +16,7 @@
 #include <lauxlib.h>
 #include <lualib.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -111,6 +112,23 @@ const char *state_push_function_name(lua_State *L, lua_Debug *debug) {
   }
   lua_replace(L, function);
   return lua_tostring(L, -1);
+}
+
+/* lua_getinfo with these letters fills the struct and allocates nothing. */
+size_t state_write_traceback(lua_State *L, int level, int levels, const char *indent, char *text,
+                             size_t size) {
+  lua_Debug debug;
+  size_t len = 0;
+  text[0] = '\0';
+  for (int i = 0; i < levels && lua_getstack(L, level + i, &debug); i++) {
+    lua_getinfo(L, "Sln", &debug);
+    int n = snprintf(text + len, size - len, "%s%s%s:%d: in %s", i ? "\n" : "", indent,
+                     debug.short_src, debug.currentline, debug.name ? debug.name : debug.what);
+    if (n < 0 || (size_t)n >= size - len) break;
+    len += (size_t)n;
+  }
+  text[len] = '\0';
+  return len;
 }
 
 static int open_state(lua_State *L) {

@@ -32,6 +32,12 @@ bool state_is_waiting(lua_State *co);
 void state_set_failed(lua_State *co);
 bool state_is_failed(lua_State *co);
 
+/* [owner] Writes the stack of `L` from `level` on, a line "file:line: in name" with `indent` before
+ * it for each of at most `levels` levels, as far as it fits; gives the length, without the NUL.
+ * Allocates nothing in Lua. */
+size_t state_write_traceback(lua_State *L, int level, int levels, const char *indent, char *text,
+                             size_t size);
+
 /* [owner] The name of the C function at a stack level of `L`, or "a C function"; pushed. */
 const char *state_push_function_name(lua_State *L, lua_Debug *debug);
 

@@ -103,19 +103,6 @@ void watchdog_remove(struct watchdog *watchdog, struct worker *worker) {
 
 enum { REPORT_LEVELS_MAX = 30, REPORT_BYTES_MAX = 4096 };
 
-/* lua_getinfo with these letters fills the struct and allocates nothing. */
-static void write_traceback(lua_State *L, char *text, size_t size) {
-  lua_Debug debug;
-  size_t len = 0;
-  for (int level = 0; level < REPORT_LEVELS_MAX && lua_getstack(L, level, &debug); level++) {
-    lua_getinfo(L, "Sln", &debug);
-    int n = snprintf(text + len, size - len, "%s%s:%d: in %s", level ? "\n" : "", debug.short_src,
-                     debug.currentline, debug.name ? debug.name : debug.what);
-    if (n < 0 || (size_t)n >= size - len) break;
-    len += (size_t)n;
-  }
-}
-
 static int64_t thread_cpu_ms(void) {
   struct timespec cpu;
   clock_gettime(CLOCK_THREAD_CPUTIME_ID, &cpu);
@@ -125,7 +112,7 @@ static int64_t thread_cpu_ms(void) {
 void watchdog_report(struct worker *worker, lua_State *L) {
   const struct fiber *fiber = worker->running;
   char traceback[REPORT_BYTES_MAX] = "", request[20];
-  write_traceback(L, traceback, sizeof traceback);
+  state_write_traceback(L, 0, REPORT_LEVELS_MAX, "", traceback, sizeof traceback);
   snprintf(request, sizeof request, "%016" PRIx64, fiber->request);
   const struct log_field fields[] = {
       log_text("worker", worker->role->name),

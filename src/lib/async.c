@@ -68,9 +68,8 @@ static struct scope *push_scope(lua_State *L) {
 }
 
 static NO_RETURN void raise_timeout(lua_State *L, lua_Number seconds, bool has_error) {
-  const struct fiber *fiber = fiber_running(L);
   error_push(L, "timeout", "timeout after %f s", seconds);
-  if (has_error && fiber->trail) fiber_set_trail(L, -1, fiber->trail);
+  if (has_error) fiber_set_trail(L, -1, fiber_find_trail(L, -2));
   lua_error(L);
   __builtin_unreachable();
 }

@@ -171,8 +171,7 @@ static int log_failed(lua_State *L) {
   const char *message = luaL_checkstring(L, 2);
   note_failure(L);
   struct failure failure = describe(L);
-  const struct fiber *fiber = fiber_running(L);
-  if (fiber && fiber->trail_error == lua_topointer(L, 3)) failure.traceback = fiber->trail;
+  failure.traceback = fiber_find_trail(L, 3);
   failure_log(worker_of(L)->process->log, LOG_ERROR, message, &failure);
   return 0;
 }

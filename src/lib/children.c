@@ -191,10 +191,8 @@ static void push_joined(lua_State *L, const char *traceback, const struct errors
 
 void children_join_errors(lua_State *L, int tasks, int error, const char *traceback,
                           const struct task *but, int further) {
-  const struct fiber *fiber = fiber_running(L);
   int top = lua_gettop(L);
-  bool has_trail = fiber->trail && fiber->trail_error == lua_topointer(L, error);
-  if (!traceback && has_trail) traceback = fiber->trail;
+  if (!traceback) traceback = fiber_find_trail(L, error);
   luaL_checkstack(L, 12, "errors");
   lua_newtable(L);
   class_set_array(L, -1);

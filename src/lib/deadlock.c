@@ -22,7 +22,7 @@ static const char deadlock_key = 0;
 
 static bool has_deadline(const struct fiber *fiber) {
   for (const struct scope *scope = fiber->scope; scope; scope = scope->outer)
-    if (timer_is_started(&scope->timer)) return true;
+    if (scope_has_deadline(scope)) return true;
   return false;
 }
 

@@ -103,7 +103,7 @@ static int closed(lua_State *L, int status, lua_KContext context) {
 }
 
 /* close_all(key) */
-static int close_all(lua_State *L) {
+int once_close_all(lua_State *L) {
   const void *key = lua_touserdata(L, 1);
   lua_rawgetp(L, LUA_REGISTRYINDEX, &lists_key);
   lua_rawgetp(L, -1, key);
@@ -128,16 +128,15 @@ static bool find_list(lua_State *L, const void *key, uint64_t *request) {
   return found;
 }
 
-bool once_start_closing(struct worker *worker, struct req_source *source, void *data,
-                        void (*ended)(struct fiber *fiber)) {
+bool once_start_closing(struct worker *worker, struct req_source *source,
+                        const struct fiber_kind *kind, void *data) {
   const void *key = source ? (const void *)source : &call_key;
   if (source && !source->has_closers) return false;
   if (source) source->has_closers = false;
   uint64_t request;
   if (!find_list(worker->L, key, &request)) return false;
-  struct fiber *fiber = fiber_create(worker, close_all);
+  struct fiber *fiber = fiber_create(worker, kind);
   if (!fiber) return false; /* no memory: the values go with the state */
-  fiber->ended = ended;
   fiber->data = data;
   fiber->name = "req:once";
   fiber->request = request;
@@ -150,7 +149,7 @@ bool once_start_closing(struct worker *worker, struct req_source *source, void *
 bool once_is_closing(const struct worker *worker) {
   const struct list *fibers = &worker->fibers;
   for (const struct list *link = fibers->next; link != fibers; link = link->next) {
-    if (container_of(link, struct fiber, live)->entry == close_all) return true;
+    if (container_of(link, struct fiber, live)->kind->entry == once_close_all) return true;
   }
   return false;
 }

@@ -9,18 +9,19 @@
 #include <lua.h>
 #include <stdbool.h>
 
-struct fiber;
 struct req_source;
+struct fiber_kind;
 struct worker;
 
 /* [owner] Pushes the module's table; gives 1. */
 int once_open(lua_State *L);
 
 /* [owner] Starts closing what the request of `source` (NULL: the call that this pool thread runs)
- * has made; false when there is nothing to close. `ended` is called with a fiber whose data is
- * `data` when all is closed; it may be NULL. */
-bool once_start_closing(struct worker *worker, struct req_source *source, void *data,
-                        void (*ended)(struct fiber *fiber));
+ * has made; false when there is nothing to close. The fiber is of `kind`, whose entry is
+ * once_close_all, and has `data`. */
+bool once_start_closing(struct worker *worker, struct req_source *source,
+                        const struct fiber_kind *kind, void *data);
+int once_close_all(lua_State *L);
 
 /* [owner] Whether such a fiber is at work on this worker. */
 bool once_is_closing(const struct worker *worker);

@@ -32,8 +32,8 @@ struct req_source {
   struct agenda *agenda; /* of req.tasks; NULL until it is asked for; a reference is held here */
   struct delivery *delivery; /* of its response object, if there is one; a reference is held here */
 
-  struct list body_waiting;  /* fiber.wait_link: for more of the body */
-  struct list drain_waiting; /* fiber.wait_link: for the client to take more */
+  struct list body_waiting;  /* fiber.link: for more of the body */
+  struct list drain_waiting; /* fiber.link: for the client to take more */
   struct list remotes;       /* remote.link */
   struct buffer chunk;       /* of the body, on its way to Lua */
 

@@ -33,7 +33,7 @@ struct reading {
   bool has_body;       /* a byte of it has come */
   bool is_fetching;    /* a piece of the body has been asked for */
   bool is_busy;        /* a fiber reads */
-  struct list waiting; /* fiber.wait_link: those that wait for that one */
+  struct list waiting; /* fiber.link: those that wait for that one */
 };
 
 /* Stack of the functions that read. */

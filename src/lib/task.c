@@ -47,7 +47,7 @@ void task_push_name(lua_State *L, int index) {
   lua_settop(L, top + 1);
 }
 
-/* ---- the fiber's side; stack: the task, and the call's box when the function is blocking ---- */
+/* ---- the fiber's side: its coroutine keeps the task ---- */
 
 static void log_failure(lua_State *L, const char *message, int error, const char *traceback) {
   struct worker *worker = worker_of(L);
@@ -65,33 +65,26 @@ static void log_failure(lua_State *L, const char *message, int error, const char
   log_write(worker->process->log, LOG_ERROR, message, fields, array_len(fields));
 }
 
-static int keep_results(lua_State *L, int status, lua_KContext context) {
-  (void)status;
-  (void)context;
-  struct task *task = lua_touserdata(L, 1);
-  int first = 2;
+/* Stack: the task, its results. */
+static int keep_results(lua_State *L) {
   int count = lua_gettop(L) - 1;
-  task->status = TASK_DONE;
-  if (count == 0) return 0;
   lua_createtable(L, count, 1);
-  for (int i = 0; i < count; i++) {
-    lua_pushvalue(L, first + i);
-    lua_rawseti(L, -2, i + 1);
-  }
+  lua_insert(L, 2);
+  for (int i = count; i >= 1; i--) lua_rawseti(L, 2, i);
   lua_pushinteger(L, count);
-  lua_setfield(L, -2, "n");
+  lua_setfield(L, 2, "n");
   lua_setiuservalue(L, 1, TASK_VALUE_RESULT);
   return 0;
 }
 
-/* Called like a function, so that its continuation is its own: awaits the box at 1. */
 static int await_box(lua_State *L) {
   call_submit(L, 1);
   return call_await(L, 1);
 }
 
-static int end_unstarted(lua_State *L, struct task *task) {
-  task->status = TASK_CANCELLED;
+/* Runs in place of what is not to run any more; the task is at 1. */
+static int skip(lua_State *L) {
+  const struct task *task = lua_touserdata(L, 1);
   if (task->dropped)
     error_push(L, "cancelled", "cancelled: its handler failed before the task was due");
   else
@@ -100,21 +93,11 @@ static int end_unstarted(lua_State *L, struct task *task) {
   return 0;
 }
 
-static int run(lua_State *L) {
-  struct task *task = lua_touserdata(L, 1);
-  if (UNLIKELY(task->dropped || worker_of(L)->running->cancelled)) return end_unstarted(L, task);
-  task->status = TASK_RUNNING;
-  if (task->has_box) {
-    lua_pushcfunction(L, await_box);
-    lua_insert(L, 2);
-    lua_callk(L, 1, LUA_MULTRET, 0, keep_results);
-    return keep_results(L, LUA_OK, 0);
-  }
-  luaL_checkstack(L, task->nargs + 1, "too many arguments");
-  lua_getiuservalue(L, 1, TASK_VALUE_FUNCTION);
-  for (int i = 1; i <= task->nargs; i++) lua_getiuservalue(L, 1, TASK_VALUE_COUNT + i);
-  lua_callk(L, task->nargs, LUA_MULTRET, 0, keep_results);
-  return keep_results(L, LUA_OK, 0);
+static lua_CFunction begin(struct fiber *fiber) {
+  struct task *task = fiber->data;
+  bool is_off = task->dropped || fiber->cancelled;
+  task->status = is_off ? TASK_CANCELLED : TASK_RUNNING;
+  return is_off ? skip : NULL;
 }
 
 static int handled(lua_State *L, int status, lua_KContext context) {
@@ -169,7 +152,7 @@ static void ended(struct fiber *fiber) {
   struct task *task = fiber->data;
   task->fiber = NULL;
   if (task->status == TASK_WAITING) task->status = TASK_CANCELLED;
-  if (task->status == TASK_RUNNING) task->status = TASK_FAILED;
+  if (task->status == TASK_RUNNING) task->status = fiber->succeeded ? TASK_DONE : TASK_FAILED;
   fiber_wake_all(&task->waiting);
   task_group_tell(task);
   schedule_agenda_leave(task->owner);
@@ -219,64 +202,63 @@ struct task *task_push(lua_State *L, int nargs) {
   return task;
 }
 
+static const struct fiber_kind plain = {
+    .failed = failed, .returned = keep_results, .begin = begin, .ended = ended, .kept = 1};
+static const struct fiber_kind blocking = {await_box,      failed,         .returned = keep_results,
+                                           .begin = begin, .ended = ended, .kept = 1};
+
 struct task *task_of(const struct fiber *fiber) {
-  return fiber->entry == run ? fiber->data : NULL;
+  return fiber->kind == &plain || fiber->kind == &blocking ? fiber->data : NULL;
 }
 
-static bool is_run(lua_State *co, lua_Debug *debug) {
-  lua_getinfo(co, "f", debug);
-  bool is = lua_tocfunction(co, -1) == run;
-  lua_pop(co, 1);
-  return is;
-}
-
-/* A fiber that has not started has its arguments on top, one that has its run() on the stack. */
+/* A fiber that has not started has its values on top; one that has keeps the task at the bottom of
+ * its coroutine's first function. */
 bool task_push_of(lua_State *L, struct fiber *fiber) {
   const struct task *task = task_of(fiber);
+  lua_Debug debug, first;
   if (!task) return false;
-  lua_State *co = fiber->co;
-  lua_Debug debug;
   if (task->status == TASK_WAITING) {
-    lua_pushvalue(co, task->has_box ? -2 : -1);
-    lua_xmove(co, L, 1);
-    return true;
+    lua_pushvalue(fiber->co, task->has_box ? -2 : -(task->nargs + 2));
+  } else {
+    for (int level = 0; lua_getstack(fiber->co, level, &debug); level++) first = debug;
+    lua_getlocal(fiber->co, &first, 1);
   }
-  for (int level = 0; lua_getstack(co, level, &debug); level++) {
-    if (!is_run(co, &debug)) continue;
-    lua_getlocal(co, &debug, 1);
-    lua_xmove(co, L, 1);
-    return true;
-  }
-  return false;
+  lua_xmove(fiber->co, L, 1);
+  return true;
 }
 
+/* Stack: the task on top. */
 void task_make_fiber(lua_State *L, int box) {
   struct task *task = lua_touserdata(L, -1);
+  int count = box ? 2 : task->nargs + 2;
+  luaL_checkstack(L, count, "too many arguments");
   int context = context_share(L);
-  struct fiber *fiber = fiber_create(worker_of(L), run);
+  struct fiber *fiber = fiber_create(worker_of(L), box ? &blocking : &plain);
   if (!fiber) {
     luaL_unref(L, LUA_REGISTRYINDEX, context);
     luaL_error(L, "not enough memory");
   }
   context_give(fiber, context);
-  fiber->failed = failed;
-  fiber->ended = ended;
+  if (!lua_checkstack(fiber->co, count)) {
+    fiber_discard(fiber);
+    luaL_error(L, "too many arguments");
+  }
   fiber->data = task;
   fiber->name = "task";
-  fiber->kept = 1;
   task->fiber = fiber;
+  task->has_box = box != 0;
   lua_pushvalue(L, -1);
-  lua_pushvalue(L, -2);
-  lua_xmove(L, fiber->co, 2);
   if (box) {
     lua_pushvalue(L, box);
-    lua_xmove(L, fiber->co, 1);
+  } else {
+    for (int i = 0; i <= task->nargs; i++)
+      lua_getiuservalue(L, -(i + 1), i == 0 ? TASK_VALUE_FUNCTION : TASK_VALUE_COUNT + i);
   }
-  task->has_box = box != 0;
+  lua_xmove(L, fiber->co, count);
 }
 
 void task_start(struct task *task) {
-  fiber_start(task->fiber, task->has_box ? 2 : 1);
+  fiber_start(task->fiber, task->has_box ? 1 : task->nargs);
 }
 
 struct task *task_spawn(lua_State *L, int nargs) {

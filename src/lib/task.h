@@ -26,7 +26,7 @@ struct task {
   struct agenda *agenda; /* a reference, while it waits there; else NULL */
   struct agenda *owner;  /* a reference, until it has ended: the request it belongs to; or NULL */
   struct list groups;    /* member.in_task; none: its errors are logged */
-  struct list waiting;   /* fiber.wait_link of those in task:wait() */
+  struct list waiting;   /* fiber.link of those in task:wait() */
   uint64_t id;           /* made when asked for */
   enum task_status status;
   int nargs;

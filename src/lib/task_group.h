@@ -23,7 +23,7 @@ enum task_group_first {
 };
 
 struct task_group {
-  struct list waiting; /* fiber.wait_link of the parent */
+  struct list waiting; /* fiber.link of the parent */
   struct list members; /* member.in_group: those that have not ended */
   struct list ended;   /* member.in_group: those that have, if keeps_ended */
   enum task_group_first matters;

@@ -117,13 +117,12 @@ static void wait_ended(struct fiber *fiber) {
 static void deliver_wait(struct message *message, void *owner) {
   struct worker *worker = owner;
   struct wait *wait = container_of(message, struct wait, message);
-  struct fiber *fiber = worker->L ? fiber_create(worker, wait_here) : NULL;
+  static const struct fiber_kind kind = {wait_here, wait_failed, .ended = wait_ended};
+  struct fiber *fiber = worker->L ? fiber_create(worker, &kind) : NULL;
   if (!fiber) {
     send_answer(worker, wait);
     return;
   }
-  fiber->failed = wait_failed;
-  fiber->ended = wait_ended;
   fiber->data = wait;
   fiber->name = "task:wait of another state";
   fiber_start(fiber, 0);

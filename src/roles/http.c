@@ -166,7 +166,8 @@ static void ended(struct fiber *fiber) {
   run->source.number++;
   run->source.handler = NULL;
   if (run->source.agenda) run->source.agenda->handler = NULL;
-  run->is_closing = once_start_closing(fiber->worker, &run->source, run, closed);
+  static const struct fiber_kind closing = {once_close_all, .ended = closed};
+  run->is_closing = once_start_closing(fiber->worker, &run->source, &closing, run);
   end_if_over(run);
 }
 
@@ -408,9 +409,11 @@ static void drained(struct exchange *exchange) {
 }
 
 static void start(struct run *run) {
+  static const struct fiber_kind handler = {run_handler, failed, .ended = ended};
+  static const struct fiber_kind on_status = {run_status, failed, .ended = ended};
   struct worker *worker = run->service->worker;
   const struct route *route = route_of(run);
-  struct fiber *fiber = fiber_create(worker, route ? run_handler : run_status);
+  struct fiber *fiber = fiber_create(worker, route ? &handler : &on_status);
   if (!fiber) {
     answer_full(run);
     give_back(run);
@@ -420,8 +423,6 @@ static void start(struct run *run) {
   run->source.exchange->id = run->source.id;
   run->source.route = route ? route->pattern : "";
   run->source.handler = fiber;
-  fiber->failed = failed;
-  fiber->ended = ended;
   fiber->data = run;
   fiber->timers = run->source.timers = run->service->clock;
   fiber->takes_offers = true;
@@ -488,7 +489,7 @@ void http_dismiss_streams(struct http_service *service) {
   struct list *fibers = &service->worker->fibers;
   for (struct list *link = fibers->next; link != fibers; link = link->next) {
     const struct fiber *fiber = container_of(link, struct fiber, live);
-    struct run *run = fiber->ended == ended ? fiber->data : NULL;
+    struct run *run = fiber->kind->ended == ended ? fiber->data : NULL;
     if (run && run->service == service) dismiss(run, "the server stops");
   }
 }

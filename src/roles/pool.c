@@ -129,13 +129,12 @@ static void start_call(struct runner *runner) {
   runner->worker.call = call;
   struct heartbeat *heartbeat = &runner->worker.heartbeat;
   atomic_store_explicit(&heartbeat->call, call->id, memory_order_relaxed);
-  struct fiber *fiber = fiber_create(&runner->worker, run_call);
+  static const struct fiber_kind kind = {run_call, call_failed, .ended = call_ended};
+  struct fiber *fiber = fiber_create(&runner->worker, &kind);
   if (!fiber) {
     runner->ended = true;
     return;
   }
-  fiber->failed = call_failed;
-  fiber->ended = call_ended;
   fiber->name = "blocking function";
   fiber->request = call->request;
   fiber_start(fiber, 0);
@@ -227,7 +226,8 @@ static void turn(struct worker *worker) {
         worker_cancel_all(worker, "the blocking function that started it has ended");
         return;
       }
-      if (once_start_closing(worker, NULL, NULL, NULL)) return;
+      static const struct fiber_kind closing = {.entry = once_close_all};
+      if (once_start_closing(worker, NULL, &closing, NULL)) return;
       next_call(runner);
     }
     if (!runner->call || runner->started) return;
@@ -275,13 +275,12 @@ static void load_ended(struct fiber *fiber) {
 
 static void start_load(struct runner *runner) {
   place_begin_load(runner->worker.L, &runner->pools->host);
-  struct fiber *fiber = fiber_create(&runner->worker, load_app);
+  static const struct fiber_kind kind = {load_app, load_failed, .ended = load_ended};
+  struct fiber *fiber = fiber_create(&runner->worker, &kind);
   if (!fiber) {
     buffer_add_text(&runner->load_problem, "not enough memory to load the app in a pool thread");
     return;
   }
-  fiber->failed = load_failed;
-  fiber->ended = load_ended;
   fiber->name = "load";
   fiber_start(fiber, 0);
 }
