@@ -26,6 +26,9 @@ const char *task_status_name(enum task_status status) {
   return names[status];
 }
 
+/* Registry key: the metatable, which every task takes. */
+static const char metatable_key = 0;
+
 struct task *task_at(lua_State *L, int index) {
   const char *class = class_name(L, index);
   return class && strcmp(class, CLASS_TASK) == 0 ? lua_touserdata(L, index) : NULL;
@@ -174,13 +177,19 @@ enum { MAKER_LEVELS_MAX = 4 };
 static void note_maker(lua_State *L, struct task *task) {
   lua_Debug debug;
   for (int level = 1; level <= MAKER_LEVELS_MAX && lua_getstack(L, level, &debug); level++) {
-    lua_getinfo(L, "l", &debug);
-    if (debug.currentline <= 0) continue;
-    task->line = debug.currentline;
-    lua_getinfo(L, "f", &debug);
-    lua_setiuservalue(L, -2, TASK_VALUE_MAKER);
-    return;
+    lua_getinfo(L, "lf", &debug);
+    if (debug.currentline > 0) {
+      task->line = debug.currentline;
+      lua_setiuservalue(L, -2, TASK_VALUE_MAKER);
+      return;
+    }
+    lua_pop(L, 1);
   }
+}
+
+void task_open(lua_State *L) {
+  class_register(L, CLASS_TASK);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &metatable_key);
 }
 
 struct task *task_push(lua_State *L, int nargs) {
@@ -190,7 +199,7 @@ struct task *task_push(lua_State *L, int nargs) {
   list_init(&task->link);
   list_init(&task->waiting);
   list_init(&task->groups);
-  class_push(L, CLASS_TASK);
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &metatable_key);
   lua_setmetatable(L, -2);
   for (int i = 0; i <= nargs; i++) {
     lua_pushvalue(L, function + i);

@@ -43,6 +43,9 @@ enum {
   TASK_VALUE_COUNT = TASK_VALUE_MAKER
 };
 
+/* [owner] Makes the table on top of the stack (popped) the metatable of tasks in its state. */
+void task_open(lua_State *L);
+
 /* [owner] The task at `index`, or NULL when it is none. */
 struct task *task_at(lua_State *L, int index);
 

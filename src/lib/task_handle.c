@@ -3,7 +3,6 @@
  * Fields are made when asked for, of what task.c has left in the user values. */
 #include "lib/task_handle.h"
 
-#include "core/class.h"
 #include "core/error.h"
 #include "core/fiber.h"
 #include "lib/options.h"
@@ -131,6 +130,5 @@ void task_handle_open(lua_State *L) {
                                        {"__tostring", describe},
                                        {NULL, NULL}};
   luaL_newlib(L, functions);
-  class_register(L, CLASS_TASK);
-  lua_pop(L, 1);
+  task_open(L);
 }
