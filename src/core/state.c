@@ -71,11 +71,10 @@ static void *allocate(void *context, void *block, size_t old_size, size_t new_si
   if (!block) old_size = 0;
   if (new_size == 0) {
     memory->used_bytes -= old_size;
-    free(block);
-    return NULL;
+    return slab_resize(&memory->slab, block, old_size, 0);
   }
   if (!may_grow(memory, is_object, old_size, new_size)) return NULL;
-  void *grown = realloc(block, new_size);
+  void *grown = slab_resize(&memory->slab, block, old_size, new_size);
   if (grown) memory->used_bytes += new_size - old_size;
   return grown;
 }
@@ -145,15 +144,22 @@ static int open_state(lua_State *L) {
 
 lua_State *state_create(struct worker *worker) {
   worker->memory.limit_bytes = worker->process->settings->memory_limit_bytes;
+  slab_init(&worker->memory.slab);
   lua_State *L = lua_newstate(allocate, &worker->memory);
-  if (!L) return NULL;
+  if (!L) {
+    slab_finish(&worker->memory.slab);
+    return NULL;
+  }
   *word_of(L) = (uintptr_t)worker;
   lua_pushcfunction(L, open_state);
   if (lua_pcall(L, 0, 0, 0) == LUA_OK) return L;
-  lua_close(L);
+  state_destroy(L);
   return NULL;
 }
 
 void state_destroy(lua_State *L) {
-  if (L) lua_close(L);
+  if (!L) return;
+  struct memory *memory = &worker_of(L)->memory;
+  lua_close(L);
+  slab_finish(&memory->slab);
 }

@@ -6,6 +6,8 @@
 #ifndef CORE_STATE_H
 #define CORE_STATE_H
 
+#include "core/slab.h"
+
 #include <lua.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -16,6 +18,7 @@ struct memory {
   size_t used_bytes;
   size_t limit_bytes; /* 0: no limit */
   bool collecting;    /* the last allocation was refused; Lua collects and asks again */
+  struct slab slab;
 };
 
 /* [owner] A new state for the worker, its libraries open; NULL when it does not fit the limit. */
