@@ -12,6 +12,14 @@
  * does in one resume; the next one lets others run first. */
 #define OPERATIONS_MAX 128
 
+/* Values that a channel may be made to hold, and permits of a semaphore; more are errors of the
+ * caller. */
+#define CHANNEL_CAPACITY_MAX  10000000
+#define SEMAPHORE_PERMITS_MAX 1000000000
+
+/* Slots of its table that an empty channel keeps for the next values; a larger table is freed. */
+#define CHANNEL_SLOTS_KEPT_MAX 1024
+
 /* Idle coroutines kept for reuse in one Lua state; more are left to the garbage collector. */
 #define IDLE_COROUTINES_MAX 1024
 

@@ -69,6 +69,7 @@ struct fiber *fiber_create(struct worker *worker, const struct fiber_kind *kind)
   fiber->state = FIBER_NEW;
   fiber->created_ns = worker->now_ns;
   fiber->kind = kind;
+  fiber->life++;
   fiber->data = NULL;
   fiber->succeeded = false;
   fiber->takes_offers = false;

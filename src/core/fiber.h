@@ -72,6 +72,7 @@ struct fiber {
   struct fiber_trail *trail; /* of the last error that brought one from elsewhere, owned */
 
   int context;          /* kept by context.c */
+  uint32_t life;        /* counts the fibers that this struct has been: it is used again */
   unsigned unyieldable; /* resumes of nested coroutines across a C boundary */
   uint8_t state;        /* enum fiber_state */
   bool woken_cancelled; /* the last wait ended by cancellation */

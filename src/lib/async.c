@@ -7,12 +7,16 @@
 #include "core/fiber.h"
 #include "core/place.h"
 #include "core/worker.h"
+#include "lib/channel.h"
 #include "lib/children.h"
+#include "lib/event.h"
 #include "lib/gather.h"
 #include "lib/group.h"
 #include "lib/map.h"
+#include "lib/mutex.h"
 #include "lib/options.h"
 #include "lib/running.h"
+#include "lib/semaphore.h"
 #include "lib/task.h"
 
 #include <lauxlib.h>
@@ -141,5 +145,9 @@ int async_open(lua_State *L) {
   lua_setfield(L, -2, "__close");
   lua_pop(L, 1);
   luaL_newlib(L, functions);
+  semaphore_open(L);
+  mutex_open(L);
+  event_open(L);
+  channel_open(L);
   return 1;
 }
