@@ -323,6 +323,13 @@ static inline void expect_chunk(struct fixture *fixture, const char *chunk) {
   expect_done(&run);
 }
 
+/* Runs a chunk outside of any fiber, where nothing can wait. */
+static inline void expect_outside(struct fixture *fixture, const char *chunk) {
+  lua_State *L = fixture->worker.L;
+  if (luaL_dostring(L, chunk)) fail_msg("%s", lua_tostring(L, -1));
+  lua_settop(L, 0);
+}
+
 static inline void expect_trace(struct fixture *fixture, const char *text) {
   assert_string_equal(fixture->trace, text);
   fixture->trace[0] = '\0';

@@ -9,7 +9,11 @@ package.path = spec .. "/?.lua;" .. package.path
 local async = require "perilune.async"
 local site = require "support.site"
 
-local modules = { waits = require "apps.async.waits", coroutines = require "apps.async.coroutines" }
+local modules = {
+  waits = require "apps.async.waits",
+  coroutines = require "apps.async.coroutines",
+  sync = require "apps.async.sync",
+}
 
 local client
 
