@@ -16,7 +16,8 @@ end
 
 --- Lines of the Lua blocks that have no counterpart in an app.
 local shown_only = {
-  "pcall(async.timeout", "err.kind", "async.gather(", "test.client()", "client:get", "assert.same",
+  "pcall(async.timeout", "err.kind", "async.gather(", "async.channel(", "jobs:", "test.client()",
+  "client:get", "assert.same",
 }
 
 local function is_shown_only(line)

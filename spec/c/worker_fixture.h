@@ -299,6 +299,12 @@ static inline void advance(struct fixture *fixture, uint64_t by_ns) {
   } while (by_ns > 0);
 }
 
+/* Moves the clock and fires what is due; no fiber runs. */
+static inline void pass_time(struct fixture *fixture, uint64_t by_ns) {
+  timers_advance(&fixture->clock, by_ns);
+  timers_run(&fixture->clock);
+}
+
 static inline void expect_done(struct run *run) {
   if (run->failed) print_error("%s\n%s\n", run->error, run->traceback ? run->traceback : "");
   free(run->traceback);
@@ -340,6 +346,14 @@ static inline size_t lua_bytes(struct fixture *fixture) {
   lua_gc(fixture->worker.L, LUA_GCCOLLECT);
   lua_gc(fixture->worker.L, LUA_GCCOLLECT);
   return fixture->worker.memory.used_bytes;
+}
+
+/* Runs a chunk twice: the second time it leaves no memory behind. */
+static inline void expect_no_leak(struct fixture *fixture, const char *chunk) {
+  expect_chunk(fixture, chunk);
+  size_t before = lua_bytes(fixture);
+  expect_chunk(fixture, chunk);
+  assert_in_range(lua_bytes(fixture), 0, before + 4096);
 }
 
 #define fixture_test(name) cmocka_unit_test_setup_teardown(name, start_fixture, stop_fixture)

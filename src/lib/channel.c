@@ -146,8 +146,8 @@ static int receive_now(lua_State *L, struct channel *channel, lua_KContext limit
   return 1;
 }
 
-/* One that was handed nothing was woken by its time limit, or by close; in the end the channel may
- * be closed and not empty, if something was sent in between. */
+/* Who was handed nothing was woken by close, or by the time limit; after the latter something may
+ * have been sent before the channel was closed. */
 static int received(lua_State *L, int status, lua_KContext limit_ns) {
   (void)status;
   struct channel *channel = lua_touserdata(L, 1);

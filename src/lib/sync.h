@@ -2,8 +2,8 @@
  *
  * Each is a userdata with lists of the fibers that wait for it. It stays at 1 of the C function
  * that waits, so it lives as long as somebody does. What a fiber is handed is put on the stack of
- * the coroutine that it waits in (fiber.parked_co), before it is woken: its continuation finds it
- * there, or does not. Operations that never wait may be called by finalizers. */
+ * the coroutine that it waits in (fiber.parked_co; a C function has LUA_MINSTACK slots), before it
+ * is woken: its continuation finds it there, or does not. Finalizers may call what never waits. */
 #ifndef LIB_SYNC_H
 #define LIB_SYNC_H
 
