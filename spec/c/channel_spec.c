@@ -134,13 +134,14 @@ static void is_closed_between_taking_and_going_on(void **state) {
 static void is_received_when_a_deadline_has_passed_meanwhile(void **state) {
   struct fixture *fixture = *state;
   expect_chunk(fixture,
-               "local ch, got = channel()\n"
-               "local task = spawn(function()\n"
-               "  timeout(0.02, function()\n"
+               "local ch, got, task\n"
+               "repeat\n" /* until it waits before its time is over */
+               "  ch = channel()\n"
+               "  task = spawn(timeout, 0.02, function()\n"
                "    got = ch:receive() trace 'a' fails('cancelled', 'time is over', sleep, 0)\n"
                "  end)\n"
-               "end)\n"
-               "checkpoint()\n"
+               "  checkpoint()\n"
+               "until tostring(ch):find '1 waiting'\n"
                "local due = now() + 0.02 while now() < due do end\n"
                "ch:send 'v'\n"
                "fails('timeout', 'timeout after', task.wait, task)\n"
