@@ -200,6 +200,7 @@ static void may_be_used_while_it_grows(void **state) {
                         "local inside, tries, between = false, 0, 0\n"
                         "while between < 5 do\n"
                         "  tries = tries + 1 if tries > 1000000 then error 'never' end\n"
+                        "  for i = 1, tries % 97 do local _ = { i } end\n" /* another phase */
                         "  local ch, extra = channel(1000), 0\n"
                         "  for _ = 1, 10 do\n"
                         "    setmetatable({}, { __gc = function()\n"

@@ -19,7 +19,7 @@ struct mutex {
 struct guard {
   struct mutex *mutex; /* user value 1 keeps it */
   struct fiber *fiber; /* that locked, in that life; NULL outside of any */
-  uint64_t life;
+  uint32_t life;
 };
 
 enum { AT_GUARD = 2 };
