@@ -25,7 +25,8 @@ local confined = {
   { what = "a lock", names = { "uv_mutex_%w+", "uv_rwlock_%w+", "pthread_mutex_%w+", "mtx_%w+" },
     files = { "src/core/inbox.h", "src/core/inbox.c", "src/core/line_writer.c",
       "src/core/snapshot.c",
-      "src/core/watchdog.h", "src/core/watchdog.c", "src/lib/spool.c", "src/roles/pool.c" } },
+      "src/core/watchdog.h", "src/core/watchdog.c", "src/lib/spool.c", "src/roles/pool.c",
+      "src/roles/pool_runner.h", "src/roles/pool_runner.c" } },
 }
 
 local banned_calls = { "strcpy", "strcat", "sprintf", "vsprintf", "atoi", "strtok", "gets", "rand",
