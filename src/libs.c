@@ -11,6 +11,7 @@
 #include "lib/cookies.h"
 #include "lib/delivery.h"
 #include "lib/json.h"
+#include "lib/life.h"
 #include "lib/logger.h"
 #include "lib/once.h"
 #include "lib/req.h"
@@ -28,6 +29,7 @@ static const luaL_Reg modules[] = {{"perilune.async", async_open},
                                    {"perilune.native.app", app_open},
                                    {"perilune.native.chain", chain_open},
                                    {"perilune.native.cookies", cookies_open},
+                                   {"perilune.native.life", life_open},
                                    {"perilune.native.once", once_open},
                                    {"perilune.native.service", service_module_open},
                                    {NULL, NULL}};
