@@ -18,8 +18,25 @@ static void join_gone(struct pools *pools) {
   for (struct list *link = pools->runners.next, *next; link != &pools->runners; link = next) {
     next = link->next;
     struct runner *runner = container_of(link, struct runner, link);
-    if (runner->gone) pool_runner_join(runner);
+    if (!runner->gone) continue;
+    uv_thread_join(&runner->thread);
+    list_remove(&runner->link);
+    free(runner);
   }
+}
+
+/* The lock is not held while a thread is waited for: it takes it before it ends. */
+static void join_all(struct pools *pools) {
+  uv_mutex_lock(&pools->lock);
+  while (!list_is_empty(&pools->runners)) {
+    struct runner *runner = container_of(pools->runners.next, struct runner, link);
+    uv_mutex_unlock(&pools->lock);
+    uv_thread_join(&runner->thread);
+    uv_mutex_lock(&pools->lock);
+    list_remove(&runner->link);
+    free(runner);
+  }
+  uv_mutex_unlock(&pools->lock);
 }
 
 /* ---- the host ---- */
@@ -175,11 +192,37 @@ size_t pools_count(struct pools *pools, struct pool_counts *out, size_t max) {
   return count;
 }
 
+/* Under the lock. */
+static void refuse_all_queued(struct pools *pools) {
+  for (struct list *link = pools->pools.next; link != &pools->pools; link = link->next)
+    pool_runner_refuse_queued(container_of(link, struct pool, link));
+}
+
+void pools_settle(struct pools *pools, struct inbox *inbox, struct message *message) {
+  uv_mutex_lock(&pools->lock);
+  pools->settling = true;
+  pools->settled_inbox = inbox;
+  pools->settled = message;
+  refuse_all_queued(pools);
+  for (struct list *link = pools->runners.next; link != &pools->runners; link = link->next) {
+    struct runner *runner = container_of(link, struct runner, link);
+    if (runner->assigned) pool_runner_cancel(runner, runner->assigned);
+  }
+  pool_runner_end_settling(pools);
+  uv_mutex_unlock(&pools->lock);
+}
+
+bool pools_are_settling(struct pools *pools) {
+  uv_mutex_lock(&pools->lock);
+  bool settling = pools->settling;
+  uv_mutex_unlock(&pools->lock);
+  return settling;
+}
+
 static void stop_runners(struct pools *pools) {
   uv_mutex_lock(&pools->lock);
   pools->stopping = true;
-  for (struct list *link = pools->pools.next; link != &pools->pools; link = link->next)
-    pool_runner_refuse_queued(container_of(link, struct pool, link));
+  refuse_all_queued(pools);
   for (struct list *link = pools->runners.next; link != &pools->runners; link = link->next)
     pool_runner_stop(container_of(link, struct runner, link));
   uv_mutex_unlock(&pools->lock);
@@ -188,7 +231,6 @@ static void stop_runners(struct pools *pools) {
 void pools_destroy(struct pools *pools) {
   if (!pools) return;
   stop_runners(pools);
-  while (!list_is_empty(&pools->runners))
-    pool_runner_join(container_of(pools->runners.next, struct runner, link));
+  join_all(pools);
   release(&pools->host);
 }

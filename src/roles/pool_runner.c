@@ -8,6 +8,7 @@
 #include "core/error.h"
 #include "core/require.h"
 #include "core/transfer.h"
+#include "lib/life.h"
 #include "lib/once.h"
 #include "lib/stream.h"
 
@@ -19,6 +20,9 @@
 static struct runner *runner_of(struct worker *worker) {
   return worker->role_data;
 }
+
+/* What a thread runs while it loads the app: the id of no call. */
+#define LOAD_ID UINT64_MAX
 
 /* ---- running one call ---- */
 
@@ -60,10 +64,16 @@ static void call_ended(struct fiber *fiber) {
   runner_of(fiber->worker)->ended = true;
 }
 
+/* Whether no call that has been made is wanted any more. Under the lock. */
+static bool is_ending(const struct pools *pools) {
+  return pools->stopping || pools->settling;
+}
+
 /* Whether nobody wants the call any more. */
 static bool is_doomed(struct runner *runner) {
   uv_mutex_lock(&runner->pools->lock);
-  bool doomed = runner->call->abandoned || runner->pools->stopping;
+  const struct pools *pools = runner->pools;
+  bool doomed = runner->call->abandoned || is_ending(pools);
   uv_mutex_unlock(&runner->pools->lock);
   return doomed;
 }
@@ -154,15 +164,38 @@ static void swap_call(struct runner *runner) {
   }
 }
 
+static bool is_quiet(const struct pools *pools) {
+  for (struct list *link = pools->runners.next; link != &pools->runners; link = link->next)
+    if (container_of(link, struct runner, link)->assigned) return false;
+  for (struct list *link = pools->pools.next; link != &pools->pools; link = link->next)
+    if (container_of(link, struct pool, link)->queued > 0) return false;
+  return true;
+}
+
+void pool_runner_end_settling(struct pools *pools) {
+  if (!pools->settling || !is_quiet(pools)) return;
+  pools->settling = false;
+  if (pools->settled_inbox) inbox_post(pools->settled_inbox, pools->settled);
+}
+
 static void next_call(struct runner *runner) {
   uv_mutex_lock(&runner->pools->lock);
   swap_call(runner);
   bool idle = !runner->call;
-  if (idle && (runner->pools->stopping || !runner->loaded)) leave_pool(runner);
+  if (idle && (runner->pools->stopping || runner->load_problem.len > 0)) leave_pool(runner);
+  pool_runner_end_settling(runner->pools);
   uv_mutex_unlock(&runner->pools->lock);
   struct timers *timers = &runner->worker.timers;
   if (idle)
     timer_start(timers, &runner->idle_timer, uv_hrtime() + POOL_IDLE_MS * NS_PER_MS, end_idle);
+}
+
+/* What the hooks on_state have spawned ends before the first call; gives whether it has. */
+static bool end_load(struct runner *runner) {
+  if (runner->loading) return false;
+  runner->loaded = list_is_empty(&runner->worker.fibers);
+  if (!runner->loaded) worker_cancel_all(&runner->worker, "the hooks on_state have ended");
+  return runner->loaded;
 }
 
 /* At the end of each turn: a call is over when its fiber and all that it spawned have ended. One
@@ -179,14 +212,13 @@ static void turn(struct worker *worker) {
       if (once_start_closing(worker, NULL, NULL, NULL)) return;
       next_call(runner);
     }
+    if (!runner->loaded && !end_load(runner)) return;
     if (!runner->call || runner->started) return;
     timer_stop(&worker->timers, &runner->idle_timer);
-    if (runner->loaded)
-      start_call(runner);
-    else if (runner->load_problem.len > 0)
+    if (runner->load_problem.len > 0)
       fail_call(runner);
     else
-      return; /* the app is being loaded */
+      start_call(runner);
   }
 }
 
@@ -195,38 +227,68 @@ static const struct worker_role pool_role = {
 
 /* ---- the thread ---- */
 
-static int loaded(lua_State *L, int status, lua_KContext context) {
-  (void)L;
+static void set_load_problem(struct runner *runner, const char *text) {
+  buffer_clear(&runner->load_problem);
+  buffer_printf(&runner->load_problem, "the app did not load in a pool thread: %s", text);
+}
+
+/* On top of the stack: nil, or which hook failed and why. */
+static int hooks_run(lua_State *L, int status, lua_KContext context) {
   (void)status;
   (void)context;
+  struct runner *runner = runner_of(worker_of(L));
+  const char *problem = lua_tostring(L, -1);
+  if (problem)
+    set_load_problem(runner, problem);
+  else
+    buffer_clear(&runner->load_problem);
   return 0;
+}
+
+/* Stack: the app. */
+static int app_loaded(lua_State *L, int status, lua_KContext context) {
+  (void)status;
+  (void)context;
+  const struct runner *runner = runner_of(worker_of(L));
+  place_end_load(L);
+  int number = runner->worker.index + 1;
+  lua_callk(L, life_push_state(L, 1, "pool", runner->pool->name, number), 1, 0, hooks_run);
+  return hooks_run(L, LUA_OK, 0);
 }
 
 static int load_app(lua_State *L) {
   require_push_caller(L);
   lua_pushliteral(L, "perilune.load");
-  lua_callk(L, 1, 0, 0, loaded);
-  return 0;
+  lua_callk(L, 1, 1, 0, app_loaded);
+  return app_loaded(L, LUA_OK, 0);
 }
 
 static int load_failed(lua_State *L) {
-  struct runner *runner = runner_of(worker_of(L));
-  const char *text = error_push_text(L, 1);
-  buffer_printf(&runner->load_problem, "the app did not load in a pool thread: %s", text);
+  set_load_problem(runner_of(worker_of(L)), error_push_text(L, 1));
   return 0;
+}
+
+static void end_loading(struct runner *runner) {
+  atomic_store_explicit(&runner->worker.heartbeat.call, 0, memory_order_relaxed);
+  uv_mutex_lock(&runner->pools->lock);
+  runner->loading = false;
+  uv_mutex_unlock(&runner->pools->lock);
 }
 
 static void load_ended(struct fiber *fiber) {
   struct runner *runner = runner_of(fiber->worker);
   place_end_load(runner->worker.L);
-  runner->loaded = runner->load_problem.len == 0;
+  end_loading(runner);
 }
 
 static void start_load(struct runner *runner) {
   place_begin_load(runner->worker.L, &runner->pools->host);
+  set_load_problem(runner, "not enough memory"); /* until it is known better */
+  atomic_store_explicit(&runner->worker.heartbeat.call, LOAD_ID, memory_order_relaxed);
   struct fiber *fiber = fiber_create(&runner->worker, load_app);
   if (!fiber) {
-    buffer_add_text(&runner->load_problem, "not enough memory to load the app in a pool thread");
+    end_loading(runner);
+    turn(&runner->worker); /* nothing would wake its loop */
     return;
   }
   fiber->failed = load_failed;
@@ -245,8 +307,8 @@ void pool_runner_refuse_queued(struct pool *pool) {
   }
 }
 
-/* What no state could be made for fails where its caller is; so does what is queued behind it when
- * no other thread is there to run it. */
+/* What no state could be made for, or need be, fails where its caller is; so does what is queued
+ * behind it when no other thread is there to run it. */
 static void give_up(struct runner *runner) {
   uv_mutex_lock(&runner->pools->lock);
   struct call *call = runner->call;
@@ -254,6 +316,7 @@ static void give_up(struct runner *runner) {
   call->kind = CALL_RAISED;
   give_back(call);
   if (--runner->pool->threads == 0) pool_runner_refuse_queued(runner->pool);
+  pool_runner_end_settling(runner->pools);
   uv_mutex_unlock(&runner->pools->lock);
 }
 
@@ -262,13 +325,13 @@ static void run(void *context) {
   setpriority(PRIO_PROCESS, (id_t)syscall(SYS_gettid), POOL_NICE);
   uv_err error = worker_init(&runner->worker);
   uv_mutex_lock(&runner->pools->lock);
-  runner->open = error == 0;
+  runner->open = error == 0 && !is_ending(runner->pools);
   uv_mutex_unlock(&runner->pools->lock);
-  if (error) {
-    give_up(runner);
-  } else {
+  if (runner->open) {
     start_load(runner);
     worker_run(&runner->worker);
+  } else {
+    give_up(runner);
   }
   worker_finish(&runner->worker);
   buffer_finish(&runner->load_problem);
@@ -298,6 +361,14 @@ static void stop_running(struct message *message, void *owner) {
 
 /* ---- what the pool does with it ---- */
 
+static bool has_index(const struct pools *pools, const struct pool *pool, int index) {
+  for (struct list *link = pools->runners.next; link != &pools->runners; link = link->next) {
+    const struct runner *runner = container_of(link, struct runner, link);
+    if (runner->pool == pool && !runner->gone && runner->worker.index == index) return true;
+  }
+  return false;
+}
+
 uv_err pool_runner_start(struct pools *pools, struct pool *pool, struct call *call) {
   struct runner *runner = memory_alloc_zero(sizeof *runner);
   runner->pools = pools;
@@ -305,10 +376,12 @@ uv_err pool_runner_start(struct pools *pools, struct pool *pool, struct call *ca
   runner->call = runner->assigned = call;
   runner->wake.deliver = take_assigned;
   runner->stop.deliver = stop_running;
+  runner->loading = true;
   runner->worker.role = &pool_role;
   runner->worker.role_data = runner;
   runner->worker.process = pools->process;
   runner->worker.snapshot = pools->snapshot;
+  while (has_index(pools, pool, runner->worker.index)) runner->worker.index++;
   list_init(&runner->idle);
   uv_err error = uv_thread_create(&runner->thread, run, runner);
   if (error) {
@@ -332,15 +405,24 @@ void pool_runner_hand_over(struct runner *runner, struct call *call) {
 
 struct cancel_message {
   struct message message;
-  uint64_t id; /* of the call */
+  uint64_t id;  /* of the call */
+  bool to_load; /* also while the app is loaded for it */
 };
 
 static void deliver_cancel(struct message *message, void *owner) {
   struct cancel_message *cancel = container_of(message, struct cancel_message, message);
   struct runner *runner = runner_of(owner);
-  if (runner->call && runner->call->id == cancel->id && runner->started)
+  bool is_its_call = runner->call && runner->call->id == cancel->id;
+  if (is_its_call && (runner->started || cancel->to_load))
     worker_cancel_all(&runner->worker, "by its caller");
   free(cancel);
+}
+
+/* What the watchdog is to interrupt, if it computes. */
+static void set_cancel(struct runner *runner, uint64_t id) {
+  bool to_load = runner->loading && is_ending(runner->pools);
+  atomic_store_explicit(&runner->worker.heartbeat.cancel, to_load ? LOAD_ID : id,
+                        memory_order_release);
 }
 
 void pool_runner_cancel(struct runner *runner, struct call *call) {
@@ -348,19 +430,12 @@ void pool_runner_cancel(struct runner *runner, struct call *call) {
   struct cancel_message *cancel = memory_alloc_zero(sizeof *cancel);
   cancel->message.deliver = deliver_cancel;
   cancel->id = call->id;
-  atomic_store_explicit(&runner->worker.heartbeat.cancel, call->id, memory_order_release);
+  cancel->to_load = is_ending(runner->pools);
+  set_cancel(runner, call->id);
   inbox_post(&runner->worker.inbox, &cancel->message);
 }
 
 void pool_runner_stop(struct runner *runner) {
-  if (runner->assigned)
-    atomic_store_explicit(&runner->worker.heartbeat.cancel, runner->assigned->id,
-                          memory_order_release);
+  if (runner->assigned) set_cancel(runner, runner->assigned->id);
   if (runner->open) inbox_post(&runner->worker.inbox, &runner->stop);
-}
-
-void pool_runner_join(struct runner *runner) {
-  list_remove(&runner->link);
-  uv_thread_join(&runner->thread);
-  free(runner);
 }

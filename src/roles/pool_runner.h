@@ -30,6 +30,9 @@ struct pools {
   struct list pools; /* pool.link */
   struct list runners; /* runner.link, also those whose thread has ended */
   uint64_t call_count;
+  struct inbox *settled_inbox; /* of who waits for the end of all calls; NULL: nobody */
+  struct message *settled;
+  bool settling; /* what has been called is not wanted any more: pools_settle */
   bool stopping;
 };
 
@@ -44,7 +47,8 @@ struct runner {
   struct call *call;     /* the same, once this thread knows */
   bool started;          /* the call's fiber has been started */
   bool ended;            /* the call's fiber has ended; what it left behind may still live */
-  bool loaded;           /* the app has been loaded into its state */
+  bool loading;          /* until the app has loaded and on_state has run; written under the lock */
+  bool loaded;           /* or not, then there is load_problem; and nothing of that is left */
   bool open;             /* its inbox takes messages; under the lock */
   bool told;             /* the error of the call has been written to the end */
   bool gone;             /* nothing is left but to join its thread; under the lock */
@@ -61,16 +65,16 @@ uv_err pool_runner_start(struct pools *pools, struct pool *pool, struct call *ca
 void pool_runner_hand_over(struct runner *runner, struct call *call);
 
 /* [any thread] Tells the thread that runs the call that nobody wants it any more: by a message if
- * it waits, by the watchdog if it computes. A thread that is still being set up looks before it
- * starts the call. Under the lock. */
+ * it waits, by the watchdog if it computes. A thread that is still being set up, or loads the app,
+ * looks before it starts the call; a load goes on unless all calls are ended. Under the lock. */
 void pool_runner_cancel(struct runner *runner, struct call *call);
 
 /* [any thread] Ends a runner: an idle one leaves, a call that runs is interrupted. Once; under the
  * lock. */
 void pool_runner_stop(struct runner *runner);
 
-/* [any thread] Waits for the thread of a runner that has been stopped or is gone, and frees it. */
-void pool_runner_join(struct runner *runner);
+/* [any thread] Ends the settling if no call runs or waits any more. Under the lock. */
+void pool_runner_end_settling(struct pools *pools);
 
 /* [any thread] Gives back what waits in a queue, not run. Under the lock. */
 void pool_runner_refuse_queued(struct pool *pool);
