@@ -29,7 +29,14 @@
 enum { SIGNAL_COUNT = 3 };
 static const int signal_numbers[SIGNAL_COUNT] = {SIGINT, SIGTERM, SIGUSR1};
 
-enum phase { PHASE_LOADING, PHASE_SERVING, PHASE_DRAINING, PHASE_STOPPING };
+enum phase {
+  PHASE_LOADING,
+  PHASE_SERVING,
+  PHASE_DRAINING, /* what is in flight is answered */
+  PHASE_STOPPING, /* what still runs in the workers is cancelled */
+  PHASE_SETTLING, /* what still runs in the pools comes to its end */
+  PHASE_CLOSING   /* on_stop, and the end of the first worker */
+};
 
 struct server {
   struct server_shared shared;
@@ -42,11 +49,13 @@ struct server {
   int count;   /* of threads */
   int running; /* threads that have been started and have not ended */
   int ready, listening, drained;
+  bool drain_is_over; /* or its time is */
+  bool pools_are_settled;
   struct server_sockets sockets;
   struct admin *admin;     /* NULL: none */
   struct timespec started; /* on the wall clock */
   uint64_t started_ns;
-  struct message pools_ended;
+  struct message pools_settled, pools_ended;
   enum phase phase;
   int exit_code;
 };
@@ -54,6 +63,8 @@ struct server {
 static bool is_ending(const struct server *server) {
   return timer_is_started(&server->shutdown_timer);
 }
+
+/* ---- the end ---- */
 
 /* Ends with threads running, and without their consent. */
 static void end_process(struct server *server) {
@@ -71,17 +82,16 @@ static void shutdown_timed_out(struct timer *timer) {
   end_process(server);
 }
 
-static void stop_threads(struct server *server) {
-  server->phase = PHASE_STOPPING;
-  timer_stop(&server->timers, &server->drain_timer);
-  for (int i = 0; i < server->count; i++) server_thread_stop(&server->threads[i]);
-}
+/* The end, step by step: begins it, and goes on with it as far as it can go now. Legal in any
+ * phase, and twice; whatever it waits for calls it again. */
+static void shut_down(struct server *server);
 
 static void drain_timed_out(struct timer *timer) {
   struct server *server = container_of(timer, struct server, drain_timer);
   const struct log_field field = log_integer("workers", server->count - server->drained);
   log_write(server->program->process.log, LOG_WARN, "requests in flight are cancelled", &field, 1);
-  stop_threads(server);
+  server->drain_is_over = true;
+  shut_down(server);
 }
 
 static void drain_threads(struct server *server) {
@@ -91,17 +101,47 @@ static void drain_threads(struct server *server) {
   for (int i = 0; i < server->count; i++) server_thread_drain(&server->threads[i]);
 }
 
-/* A signal, or a start that failed: the end begins. Legal in any phase, and twice. */
+static void stop_threads(struct server *server) {
+  server->phase = PHASE_STOPPING;
+  timer_stop(&server->timers, &server->drain_timer);
+  for (int i = 0; i < server->count; i++) server_thread_stop(&server->threads[i]);
+}
+
+/* Nothing runs in the workers any more; calls that they have given up may still run. */
+static void settle_pools(struct server *server) {
+  server->phase = PHASE_SETTLING;
+  pools_settle(server->shared.pools, &server->shared.inbox, &server->pools_settled);
+}
+
+static void deliver_pools_settled(struct message *message, void *owner) {
+  struct server *server = owner;
+  (void)message;
+  server->pools_are_settled = true;
+  shut_down(server);
+}
+
+static void close_first(struct server *server) {
+  server->phase = PHASE_CLOSING;
+  server_thread_close(&server->threads[0]);
+}
+
 static void begin_end(struct server *server) {
-  if (is_ending(server)) return;
   uint64_t limit_ns = (uint64_t)server->program->settings.shutdown_timeout_ms * NS_PER_MS;
   timer_start(&server->timers, &server->shutdown_timer, uv_hrtime() + limit_ns, shutdown_timed_out);
   server_sockets_finish(&server->sockets); /* the next server may come already */
-  if (server->phase == PHASE_SERVING)
-    drain_threads(server);
-  else
-    stop_threads(server);
 }
+
+static void shut_down(struct server *server) {
+  if (!is_ending(server)) begin_end(server);
+  if (server->phase == PHASE_SERVING) drain_threads(server);
+  bool is_drained = server->phase == PHASE_DRAINING && server->drain_is_over;
+  if (is_drained || server->phase == PHASE_LOADING) stop_threads(server);
+  bool only_first_is_left = server->running == 1 && server->threads[0].reported_quiet;
+  if (server->phase == PHASE_STOPPING && only_first_is_left) settle_pools(server);
+  if (server->phase == PHASE_SETTLING && server->pools_are_settled) close_first(server);
+}
+
+/* ---- signals ---- */
 
 static void reopen_access_log(struct server *server) {
   struct line_writer *access_log = server->program->process.access_log;
@@ -117,7 +157,7 @@ static void take_signal(uv_signal_t *handle, int number) {
   if (is_ending(server)) end_process(server); /* the second signal */
   const struct log_field field = log_text("signal", number == SIGINT ? "SIGINT" : "SIGTERM");
   log_write(server->program->process.log, LOG_INFO, "stopping", &field, 1);
-  begin_end(server);
+  shut_down(server);
 }
 
 /* They reach the main thread alone: other threads start with them blocked. */
@@ -127,6 +167,8 @@ static void block_signals(int how) {
   for (size_t i = 0; i < SIGNAL_COUNT; i++) sigaddset(&set, signal_numbers[i]);
   pthread_sigmask(how, &set, NULL);
 }
+
+/* ---- the start, and what threads report ---- */
 
 static uv_err create_thread(uv_thread_t *thread, void (*entry)(void *context), void *context) {
   block_signals(SIG_BLOCK);
@@ -162,7 +204,22 @@ static void take_failed(struct server *server, struct server_thread *thread) {
     fprintf(stderr, "perilune: %s\n", thread->problem);
     server->exit_code = 1;
   }
-  begin_end(server);
+  shut_down(server);
+}
+
+static void take_quiet(struct server *server, struct server_thread *thread) {
+  thread->reported_quiet = true;
+  shut_down(server);
+}
+
+static void take_ended(struct server *server, struct server_thread *thread) {
+  server->running--;
+  uv_thread_join(&thread->thread);
+  if (thread->stop_failed) {
+    fprintf(stderr, "perilune: %s\n", thread->problem);
+    server->exit_code = 1;
+  }
+  shut_down(server);
 }
 
 static void take_listening(struct server *server) {
@@ -188,11 +245,14 @@ static void take_report(struct server_shared *shared, struct server_thread *thre
     take_listening(server);
     break;
   case SERVER_DRAINED:
-    if (++server->drained == server->count) stop_threads(server);
+    if (++server->drained == server->count) server->drain_is_over = true;
+    shut_down(server);
+    break;
+  case SERVER_QUIET:
+    take_quiet(server, thread);
     break;
   case SERVER_ENDED:
-    server->running--;
-    uv_thread_join(&thread->thread);
+    take_ended(server, thread);
     break;
   case SERVER_REPORT_COUNT:
     break;
@@ -229,6 +289,8 @@ static const char *tell_health(void *context) {
     return server->listening == server->count ? "ok" : "starting";
   case PHASE_DRAINING:
   case PHASE_STOPPING:
+  case PHASE_SETTLING:
+  case PHASE_CLOSING:
     return "draining";
   }
   return "starting";
@@ -302,7 +364,6 @@ static void destroy_pools(void *context) {
  * limit of the shutdown still count here. */
 static void end_pools(struct server *server) {
   uv_thread_t thread;
-  server->pools_ended.deliver = deliver_pools_ended;
   if (create_thread(&thread, destroy_pools, server) != 0) {
     pools_destroy(server->shared.pools);
     return;
@@ -334,7 +395,10 @@ static void finish(struct server *server) {
 }
 
 int server_run(struct program *program, const char *dir) {
-  struct server server = {.program = program, .count = program->settings.workers};
+  struct server server = {.program = program,
+                          .count = program->settings.workers,
+                          .pools_settled = {.deliver = deliver_pools_settled},
+                          .pools_ended = {.deliver = deliver_pools_ended}};
   struct server_shared *shared = &server.shared;
   shared->process = &program->process;
   shared->take_report = take_report;

@@ -9,10 +9,12 @@
 #include "core/place.h"
 #include "core/require.h"
 #include "core/snapshot.h"
+#include "lib/life.h"
 #include "roles/app_pools.h"
 #include "roles/http.h"
 #include "roles/pool.h"
 
+#include <lauxlib.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -33,7 +35,18 @@ static void set_problem(struct server_thread *thread, const char *text) {
   thread->problem = memory_copy(text, strlen(text));
 }
 
-/* ---- loading the app ---- */
+static bool is_first(const struct server_thread *thread) {
+  return thread->worker.index == 0;
+}
+
+/* ---- steps: what a thread does by itself, each in a fiber of its own ---- */
+
+enum step { STEP_LOAD, STEP_STATE, STEP_START, STEP_WORKER, STEP_EVERY, STEP_READY, STEP_STOP };
+
+static const char *const step_names[] = {"load",  "on_state", "on_start", "on_worker",
+                                         "every", "ready",    "on_stop"};
+
+static void start_step(struct server_thread *thread, enum step step);
 
 /* Stack: the app. */
 static int app_loaded(lua_State *L, int status, lua_KContext context) {
@@ -46,6 +59,8 @@ static int app_loaded(lua_State *L, int status, lua_KContext context) {
     app_pools_read(L, 1, shared->pools);
   }
   thread->service = http_service_create(L, 1, shared->table);
+  thread->app = luaL_ref(L, LUA_REGISTRYINDEX);
+  thread->step_done = true;
   return 0;
 }
 
@@ -56,7 +71,29 @@ static int load_app(lua_State *L) {
   return app_loaded(L, LUA_OK, 0);
 }
 
-static int load_failed(lua_State *L) {
+/* On top of the stack: nil, or which hook failed and why. */
+static int hooks_run(lua_State *L, int status, lua_KContext context) {
+  (void)status;
+  (void)context;
+  struct server_thread *thread = thread_of(worker_of(L));
+  const char *problem = lua_tostring(L, -1);
+  if (problem) set_problem(thread, problem);
+  thread->step_done = !problem;
+  return 0;
+}
+
+static int run_hooks(lua_State *L) {
+  const struct server_thread *thread = thread_of(worker_of(L));
+  lua_rawgeti(L, LUA_REGISTRYINDEX, thread->app);
+  int count = thread->step == STEP_STATE
+                  ? life_push_state(L, 1, "http", "http", thread->worker.index + 1)
+                  : life_push(L, 1, step_names[thread->step]);
+  lua_callk(L, count, 1, 0, hooks_run);
+  return hooks_run(L, LUA_OK, 0);
+}
+
+/* Stack: the error. */
+static int step_failed(lua_State *L) {
   if (!lua_isstring(L, 1)) {
     const char *dir = snapshot_shown_dir(worker_of(L)->snapshot);
     lua_pushfstring(L, "%s/app.lua raised %s", dir, error_push_text(L, 1));
@@ -65,27 +102,64 @@ static int load_failed(lua_State *L) {
   return 0;
 }
 
-static void load_ended(struct fiber *fiber) {
-  struct server_thread *thread = thread_of(fiber->worker);
-  place_end_load(fiber->worker->L);
-  send_report(thread, thread->service ? SERVER_READY : SERVER_FAILED);
-}
-
-static void start_load(struct server_thread *thread) {
-  place_begin_load(thread->worker.L, pools_host(thread->shared->pools));
-  struct fiber *fiber = fiber_create(&thread->worker, load_app);
-  if (!fiber) {
-    set_problem(thread, "not enough memory");
+static void end_step(struct server_thread *thread) {
+  if (thread->step == STEP_LOAD) place_end_load(thread->worker.L);
+  if (!thread->step_done && !thread->problem) set_problem(thread, "not enough memory");
+  if (thread->step == STEP_STOP) {
+    thread->stop_failed = !thread->step_done;
+    thread->may_end = true;
+    return;
+  }
+  if (!thread->step_done) {
     send_report(thread, SERVER_FAILED);
     return;
   }
-  fiber->failed = load_failed;
-  fiber->ended = load_ended;
-  fiber->name = "load";
+  if (thread->step == STEP_START) thread->has_started = true;
+  if (!thread->stopping) start_step(thread, (enum step)thread->step + 1);
+}
+
+static void step_ended(struct fiber *fiber) {
+  end_step(thread_of(fiber->worker));
+}
+
+static void start_step(struct server_thread *thread, enum step step) {
+  bool once = step == STEP_START || step == STEP_EVERY;
+  if (once && !is_first(thread)) step++;
+  free(thread->problem);
+  thread->problem = NULL;
+  thread->step = (int)step;
+  thread->step_done = false;
+  if (step == STEP_READY) {
+    send_report(thread, SERVER_READY);
+    return;
+  }
+  struct fiber *fiber = fiber_create(&thread->worker, step == STEP_LOAD ? load_app : run_hooks);
+  if (!fiber) {
+    end_step(thread);
+    return;
+  }
+  fiber->failed = step_failed;
+  fiber->ended = step_ended;
+  fiber->name = step_names[step];
+  fiber->instance = thread->service;
   fiber_start(fiber, 0);
 }
 
 /* ---- running ---- */
+
+/* Cancels what still runs; when nothing does, the first thread waits for the others. */
+static void turn_stopping(struct server_thread *thread, bool idle) {
+  struct worker *worker = &thread->worker;
+  if (thread->step == STEP_STOP && !thread->may_end) return;
+  if (!list_is_empty(&worker->fibers)) {
+    worker_cancel_all(worker, "the server stops");
+  } else if (idle && thread->may_end) {
+    worker->stopped = true;
+  } else if (idle && !thread->quiet) {
+    thread->quiet = true;
+    send_report(thread, SERVER_QUIET);
+  }
+}
 
 static void turn(struct worker *worker) {
   struct server_thread *thread = thread_of(worker);
@@ -95,11 +169,7 @@ static void turn(struct worker *worker) {
     thread->drained = true;
     send_report(thread, SERVER_DRAINED);
   }
-  if (!thread->stopping) return;
-  if (list_is_empty(&worker->fibers))
-    worker->stopped = idle;
-  else
-    worker_cancel_all(worker, "the server stops");
+  if (thread->stopping) turn_stopping(thread, idle);
 }
 
 static const struct worker_role server_role = {.name = "http",
@@ -120,7 +190,8 @@ void server_thread_run(void *context) {
   } else {
     atomic_store(&worker->heartbeat.call, STOP_ID);
     send_report(thread, SERVER_OPEN);
-    start_load(thread);
+    place_begin_load(worker->L, pools_host(thread->shared->pools));
+    start_step(thread, STEP_LOAD);
     worker_run(worker);
     if (thread->service) http_service_destroy(thread->service);
   }
@@ -154,8 +225,20 @@ static void deliver_stop(struct message *message, void *owner) {
   struct server_thread *thread = container_of(message, struct server_thread, stop);
   (void)owner;
   thread->stopping = true;
+  thread->may_end = !is_first(thread);
   if (thread->service) http_service_close(thread->service);
   worker_cancel_all(&thread->worker, "the server stops");
+}
+
+/* What runs from now on is not to be interrupted. */
+static void deliver_close(struct message *message, void *owner) {
+  struct server_thread *thread = container_of(message, struct server_thread, close);
+  (void)owner;
+  atomic_store(&thread->worker.heartbeat.call, 0);
+  if (thread->has_started)
+    start_step(thread, STEP_STOP);
+  else
+    thread->may_end = true;
 }
 
 /* ---- the main thread's side ---- */
@@ -181,6 +264,7 @@ void server_thread_init(struct server_thread *thread, struct server_shared *shar
   thread->listen.deliver = deliver_listen;
   thread->drain.deliver = deliver_drain;
   thread->stop.deliver = deliver_stop;
+  thread->close.deliver = deliver_close;
   for (size_t i = 0; i < array_len(thread->reports); i++)
     thread->reports[i] =
         (struct server_report_message){.message = {.deliver = deliver_report}, .thread = thread};
@@ -200,6 +284,10 @@ void server_thread_stop(struct server_thread *thread) {
   thread->stop_posted = true;
   atomic_store(&thread->worker.heartbeat.cancel, STOP_ID);
   post(thread, &thread->stop);
+}
+
+void server_thread_close(struct server_thread *thread) {
+  post(thread, &thread->close);
 }
 
 void server_thread_finish(struct server_thread *thread) {
