@@ -62,6 +62,7 @@ struct fiber {
   void *data;
   const char *name; /* for logs; borrowed for the fiber's life */
   uint64_t request; /* id of the request it runs for; 0: none */
+  void *instance;   /* of an app, whose handlers, hooks and tasks run on it; NULL: none */
 
   bool takes_offers; /* blocking functions it calls may go on after their result: core/call.h */
   struct call_box *offered; /* the last that does; kept by call.c */
