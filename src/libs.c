@@ -13,6 +13,7 @@
 #include "lib/deadlock.h"
 #include "lib/delivery.h"
 #include "lib/json.h"
+#include "lib/life.h"
 #include "lib/logger.h"
 #include "lib/once.h"
 #include "lib/req.h"
@@ -33,6 +34,7 @@ static const luaL_Reg modules[] = {{"perilune.async", async_open},
                                    {"perilune.native.chain", chain_open},
                                    {"perilune.native.cookies", cookies_open},
                                    {"perilune.native.deadlock", deadlock_module_open},
+                                   {"perilune.native.life", life_open},
                                    {"perilune.native.once", once_open},
                                    {"perilune.native.service", service_module_open},
                                    {NULL, NULL}};

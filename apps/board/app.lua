@@ -8,6 +8,7 @@ local async = require "perilune.async"
 local json = require "perilune.json"
 local load_photos = require "photos"
 local load_session = require "session"
+local log = require "perilune.log"
 local perilune = require "perilune"
 local read_lines = require "lines"
 local store = require "store"
@@ -40,6 +41,10 @@ app:on_status(404, function(req)
     return perilune.html '<!doctype html><title>Not here</title><p>Not here. <a href="/">Board</a>'
   end
 end)
+
+app:on_start(photos.make_directory) -- once, before the first connection
+app:every(app.settings.sweep, photos.sweep) -- never two at a time
+app:on_stop(function() log.info("board closed", { messages = store.last() }) end)
 
 app:post("/login", session.log_in)
 app:post("/logout", session.log_out)

@@ -6,9 +6,10 @@
 return {
   workers = 1,
   settings = {
-    data = (os.getenv "TMPDIR" or "/tmp") .. "/perilune-board", -- photos; made when first needed
+    data = (os.getenv "TMPDIR" or "/tmp") .. "/perilune-board", -- photos; made at the start
     secret = "signs cookies; everybody can read this one", -- set your own
     origins = "http://localhost:8081", -- whose pages may use this board too
     patience = 1, -- seconds that /messages/next waits for a message
+    sweep = 1, -- seconds from one removal of photos that no message has any more to the next
   },
 }

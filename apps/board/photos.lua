@@ -16,7 +16,7 @@ local csv_headers = { ["Content-Type"] = "text/csv; charset=utf-8" }
 
 ---@param app table
 ---@param session table session.lua's
----@return table { router=, remove= }
+---@return table { router=, remove=, make_directory=, sweep= }
 return function(app, session)
   local directory = app.settings.data
   local router = perilune.router()
@@ -27,7 +27,6 @@ return function(app, session)
     if not extension then perilune.abort(415, "a photo is PNG, JPEG, GIF or WebP") end
     local text = validate.text(req:form().text)
     local name = req.id .. extension
-    lfs.mkdir(directory) -- may be there
     photo:save(directory .. "/" .. name)
     local url = app:url("photo", { name = name })
     local message = store.add { author = session.user(req), text = text, photo = url }
@@ -37,7 +36,6 @@ return function(app, session)
   router:get("/list.csv", perilune.blocking(function()
     return perilune.stream({ headers = csv_headers }, function(write)
       write "name,bytes\r\n"
-      if not lfs.attributes(directory) then return end
       for name in lfs.dir(directory) do
         local bytes = lfs.attributes(directory .. "/" .. name, "size")
         if name:sub(1, 1) ~= "." then write(("%s,%d\r\n"):format(name, bytes)) end
@@ -55,5 +53,18 @@ return function(app, session)
     os.remove(directory .. "/" .. url:match "[^/]+$")
   end
 
-  return { router = router, remove = remove }
+  --- Removes the photos of messages that the store has dropped.
+  local function sweep()
+    for _, message in ipairs(store.take_dropped()) do
+      if message.photo then remove(message.photo) end
+    end
+  end
+
+  local make_directory = perilune.blocking(function()
+    lfs.mkdir(directory) -- may be there
+    local is_there = lfs.attributes(directory, "mode") == "directory"
+    if not is_there then error("there is no directory " .. directory .. " for photos", 0) end
+  end)
+
+  return { router = router, remove = remove, make_directory = make_directory, sweep = sweep }
 end

@@ -7,6 +7,7 @@ local store = {}
 local KEPT = 10000
 
 local messages, first, last = {}, 1, 0
+local dropped = {}
 
 --- Adds a message and numbers it.
 ---@param message table { author=, text=, photo= }
@@ -16,6 +17,7 @@ function store.add(message)
   message.id = last
   messages[last] = message
   if last - first >= KEPT then
+    dropped[#dropped + 1] = messages[first]
     messages[first] = nil
     first = first + 1
   end
@@ -29,6 +31,14 @@ end
 
 function store.remove(id)
   messages[id] = nil
+end
+
+--- The messages that were dropped since this was last asked.
+---@return table[]
+function store.take_dropped()
+  local list = dropped
+  dropped = {}
+  return list
 end
 
 --- The number of the latest message, 0 when there was none.

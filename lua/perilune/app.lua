@@ -5,6 +5,7 @@
 
 local chain = require "perilune.chain"
 local check = require "perilune.check"
+local hooks = require "perilune.hooks"
 local native = require "perilune.native.app"
 local policy = require "perilune.policy"
 local resolve = require "perilune.resolve"
@@ -18,6 +19,7 @@ local app = {}
 local App = { __name = "app" }
 App.__index = App
 router.extend(App)
+check.methods(App, hooks.methods)
 
 local app_options = { "name", "pools" }
 
@@ -36,6 +38,7 @@ function app.new(options)
   local self = router.begin { middleware = {} }
   self.name, self.pools, self.dir = options.name, options.pools, (native.directory())
   self.settings, self.source, self.status_handlers = native.settings(), check.where(), {}
+  self.hooks = {}
   return setmetatable(self, App)
 end
 

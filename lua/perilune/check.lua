@@ -70,4 +70,16 @@ function check.self(self, class, name)
     name)
 end
 
+--- Gives a class methods that are called with a colon.
+---@param class table with __name
+---@param methods table name to function
+function check.methods(class, methods)
+  for name, fn in pairs(methods) do
+    class[name] = function(self, ...)
+      check.self(self, class, name)
+      return fn(self, ...)
+    end
+  end
+end
+
 return check

@@ -1,6 +1,7 @@
 -- load.lua - what each state of a server runs first: loads the app.
 --
--- Called from C (src/server.c, src/roles/pool.c) in the state's first fiber, so loading may wait.
+-- Called from C (src/server_thread.c, src/roles/pool_runner.c) in the state's first fiber, so
+-- loading may wait.
 
 local app = require "perilune.app"
 

@@ -2,9 +2,10 @@
 --
 -- Runs once, when app.lua has loaded. Each route gets its whole pattern, its handler with the
 -- middleware and error handlers around it (chain.lua), and what it inherits of its groups. Names
--- and pools are gathered; two of one name are an error that names both places.
+-- and pools are gathered, two of one name are an error that names both places; so are hooks.
 
 local chain = require "perilune.chain"
+local hooks = require "perilune.hooks"
 local route_options = require "perilune.route_options"
 local static = require "perilune.static"
 
@@ -131,8 +132,8 @@ local function merge_pools(recorders)
   return pools
 end
 
---- Gives a loaded app its fields `routes`, `statics`, `pools` and `apps` (itself, then those that
---- are mounted in it).
+--- Gives a loaded app its fields `routes`, `statics`, `pools`, `apps` (itself, then those that are
+--- mounted in it) and `all_hooks`, which are theirs.
 ---@param app table
 ---@param statuses table status -> composed handler of on_status
 function resolve.app(app, statuses)
@@ -151,6 +152,7 @@ function resolve.app(app, statuses)
     recorder.is_loaded = true
     if recorder.dir then app.apps[#app.apps + 1] = recorder end
   end
+  app.all_hooks = hooks.gather(app.apps)
 end
 
 return resolve

@@ -175,12 +175,7 @@ function methods.any(self, ...) return methods.route(self, http_methods, ...) en
 ---@param class table with __name
 function router.extend(class)
   recorders[class] = true
-  for name, fn in pairs(methods) do
-    class[name] = function(self, ...)
-      check.self(self, class, name)
-      return fn(self, ...)
-    end
-  end
+  check.methods(class, methods)
 end
 
 router.begin = begin

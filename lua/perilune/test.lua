@@ -7,6 +7,7 @@ local app_module = require "perilune.app"
 local async = require "perilune.async"
 local check = require "perilune.check"
 local http = require "perilune.http"
+local life = require "perilune.life"
 local native = require "perilune.native.service"
 local runner = require "perilune.runner"
 
@@ -23,6 +24,59 @@ local function absolute(dir)
   return runner.dir .. "/" .. dir
 end
 
+--- Lets others run while it is so; raises `problem` when that takes too long.
+local function wait_while(is_so, problem)
+  local limit = async.now() + CLOSE_SECONDS
+  while is_so() do
+    if async.now() > limit then error(problem, 0) end
+    async.sleep(POLL_SECONDS)
+  end
+end
+
+--- Runs hooks of an app, as a task of it.
+local function run_hooks(service, app, kind, ...)
+  local text, err = service:spawn(life, kind, app, ...):wait()
+  if text then error(err, 0) end
+end
+
+local function start(client, service)
+  local app = app_module.load_directory()
+  client.app = app
+  service:prepare(app)
+  run_hooks(service, app, "on_state", "http", "http", 1)
+  run_hooks(service, app, "on_start")
+  client.has_started = true
+  run_hooks(service, app, "on_worker")
+  run_hooks(service, app, "every")
+  client.port = service:listen()
+  client.url = ("http://127.0.0.1:%d"):format(client.port)
+end
+
+--- Cancels what is left of an app, what it has called in the pools too, and waits for its end.
+local function end_tasks(service)
+  wait_while(function()
+    service:cancel()
+    return service:has_tasks()
+  end, "tasks of this client do not end")
+  service:settle()
+  wait_while(function() return service:has_calls() end, "calls of this client do not end")
+end
+
+local function stop(client, service)
+  service:close()
+  local has_answered, problem = pcall(wait_while, function() return service:has_requests() end,
+    "requests of this client were still running")
+  end_tasks(service)
+  local has_stopped, err = true, nil
+  if client.has_started then
+    has_stopped, err = pcall(run_hooks, service, client.app, "on_stop")
+    end_tasks(service)
+  end
+  service:destroy()
+  if not has_answered then error(problem, 0) end
+  if not has_stopped then error(err, 0) end
+end
+
 --- Serves an app (default: the one under test) on a free loopback port.
 ---@param dir string|nil its directory, relative to the one under test
 ---@return table client
@@ -30,16 +84,15 @@ end
 function test.client(dir)
   if dir ~= nil then check.type("test.client", 1, dir, "string", "an app's directory") end
   local service = native.open(dir and absolute(dir) or runner.dir)
-  local ok, app = pcall(app_module.load_directory)
-  local port
-  if ok then ok, port = pcall(service.serve, service, app) end
-  if not ok then
-    service:destroy()
-    error(app == nil and "the app did not load" or port or app, 0)
+  local client = setmetatable({}, Client)
+  local ok, err = pcall(start, client, service)
+  if ok then
+    client.service = service
+    return client
   end
-  return setmetatable({
-    app = app, port = port, url = ("http://127.0.0.1:%d"):format(port), service = service,
-  }, Client)
+  pcall(stop, client, service) -- what fails now is in the log
+  service:destroy()
+  error(err == nil and "the app did not load" or err, 0)
 end
 
 for _, method in ipairs { "get", "post", "put", "patch", "delete", "head", "options" } do
@@ -51,19 +104,12 @@ for _, method in ipairs { "get", "post", "put", "patch", "delete", "head", "opti
   end
 end
 
---- Stops serving: connections are closed, the pools end.
+--- Stops serving: connections are closed, tasks are cancelled, on_stop runs, the pools end.
 function Client:close()
   check.self(self, Client, "close")
-  if not self.service then return end
   local service = self.service
   self.service = nil
-  service:close()
-  local limit = async.now() + CLOSE_SECONDS
-  while not service:is_idle() do
-    if async.now() > limit then error("requests of this client are still running", 0) end
-    async.sleep(POLL_SECONDS)
-  end
-  service:destroy()
+  if service then stop(self, service) end
 end
 
 return test

@@ -1,4 +1,4 @@
-/* pool_cancel_spec.c - calls that are given up: by their caller, by its end, by that of the pools.
+/* pool_cancel_spec.c - calls that are given up: by their caller, its end, that of all or the pools.
  *
  * Wherever the call is then (queued, waiting, computing, done), it ends, its closers run, and its
  * thread is free for the next one. The crowd at the end has many workers call at once. */
@@ -176,6 +176,14 @@ static void outlives_its_caller(void **state) {
   for (int i = 0; i < 4; i++) assert_int_equal(runs[i].ended, 0);
 }
 
+static void expect_ended_somehow(struct site *site, struct run *runs, int count) {
+  settle(site->fixture);
+  for (int i = 0; i < count; i++) {
+    assert_int_equal(runs[i].ended, 1);
+    free(runs[i].traceback);
+  }
+}
+
 static void stops_while_it_starts(void **state) {
   (void)state;
   for (int i = 0; i < 20; i++) {
@@ -185,11 +193,7 @@ static void stops_while_it_starts(void **state) {
     for (int j = 0; j < 5; j++) start_run(site->fixture, &runs[j], "add(1, 2)");
     for (int j = 0; j < i % 3; j++) turn(site->fixture);
     destroy_pools(site);
-    settle(site->fixture);
-    for (int j = 0; j < 5; j++) {
-      assert_int_equal(runs[j].ended, 1);
-      free(runs[j].traceback);
-    }
+    expect_ended_somehow(site, runs, 5);
     stop_site((void **)&site);
   }
 }
@@ -199,6 +203,69 @@ static void stops_without_a_call(void **state) {
   struct pools *pools = pools_create(&site->fixture->process, site->snapshot);
   pools_destroy(pools);
   pools_destroy(NULL);
+}
+
+/* ---- settling: all calls end, and the pools go on ---- */
+
+struct notice {
+  struct message message;
+  int count;
+};
+
+static void take_notice(struct message *message, void *owner) {
+  (void)owner;
+  container_of(message, struct notice, message)->count++;
+}
+
+static void settle_pools(struct site *site) {
+  struct notice notice = {.message = {.deliver = take_notice}};
+  pools_settle(site->pools, &site->fixture->worker.inbox, &notice.message);
+  turn_until(site->fixture, notice.count > 0);
+  assert_int_equal(notice.count, 1);
+  assert_false(pools_are_settling(site->pools));
+}
+
+static void settles_calls_running_and_queued(void **state) {
+  struct site *site = *state;
+  struct run runs[4];
+  settle_pools(site); /* nothing to do */
+  start_one_of_each(site, runs);
+  settle_pools(site);
+  assert_int_equal(counted(CLOSED), 2);
+  assert_int_equal(counted(ENDED), 0);
+  settle(site->fixture);
+  for (int i = 0; i < 3; i++) expect_failed(&runs[i], "cancelled");
+  expect_failed(&runs[3], "the call was not run: its pool stopped");
+  int loads = counted(LOADS);
+  expect_call(site, "eq(add(1, 2), 3)");
+  assert_int_equal(counted(LOADS), loads);
+}
+
+static void settles_while_it_starts(void **state) {
+  (void)state;
+  for (int i = 0; i < 20; i++) {
+    struct site *site;
+    struct run runs[5];
+    start_site((void **)&site);
+    for (int j = 0; j < 5; j++) start_run(site->fixture, &runs[j], "add(1, 2)");
+    for (int j = 0; j <= i % 3; j++) turn(site->fixture);
+    pools_settle(site->pools, NULL, NULL);
+    turn_until(site->fixture, !pools_are_settling(site->pools));
+    expect_ended_somehow(site, runs, 5);
+    expect_call(site, "eq(add(1, 2), 3)");
+    stop_site((void **)&site);
+  }
+}
+
+static void stops_while_it_settles(void **state) {
+  struct site *site = *state;
+  struct notice notice = {.message = {.deliver = take_notice}};
+  struct run runs[4];
+  start_one_of_each(site, runs);
+  pools_settle(site->pools, &site->fixture->worker.inbox, &notice.message);
+  destroy_pools(site);
+  expect_ended_somehow(site, runs, 4);
+  assert_int_equal(notice.count, 1);
 }
 
 /* ---- a crowd ---- */
@@ -266,6 +333,9 @@ int main(void) {
       site_test(outlives_its_caller),
       cmocka_unit_test(stops_while_it_starts),
       site_test(stops_without_a_call),
+      site_test(settles_calls_running_and_queued),
+      cmocka_unit_test(settles_while_it_starts),
+      site_test(stops_while_it_settles),
       site_test(takes_calls_of_many_workers),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

@@ -52,8 +52,8 @@
  * running (with 16 of them on 2 cores a loop wakes up after 0.4 ms instead of 11 ms). */
 #define POOL_NICE 19
 
-/* Chunks of 64 KiB without a block in use that keep their memory in a Lua state's allocator; that of
- * more goes back to the system. */
+/* Chunks of 64 KiB without a block in use that keep their memory in a Lua state's allocator; that
+ * of more goes back to the system. */
 #define SLAB_EMPTY_MAX 16
 
 /* Part of its memory limit, in percent, that a Lua state may fill right after a full collection;

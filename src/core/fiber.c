@@ -76,6 +76,7 @@ struct fiber *fiber_create(struct worker *worker, const struct fiber_kind *kind)
   fiber->offered = NULL;
   fiber->name = parent ? parent->name : NULL;
   fiber->request = parent ? parent->request : 0;
+  fiber->instance = parent ? parent->instance : NULL;
   fiber->timers = parent ? parent->timers : &worker->timers;
   fiber->interrupt_ns = HEARTBEAT_NEVER;
   fiber->base = (struct scope){0};

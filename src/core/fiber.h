@@ -66,6 +66,7 @@ struct fiber {
   const char *name;    /* for logs; borrowed for the fiber's life */
   uint64_t created_ns; /* uv_hrtime of the turn that made it */
   uint64_t request;    /* id of the request it runs for; 0: none */
+  void *instance;      /* of an app, whose handlers, hooks and tasks run on it; NULL: none */
 
   struct call_box *offered;  /* the last that goes on after its result; kept by call.c */
   char *traceback;           /* of the error that ended the body, owned */

@@ -15,6 +15,7 @@
 #include <lua.h>
 #include <stdbool.h>
 
+/* Also the instance that fibers of the app belong to (fiber.instance). */
 struct http_service {
   struct list link; /* state.services */
   struct worker *worker;

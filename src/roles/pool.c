@@ -1,390 +1,42 @@
-/* pool.c - the role of pool workers, and the queue they are fed from.
+/* pool.c - the pools of an app, and the queues their threads are fed from.
  *
- * A runner is a worker with one call at a time. An idle runner waits in its loop and nowhere else;
- * a call is handed to the one that became idle last (its caches are warm), or to a new thread while
- * the pool may have more, else it is queued. */
+ * An idle runner (pool_runner.c) waits in its loop and nowhere else; a call is handed to the one
+ * that became idle last (its caches are warm), or to a new thread while the pool may have more,
+ * else it is queued. */
 #include "roles/pool.h"
 
-#include "base/limits.h"
-#include "base/log.h"
 #include "base/settings.h"
-#include "core/error.h"
-#include "core/require.h"
-#include "core/snapshot.h"
-#include "core/transfer.h"
-#include "core/worker.h"
-#include "lib/once.h"
-#include "lib/stream.h"
+#include "roles/pool_runner.h"
 
-#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
-struct pool {
-  struct list link; /* pools.pools */
-  char *name;
-  int threads_max, calls_max;
-  int threads;
-  int queued;
-  struct list queue; /* call.link */
-  struct list idle;  /* runner.idle */
-};
-
-struct pools {
-  struct call_host host;
-  _Atomic(unsigned) references; /* the owner's, and those of calls and marks */
-  struct process *process;
-  struct snapshot *snapshot;
-  uv_mutex_t lock;   /* guards all below, runner.idle and the guarded part of calls; an inbox's lock
-                        may be taken inside it, nothing else */
-  struct list pools; /* pool.link */
-  struct list runners; /* runner.link, also those whose thread has ended */
-  uint64_t call_count;
-  bool stopping;
-};
-
-/* One thread of a pool. */
-struct runner {
-  struct list link; /* pools.runners */
-  struct list idle; /* pool.idle */
-  struct worker worker;
-  struct pools *pools;
-  struct pool *pool;
-  struct call *assigned; /* under the lock: what it is to run, or runs */
-  struct call *call;     /* the same, once this thread knows */
-  bool started;          /* the call's fiber has been started */
-  bool ended;            /* the call's fiber has ended; what it left behind may still live */
-  bool loaded;           /* the app has been loaded into its state */
-  bool open;             /* its inbox takes messages; under the lock */
-  bool told;             /* the error of the call has been written to the end */
-  bool gone;             /* nothing is left but to join its thread; under the lock */
-  struct buffer load_problem;
-  struct message wake, stop; /* posted at most once at a time each */
-  struct timer idle_timer;
-  uv_thread_t thread;
-};
-
-static struct runner *runner_of(struct worker *worker) {
-  return worker->role_data;
-}
-
-/* ---- running one call ---- */
-
-static int offer_accepted(lua_State *L, int status, lua_KContext context);
-
-/* The function has returned, or what it offered has been streamed. */
-static int call_returned(lua_State *L, int status, lua_KContext context) {
-  (void)status;
-  (void)context;
-  struct call *call = runner_of(worker_of(L))->call;
-  if (call->takes_offer && stream_is_at(L, 1)) return stream_offer(L, offer_accepted);
-  transfer_encode(L, 1, lua_gettop(L), "result", &call->result);
-  call->kind = CALL_RETURNED;
-  return 0;
-}
-
-static int offer_accepted(lua_State *L, int status, lua_KContext context) {
-  (void)status;
-  lua_callk(L, stream_push_offered(L, context), 0, 0, call_returned);
-  return call_returned(L, LUA_OK, 0);
-}
-
-static int run_call(lua_State *L) {
-  const struct call *call = runner_of(worker_of(L))->call;
-  int nargs = call_push_function(L, call);
-  lua_callk(L, nargs, LUA_MULTRET, 0, call_returned);
-  return call_returned(L, LUA_OK, 0);
-}
-
-static int call_failed(lua_State *L) {
-  struct call *call = runner_of(worker_of(L))->call;
-  buffer_clear(&call->result);
-  transfer_encode_error(L, 1, fiber_running(L)->traceback, &call->result);
-  runner_of(worker_of(L))->told = true;
-  return 0;
-}
-
-static void call_ended(struct fiber *fiber) {
-  runner_of(fiber->worker)->ended = true;
-}
-
-/* Whether nobody wants the call any more. */
-static bool is_doomed(struct runner *runner) {
-  uv_mutex_lock(&runner->pools->lock);
-  bool doomed = runner->call->abandoned || runner->pools->stopping;
-  uv_mutex_unlock(&runner->pools->lock);
-  return doomed;
-}
-
-static void start_call(struct runner *runner) {
-  struct call *call = runner->call;
-  runner->started = true;
-  runner->told = false;
-  runner->ended = is_doomed(runner);
-  call->kind = CALL_RAISED; /* until it has returned; without bytes it means: it was not run */
-  if (runner->ended) return;
-  runner->worker.call = call;
-  struct heartbeat *heartbeat = &runner->worker.heartbeat;
-  atomic_store_explicit(&heartbeat->call, call->id, memory_order_relaxed);
-  static const struct fiber_kind kind = {run_call, call_failed, .ended = call_ended};
-  struct fiber *fiber = fiber_create(&runner->worker, &kind);
-  if (!fiber) {
-    runner->ended = true;
-    return;
-  }
-  fiber->name = "blocking function";
-  fiber->request = call->request;
-  fiber_start(fiber, 0);
-}
-
-static int encode_load_problem(lua_State *L) {
-  struct runner *runner = runner_of(worker_of(L));
-  lua_pushlstring(L, runner->load_problem.data, runner->load_problem.len);
-  transfer_encode_error(L, -1, NULL, &runner->call->result);
-  runner->told = true;
-  return 0;
-}
-
-/* The call fails with the error that the load of the app gave in this thread. */
-static void fail_call(struct runner *runner) {
-  runner->started = runner->ended = true;
-  runner->call->kind = CALL_RAISED;
-  lua_State *L = runner->worker.L;
-  lua_pushcfunction(L, encode_load_problem);
-  if (lua_pcall(L, 0, 0, 0) != LUA_OK) lua_pop(L, 1);
-}
-
-/* ---- between calls ---- */
-
-/* The thread ends with this turn. Under the lock. */
-static void leave_pool(struct runner *runner) {
-  list_remove(&runner->idle);
-  runner->pool->threads--;
-  runner->open = false;
-  runner->worker.stopped = true;
-}
-
-static void end_idle(struct timer *timer) {
-  struct runner *runner = container_of(timer, struct runner, idle_timer);
-  uv_mutex_lock(&runner->pools->lock);
-  if (!runner->assigned) leave_pool(runner);
-  uv_mutex_unlock(&runner->pools->lock);
-}
-
-/* Gives a call that is over back to its caller, if that is still there. Under the lock. */
-static void give_back(struct call *call) {
-  call->state = CALL_DONE;
-  call->runner = NULL;
-  if (call->abandoned)
-    call_free(call);
-  else
-    call_return(call);
-}
-
-/* Gives the finished call back, and takes the next one or becomes idle. Under the lock. */
-static void swap_call(struct runner *runner) {
-  struct pool *pool = runner->pool;
-  struct call *call = runner->call;
-  if (call->kind == CALL_RAISED && !runner->told) buffer_clear(&call->result);
-  runner->call = runner->assigned = runner->worker.call = NULL;
-  runner->started = false;
-  atomic_store_explicit(&runner->worker.heartbeat.call, 0, memory_order_relaxed);
-  give_back(call);
-  struct list *link = list_pop(&pool->queue);
-  if (link) {
-    pool->queued--;
-    runner->call = runner->assigned = container_of(link, struct call, link);
-    runner->call->state = CALL_RUNNING;
-    runner->call->runner = runner;
-  } else {
-    list_push(&pool->idle, &runner->idle);
-  }
-}
-
-static void next_call(struct runner *runner) {
-  uv_mutex_lock(&runner->pools->lock);
-  swap_call(runner);
-  bool idle = !runner->call;
-  if (idle && (runner->pools->stopping || !runner->loaded)) leave_pool(runner);
-  uv_mutex_unlock(&runner->pools->lock);
-  struct timers *timers = &runner->worker.timers;
-  if (idle)
-    timer_start(timers, &runner->idle_timer, uv_hrtime() + POOL_IDLE_MS * NS_PER_MS, end_idle);
-}
-
-/* At the end of each turn: a call is over when its fiber and all that it spawned have ended. One
- * that ends without a fiber is over at once, since nothing would wake the loop for it. */
-static void turn(struct worker *worker) {
-  struct runner *runner = runner_of(worker);
-  for (;;) {
-    if (runner->ended && runner->started) {
-      if (once_is_closing(worker)) return;
-      if (!list_is_empty(&worker->fibers)) {
-        worker_cancel_all(worker, "the blocking function that started it has ended");
-        return;
-      }
-      static const struct fiber_kind closing = {.entry = once_close_all};
-      if (once_start_closing(worker, NULL, &closing, NULL)) return;
-      next_call(runner);
-    }
-    if (!runner->call || runner->started) return;
-    timer_stop(&worker->timers, &runner->idle_timer);
-    if (runner->loaded)
-      start_call(runner);
-    else if (runner->load_problem.len > 0)
-      fail_call(runner);
-    else
-      return; /* the app is being loaded */
-  }
-}
-
-static const struct worker_role pool_role = {
-    .name = "pool", .stalls_matter = false, .runs_blocking = true, .turn = turn};
-
-/* ---- the thread ---- */
-
-static int loaded(lua_State *L, int status, lua_KContext context) {
-  (void)L;
-  (void)status;
-  (void)context;
-  return 0;
-}
-
-static int load_app(lua_State *L) {
-  require_push_caller(L);
-  lua_pushliteral(L, "perilune.load");
-  lua_callk(L, 1, 0, 0, loaded);
-  return 0;
-}
-
-static int load_failed(lua_State *L) {
-  struct runner *runner = runner_of(worker_of(L));
-  const char *text = error_push_text(L, 1);
-  buffer_printf(&runner->load_problem, "the app did not load in a pool thread: %s", text);
-  return 0;
-}
-
-static void load_ended(struct fiber *fiber) {
-  struct runner *runner = runner_of(fiber->worker);
-  place_end_load(runner->worker.L);
-  runner->loaded = runner->load_problem.len == 0;
-}
-
-static void start_load(struct runner *runner) {
-  place_begin_load(runner->worker.L, &runner->pools->host);
-  static const struct fiber_kind kind = {load_app, load_failed, .ended = load_ended};
-  struct fiber *fiber = fiber_create(&runner->worker, &kind);
-  if (!fiber) {
-    buffer_add_text(&runner->load_problem, "not enough memory to load the app in a pool thread");
-    return;
-  }
-  fiber->name = "load";
-  fiber_start(fiber, 0);
-}
-
-/* Gives back what waits in a queue, not run. Under the lock. */
-static void refuse_queued(struct pool *pool) {
-  struct list *link;
-  while ((link = list_pop(&pool->queue))) {
-    struct call *call = container_of(link, struct call, link);
-    pool->queued--;
-    call->kind = CALL_RAISED;
-    give_back(call);
-  }
-}
-
-/* What no state could be made for fails where its caller is; so does what is queued behind it when
- * no other thread is there to run it. */
-static void give_up(struct runner *runner) {
-  uv_mutex_lock(&runner->pools->lock);
-  struct call *call = runner->call;
-  runner->call = runner->assigned = NULL;
-  call->kind = CALL_RAISED;
-  give_back(call);
-  if (--runner->pool->threads == 0) refuse_queued(runner->pool);
-  uv_mutex_unlock(&runner->pools->lock);
-}
-
-static void run(void *context) {
-  struct runner *runner = context;
-  setpriority(PRIO_PROCESS, (id_t)syscall(SYS_gettid), POOL_NICE);
-  uv_err error = worker_init(&runner->worker);
-  uv_mutex_lock(&runner->pools->lock);
-  runner->open = error == 0;
-  uv_mutex_unlock(&runner->pools->lock);
-  if (error) {
-    give_up(runner);
-  } else {
-    start_load(runner);
-    worker_run(&runner->worker);
-  }
-  worker_finish(&runner->worker);
-  buffer_finish(&runner->load_problem);
-  uv_mutex_lock(&runner->pools->lock);
-  runner->gone = true;
-  uv_mutex_unlock(&runner->pools->lock);
-}
-
-/* Written before the message was posted, so the inbox's lock orders it. */
-static void take_assigned(struct message *message, void *owner) {
-  struct runner *runner = container_of(message, struct runner, wake);
-  (void)owner;
-  runner->call = runner->assigned;
-}
-
-static void stop_running(struct message *message, void *owner) {
-  struct runner *runner = container_of(message, struct runner, stop);
-  (void)owner;
-  if (runner->call) {
-    worker_cancel_all(&runner->worker, "the server stops");
-    return;
-  }
-  uv_mutex_lock(&runner->pools->lock);
-  leave_pool(runner);
-  uv_mutex_unlock(&runner->pools->lock);
-}
-
-static void join(struct runner *runner) {
-  list_remove(&runner->link);
-  uv_thread_join(&runner->thread);
-  free(runner);
-}
+/* ---- threads ---- */
 
 /* Frees the threads that have ended, with their stacks. Under the lock. */
 static void join_gone(struct pools *pools) {
   for (struct list *link = pools->runners.next, *next; link != &pools->runners; link = next) {
     next = link->next;
     struct runner *runner = container_of(link, struct runner, link);
-    if (runner->gone) join(runner);
+    if (!runner->gone) continue;
+    uv_thread_join(&runner->thread);
+    list_remove(&runner->link);
+    free(runner);
   }
 }
 
-static uv_err add_runner(struct pools *pools, struct pool *pool, struct call *call) {
-  join_gone(pools);
-  struct runner *runner = memory_alloc_zero(sizeof *runner);
-  runner->pools = pools;
-  runner->pool = pool;
-  runner->call = runner->assigned = call;
-  runner->wake.deliver = take_assigned;
-  runner->stop.deliver = stop_running;
-  runner->worker.role = &pool_role;
-  runner->worker.role_data = runner;
-  runner->worker.process = pools->process;
-  runner->worker.snapshot = pools->snapshot;
-  list_init(&runner->idle);
-  uv_err error = uv_thread_create(&runner->thread, run, runner);
-  if (error) {
+/* The lock is not held while a thread is waited for: it takes it before it ends. */
+static void join_all(struct pools *pools) {
+  uv_mutex_lock(&pools->lock);
+  while (!list_is_empty(&pools->runners)) {
+    struct runner *runner = container_of(pools->runners.next, struct runner, link);
+    uv_mutex_unlock(&pools->lock);
+    uv_thread_join(&runner->thread);
+    uv_mutex_lock(&pools->lock);
+    list_remove(&runner->link);
     free(runner);
-    return error;
   }
-  call->state = CALL_RUNNING;
-  call->runner = runner;
-  pool->threads++;
-  list_push(&pools->runners, &runner->link);
-  return 0;
+  uv_mutex_unlock(&pools->lock);
 }
 
 /* ---- the host ---- */
@@ -397,22 +49,14 @@ static struct pool *find_pool(struct pools *pools, const char *name) {
   return NULL;
 }
 
-static void hand_over(struct pool *pool, struct call *call) {
-  struct runner *runner = container_of(pool->idle.prev, struct runner, idle);
-  list_remove(&runner->idle);
-  runner->assigned = call;
-  call->state = CALL_RUNNING;
-  call->runner = runner;
-  inbox_post(&runner->worker.inbox, &runner->wake);
-}
-
 static uv_err take_call(struct pools *pools, struct pool *pool, struct call *call) {
   if (!list_is_empty(&pool->idle)) {
-    hand_over(pool, call);
+    pool_runner_hand_over(container_of(pool->idle.prev, struct runner, idle), call);
     return 0;
   }
   if (pool->threads < pool->threads_max) {
-    uv_err error = add_runner(pools, pool, call);
+    join_gone(pools);
+    uv_err error = pool_runner_start(pools, pool, call);
     if (!error || pool->threads == 0) return error;
   }
   if (pool->queued >= pool->calls_max) return UV_ENOBUFS;
@@ -437,30 +81,6 @@ static uv_err submit(struct call_host *host, struct call *call) {
   return error;
 }
 
-struct cancel_message {
-  struct message message;
-  uint64_t id; /* of the call */
-};
-
-static void deliver_cancel(struct message *message, void *owner) {
-  struct cancel_message *cancel = container_of(message, struct cancel_message, message);
-  struct runner *runner = runner_of(owner);
-  if (runner->call && runner->call->id == cancel->id && runner->started)
-    worker_cancel_all(&runner->worker, "by its caller");
-  free(cancel);
-}
-
-/* Tells the thread that runs the call: by a message if it waits, by the watchdog if it computes. A
- * thread that is still being set up looks before it starts the call. */
-static void cancel_running(struct runner *runner, struct call *call) {
-  if (!runner->open) return;
-  struct cancel_message *cancel = memory_alloc_zero(sizeof *cancel);
-  cancel->message.deliver = deliver_cancel;
-  cancel->id = call->id;
-  atomic_store_explicit(&runner->worker.heartbeat.cancel, call->id, memory_order_release);
-  inbox_post(&runner->worker.inbox, &cancel->message);
-}
-
 static void abandon(struct call_host *host, struct call *call) {
   struct pools *pools = container_of(host, struct pools, host);
   uv_mutex_lock(&pools->lock);
@@ -470,7 +90,7 @@ static void abandon(struct call_host *host, struct call *call) {
     list_remove(&call->link);
     ((struct pool *)call->queue)->queued--;
   } else if (call->state == CALL_RUNNING) {
-    cancel_running(call->runner, call);
+    pool_runner_cancel(call->runner, call);
   }
   uv_mutex_unlock(&pools->lock);
   if (queued) call_free(call);
@@ -572,25 +192,45 @@ size_t pools_count(struct pools *pools, struct pool_counts *out, size_t max) {
   return count;
 }
 
+/* Under the lock. */
+static void refuse_all_queued(struct pools *pools) {
+  for (struct list *link = pools->pools.next; link != &pools->pools; link = link->next)
+    pool_runner_refuse_queued(container_of(link, struct pool, link));
+}
+
+void pools_settle(struct pools *pools, struct inbox *inbox, struct message *message) {
+  uv_mutex_lock(&pools->lock);
+  pools->settling = true;
+  pools->settled_inbox = inbox;
+  pools->settled = message;
+  refuse_all_queued(pools);
+  for (struct list *link = pools->runners.next; link != &pools->runners; link = link->next) {
+    struct runner *runner = container_of(link, struct runner, link);
+    if (runner->assigned) pool_runner_cancel(runner, runner->assigned);
+  }
+  pool_runner_end_settling(pools);
+  uv_mutex_unlock(&pools->lock);
+}
+
+bool pools_are_settling(struct pools *pools) {
+  uv_mutex_lock(&pools->lock);
+  bool settling = pools->settling;
+  uv_mutex_unlock(&pools->lock);
+  return settling;
+}
+
 static void stop_runners(struct pools *pools) {
   uv_mutex_lock(&pools->lock);
   pools->stopping = true;
-  for (struct list *link = pools->pools.next; link != &pools->pools; link = link->next)
-    refuse_queued(container_of(link, struct pool, link));
-  for (struct list *link = pools->runners.next; link != &pools->runners; link = link->next) {
-    struct runner *runner = container_of(link, struct runner, link);
-    if (runner->assigned)
-      atomic_store_explicit(&runner->worker.heartbeat.cancel, runner->assigned->id,
-                            memory_order_release);
-    if (runner->open) inbox_post(&runner->worker.inbox, &runner->stop);
-  }
+  refuse_all_queued(pools);
+  for (struct list *link = pools->runners.next; link != &pools->runners; link = link->next)
+    pool_runner_stop(container_of(link, struct runner, link));
   uv_mutex_unlock(&pools->lock);
 }
 
 void pools_destroy(struct pools *pools) {
   if (!pools) return;
   stop_runners(pools);
-  while (!list_is_empty(&pools->runners))
-    join(container_of(pools->runners.next, struct runner, link));
+  join_all(pools);
   release(&pools->host);
 }

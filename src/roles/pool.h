@@ -10,9 +10,11 @@
 #include <lua.h>
 #include <stdbool.h>
 
+struct inbox;
+struct message;
+struct pools;
 struct process;
 struct snapshot;
-struct pools;
 
 /* [owner] The pools of the app in `snapshot`: `default` and `tasks`, sized by the settings. No
  * thread runs yet. The caller owns them; process and snapshot outlive them. */
@@ -32,6 +34,14 @@ size_t pools_count(struct pools *pools, struct pool_counts *out, size_t max);
 
 /* [any thread] What marked functions of this app are called through. */
 struct call_host *pools_host(struct pools *pools);
+
+/* [any thread] Nobody wants the calls any more that have been made: drops those in queues,
+ * interrupts those that run, and posts the message to the inbox (NULL: nobody is told) when all
+ * have ended. None may be made until then; further ones are run as before. */
+void pools_settle(struct pools *pools, struct inbox *inbox, struct message *message);
+
+/* [any thread] Whether that goes on. */
+bool pools_are_settling(struct pools *pools);
 
 /* [owner] Refuses new calls, drops queued ones, interrupts running ones and joins all threads; its
  * memory goes with the last mark and call that refer to it. Accepts NULL. */

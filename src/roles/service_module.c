@@ -2,15 +2,19 @@
  *
  *   local service = native.open(dir)   a fresh start: the app's modules and marks are forgotten
  *   (load the app)
- *   local port = service:serve(app)
- *   service:close(); while not service:is_idle() do (wait) end; service:destroy() */
+ *   service:prepare(app); local task = service:spawn(fn, ...)   for hooks
+ *   local port = service:listen()
+ *   service:close(), :cancel() and :settle(), until there is no more :has_requests(), :has_tasks()
+ *   and :has_calls(); service:destroy() */
 #include "roles/service_module.h"
 
+#include "core/fiber.h"
 #include "core/place.h"
 #include "core/require.h"
 #include "core/snapshot.h"
 #include "core/worker.h"
 #include "http/listener.h"
+#include "lib/task.h"
 #include "roles/app_pools.h"
 #include "roles/http.h"
 #include "roles/pool.h"
@@ -68,14 +72,26 @@ static int check(lua_State *L) {
   return 0;
 }
 
-/* serve(self, app) -> port */
-static int serve(lua_State *L) {
+/* prepare(self, app): ends the load */
+static int prepare(lua_State *L) {
   struct handle *handle = check_handle(L);
   luaL_checktype(L, 2, LUA_TTABLE);
   place_end_load(L);
   handle->table = route_table_create(L, 2);
   app_pools_read(L, 2, handle->pools);
   handle->service = http_service_create(L, 2, handle->table);
+  return 0;
+}
+
+static struct handle *check_service(lua_State *L) {
+  struct handle *handle = check_handle(L);
+  if (!handle->service) luaL_error(L, "no app is served");
+  return handle;
+}
+
+/* listen(self) -> port */
+static int listen_on_loopback(lua_State *L) {
+  struct handle *handle = check_service(L);
   int fd;
   uint16_t port;
   char message[LISTENER_MESSAGE_BYTES];
@@ -87,20 +103,67 @@ static int serve(lua_State *L) {
   return 1;
 }
 
+/* spawn(self, fn, ...) -> a task that belongs to the app, with what it spawns */
+static int spawn(lua_State *L) {
+  struct handle *handle = check_service(L);
+  luaL_checktype(L, 2, LUA_TFUNCTION);
+  task_spawn(L, lua_gettop(L) - 2)->fiber->instance = handle->service;
+  return 1;
+}
+
 static int close_service(lua_State *L) {
   struct handle *handle = check_handle(L);
-  struct worker *worker = worker_of(L);
   if (!handle->open) return 0;
   handle->open = false;
   place_end_load(L);
-  if (worker->snapshot == handle->snapshot) worker->snapshot = handle->snapshot_before;
   if (handle->service) http_service_close(handle->service);
   return 0;
 }
 
-static int is_idle(lua_State *L) {
+/* Whether a fiber is a handler, a hook or a task of the app; the running one asks. */
+static bool is_of_app(const struct handle *handle, const struct fiber *fiber) {
+  bool is_running = fiber == fiber->worker->running;
+  return handle->service && fiber->instance == handle->service && !is_running;
+}
+
+/* cancel(self): handlers and tasks of the app */
+static int cancel(lua_State *L) {
   const struct handle *handle = check_handle(L);
-  lua_pushboolean(L, !handle->service || http_service_is_idle(handle->service));
+  struct list *fibers = &worker_of(L)->fibers;
+  for (struct list *link = fibers->next; link != fibers; link = link->next) {
+    struct fiber *fiber = container_of(link, struct fiber, live);
+    if (is_of_app(handle, fiber)) fiber_cancel(fiber, "the test client is closed");
+  }
+  return 0;
+}
+
+/* has_tasks(self) -> whether a handler or task of the app is left */
+static int has_tasks(lua_State *L) {
+  const struct handle *handle = check_handle(L);
+  struct list *fibers = &worker_of(L)->fibers;
+  bool has = false;
+  for (struct list *link = fibers->next; link != fibers && !has; link = link->next)
+    has = is_of_app(handle, container_of(link, struct fiber, live));
+  lua_pushboolean(L, has);
+  return 1;
+}
+
+/* settle(self): begins to end what runs in the pools */
+static int settle(lua_State *L) {
+  pools_settle(check_handle(L)->pools, NULL, NULL);
+  return 0;
+}
+
+/* has_calls(self) -> whether settle has not come to its end */
+static int has_calls(lua_State *L) {
+  lua_pushboolean(L, pools_are_settling(check_handle(L)->pools));
+  return 1;
+}
+
+/* has_requests(self) -> whether one is left, or a connection */
+static int has_requests(lua_State *L) {
+  const struct handle *handle = check_handle(L);
+  lua_pushboolean(L, handle->service && !http_service_is_idle(handle->service));
   return 1;
 }
 
@@ -112,6 +175,8 @@ static int destroy(lua_State *L) {
   lua_pushnil(L);
   lua_rawsetp(L, LUA_REGISTRYINDEX, &open_key);
   if (handle->open) close_service(L);
+  struct worker *worker = worker_of(L);
+  if (worker->snapshot == handle->snapshot) worker->snapshot = handle->snapshot_before;
   if (handle->service) http_service_destroy(handle->service);
   handle->service = NULL;
   pools_destroy(handle->pools);
@@ -124,8 +189,11 @@ static int destroy(lua_State *L) {
 }
 
 int service_module_open(lua_State *L) {
-  static const luaL_Reg methods[] = {{"serve", serve},         {"check", check},
-                                     {"close", close_service}, {"is_idle", is_idle},
+  static const luaL_Reg methods[] = {{"check", check},         {"prepare", prepare},
+                                     {"spawn", spawn},         {"listen", listen_on_loopback},
+                                     {"close", close_service}, {"cancel", cancel},
+                                     {"settle", settle},       {"has_requests", has_requests},
+                                     {"has_tasks", has_tasks}, {"has_calls", has_calls},
                                      {"destroy", destroy},     {NULL, NULL}};
   luaL_newmetatable(L, HANDLE_CLASS);
   luaL_newlib(L, methods);

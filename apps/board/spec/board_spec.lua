@@ -194,6 +194,19 @@ describe("board", function()
       assert.falsy(client:get("/photos/list.csv").body:find(name, 1, true))
     end)
 
+    it("go with their messages, some time after those were dropped", function()
+      local photo = upload("image/gif"):json().photo
+      local lines = {}
+      for i = 1, 10000 do lines[i] = hello end
+      assert.equal(10000, import(table.concat(lines, "\n")))
+      assert.equal(404, client:get("/messages/1").status)
+      local limit = async.now() + 30
+      while client:get(photo).status ~= 404 do
+        assert.is_true(async.now() < limit)
+        async.sleep(0.01)
+      end
+    end)
+
     it("are refused when they are none", function()
       assert.equal(422, upload().status)
       assert.equal(415, upload("text/plain").status)

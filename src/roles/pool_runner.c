@@ -1,0 +1,440 @@
+/* pool_runner.c - the thread of a pool: how it loads the app, runs a call, and takes the next one.
+ *
+ * A runner is idle in its loop and nowhere else. A call is over when its fiber and all that it
+ * spawned have ended. */
+#include "roles/pool_runner.h"
+
+#include "base/limits.h"
+#include "core/error.h"
+#include "core/require.h"
+#include "core/transfer.h"
+#include "lib/life.h"
+#include "lib/once.h"
+#include "lib/stream.h"
+
+#include <stdlib.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+static struct runner *runner_of(struct worker *worker) {
+  return worker->role_data;
+}
+
+/* What a thread runs while it loads the app: the id of no call. */
+#define LOAD_ID UINT64_MAX
+
+/* ---- running one call ---- */
+
+static int offer_accepted(lua_State *L, int status, lua_KContext context);
+
+/* The function has returned, or what it offered has been streamed. */
+static int call_returned(lua_State *L, int status, lua_KContext context) {
+  (void)status;
+  (void)context;
+  struct call *call = runner_of(worker_of(L))->call;
+  if (call->takes_offer && stream_is_at(L, 1)) return stream_offer(L, offer_accepted);
+  transfer_encode(L, 1, lua_gettop(L), "result", &call->result);
+  call->kind = CALL_RETURNED;
+  return 0;
+}
+
+static int offer_accepted(lua_State *L, int status, lua_KContext context) {
+  (void)status;
+  lua_callk(L, stream_push_offered(L, context), 0, 0, call_returned);
+  return call_returned(L, LUA_OK, 0);
+}
+
+static int run_call(lua_State *L) {
+  const struct call *call = runner_of(worker_of(L))->call;
+  int nargs = call_push_function(L, call);
+  lua_callk(L, nargs, LUA_MULTRET, 0, call_returned);
+  return call_returned(L, LUA_OK, 0);
+}
+
+static int call_failed(lua_State *L) {
+  struct call *call = runner_of(worker_of(L))->call;
+  buffer_clear(&call->result);
+  transfer_encode_error(L, 1, fiber_running(L)->traceback, &call->result);
+  runner_of(worker_of(L))->told = true;
+  return 0;
+}
+
+static void call_ended(struct fiber *fiber) {
+  runner_of(fiber->worker)->ended = true;
+}
+
+/* Whether no call that has been made is wanted any more. Under the lock. */
+static bool is_ending(const struct pools *pools) {
+  return pools->stopping || pools->settling;
+}
+
+/* Whether nobody wants the call any more. */
+static bool is_doomed(struct runner *runner) {
+  uv_mutex_lock(&runner->pools->lock);
+  const struct pools *pools = runner->pools;
+  bool doomed = runner->call->abandoned || is_ending(pools);
+  uv_mutex_unlock(&runner->pools->lock);
+  return doomed;
+}
+
+static void start_call(struct runner *runner) {
+  struct call *call = runner->call;
+  runner->started = true;
+  runner->told = false;
+  runner->ended = is_doomed(runner);
+  call->kind = CALL_RAISED; /* until it has returned; without bytes it means: it was not run */
+  if (runner->ended) return;
+  runner->worker.call = call;
+  struct heartbeat *heartbeat = &runner->worker.heartbeat;
+  atomic_store_explicit(&heartbeat->call, call->id, memory_order_relaxed);
+  static const struct fiber_kind kind = {run_call, call_failed, .ended = call_ended};
+  struct fiber *fiber = fiber_create(&runner->worker, &kind);
+  if (!fiber) {
+    runner->ended = true;
+    return;
+  }
+  fiber->name = "blocking function";
+  fiber->request = call->request;
+  fiber_start(fiber, 0);
+}
+
+static int encode_load_problem(lua_State *L) {
+  struct runner *runner = runner_of(worker_of(L));
+  lua_pushlstring(L, runner->load_problem.data, runner->load_problem.len);
+  transfer_encode_error(L, -1, NULL, &runner->call->result);
+  runner->told = true;
+  return 0;
+}
+
+/* The call fails with the error that the load of the app gave in this thread. */
+static void fail_call(struct runner *runner) {
+  runner->started = runner->ended = true;
+  runner->call->kind = CALL_RAISED;
+  lua_State *L = runner->worker.L;
+  lua_pushcfunction(L, encode_load_problem);
+  if (lua_pcall(L, 0, 0, 0) != LUA_OK) lua_pop(L, 1);
+}
+
+/* ---- between calls ---- */
+
+/* The thread ends with this turn. Under the lock. */
+static void leave_pool(struct runner *runner) {
+  list_remove(&runner->idle);
+  runner->pool->threads--;
+  runner->open = false;
+  runner->worker.stopped = true;
+}
+
+static void end_idle(struct timer *timer) {
+  struct runner *runner = container_of(timer, struct runner, idle_timer);
+  uv_mutex_lock(&runner->pools->lock);
+  if (!runner->assigned) leave_pool(runner);
+  uv_mutex_unlock(&runner->pools->lock);
+}
+
+/* Gives a call that is over back to its caller, if that is still there. Under the lock. */
+static void give_back(struct call *call) {
+  call->state = CALL_DONE;
+  call->runner = NULL;
+  if (call->abandoned)
+    call_free(call);
+  else
+    call_return(call);
+}
+
+/* Gives the finished call back, and takes the next one or becomes idle. Under the lock. */
+static void swap_call(struct runner *runner) {
+  struct pool *pool = runner->pool;
+  struct call *call = runner->call;
+  if (call->kind == CALL_RAISED && !runner->told) buffer_clear(&call->result);
+  runner->call = runner->assigned = runner->worker.call = NULL;
+  runner->started = false;
+  atomic_store_explicit(&runner->worker.heartbeat.call, 0, memory_order_relaxed);
+  give_back(call);
+  struct list *link = list_pop(&pool->queue);
+  if (link) {
+    pool->queued--;
+    runner->call = runner->assigned = container_of(link, struct call, link);
+    runner->call->state = CALL_RUNNING;
+    runner->call->runner = runner;
+  } else {
+    list_push(&pool->idle, &runner->idle);
+  }
+}
+
+static bool is_quiet(const struct pools *pools) {
+  for (struct list *link = pools->runners.next; link != &pools->runners; link = link->next)
+    if (container_of(link, struct runner, link)->assigned) return false;
+  for (struct list *link = pools->pools.next; link != &pools->pools; link = link->next)
+    if (container_of(link, struct pool, link)->queued > 0) return false;
+  return true;
+}
+
+void pool_runner_end_settling(struct pools *pools) {
+  if (!pools->settling || !is_quiet(pools)) return;
+  pools->settling = false;
+  if (pools->settled_inbox) inbox_post(pools->settled_inbox, pools->settled);
+}
+
+static void next_call(struct runner *runner) {
+  uv_mutex_lock(&runner->pools->lock);
+  swap_call(runner);
+  bool idle = !runner->call;
+  if (idle && (runner->pools->stopping || runner->load_problem.len > 0)) leave_pool(runner);
+  pool_runner_end_settling(runner->pools);
+  uv_mutex_unlock(&runner->pools->lock);
+  struct timers *timers = &runner->worker.timers;
+  if (idle)
+    timer_start(timers, &runner->idle_timer, uv_hrtime() + POOL_IDLE_MS * NS_PER_MS, end_idle);
+}
+
+/* What the hooks on_state have spawned ends before the first call; gives whether it has. */
+static bool end_load(struct runner *runner) {
+  if (runner->loading) return false;
+  runner->loaded = list_is_empty(&runner->worker.fibers);
+  if (!runner->loaded) worker_cancel_all(&runner->worker, "the hooks on_state have ended");
+  return runner->loaded;
+}
+
+/* At the end of each turn: a call is over when its fiber and all that it spawned have ended. One
+ * that ends without a fiber is over at once, since nothing would wake the loop for it. */
+static void turn(struct worker *worker) {
+  struct runner *runner = runner_of(worker);
+  for (;;) {
+    if (runner->ended && runner->started) {
+      if (once_is_closing(worker)) return;
+      if (!list_is_empty(&worker->fibers)) {
+        worker_cancel_all(worker, "the blocking function that started it has ended");
+        return;
+      }
+      static const struct fiber_kind closing = {.entry = once_close_all};
+      if (once_start_closing(worker, NULL, &closing, NULL)) return;
+      next_call(runner);
+    }
+    if (!runner->loaded && !end_load(runner)) return;
+    if (!runner->call || runner->started) return;
+    timer_stop(&worker->timers, &runner->idle_timer);
+    if (runner->load_problem.len > 0)
+      fail_call(runner);
+    else
+      start_call(runner);
+  }
+}
+
+static const struct worker_role pool_role = {
+    .name = "pool", .stalls_matter = false, .runs_blocking = true, .turn = turn};
+
+/* ---- the thread ---- */
+
+static void set_load_problem(struct runner *runner, const char *text) {
+  buffer_clear(&runner->load_problem);
+  buffer_printf(&runner->load_problem, "the app did not load in a pool thread: %s", text);
+}
+
+/* On top of the stack: nil, or which hook failed and why. */
+static int hooks_run(lua_State *L, int status, lua_KContext context) {
+  (void)status;
+  (void)context;
+  struct runner *runner = runner_of(worker_of(L));
+  const char *problem = lua_tostring(L, -1);
+  if (problem)
+    set_load_problem(runner, problem);
+  else
+    buffer_clear(&runner->load_problem);
+  return 0;
+}
+
+/* Stack: the app. */
+static int app_loaded(lua_State *L, int status, lua_KContext context) {
+  (void)status;
+  (void)context;
+  const struct runner *runner = runner_of(worker_of(L));
+  place_end_load(L);
+  int number = runner->worker.index + 1;
+  lua_callk(L, life_push_state(L, 1, "pool", runner->pool->name, number), 1, 0, hooks_run);
+  return hooks_run(L, LUA_OK, 0);
+}
+
+static int load_app(lua_State *L) {
+  require_push_caller(L);
+  lua_pushliteral(L, "perilune.load");
+  lua_callk(L, 1, 1, 0, app_loaded);
+  return app_loaded(L, LUA_OK, 0);
+}
+
+static int load_failed(lua_State *L) {
+  set_load_problem(runner_of(worker_of(L)), error_push_text(L, 1));
+  return 0;
+}
+
+static void end_loading(struct runner *runner) {
+  atomic_store_explicit(&runner->worker.heartbeat.call, 0, memory_order_relaxed);
+  uv_mutex_lock(&runner->pools->lock);
+  runner->loading = false;
+  uv_mutex_unlock(&runner->pools->lock);
+}
+
+static void load_ended(struct fiber *fiber) {
+  struct runner *runner = runner_of(fiber->worker);
+  place_end_load(runner->worker.L);
+  end_loading(runner);
+}
+
+static void start_load(struct runner *runner) {
+  place_begin_load(runner->worker.L, &runner->pools->host);
+  set_load_problem(runner, "not enough memory"); /* until it is known better */
+  atomic_store_explicit(&runner->worker.heartbeat.call, LOAD_ID, memory_order_relaxed);
+  static const struct fiber_kind kind = {load_app, load_failed, .ended = load_ended};
+  struct fiber *fiber = fiber_create(&runner->worker, &kind);
+  if (!fiber) {
+    end_loading(runner);
+    turn(&runner->worker); /* nothing would wake its loop */
+    return;
+  }
+  fiber->name = "load";
+  fiber_start(fiber, 0);
+}
+
+void pool_runner_refuse_queued(struct pool *pool) {
+  struct list *link;
+  while ((link = list_pop(&pool->queue))) {
+    struct call *call = container_of(link, struct call, link);
+    pool->queued--;
+    call->kind = CALL_RAISED;
+    give_back(call);
+  }
+}
+
+/* What no state could be made for, or need be, fails where its caller is; so does what is queued
+ * behind it when no other thread is there to run it. */
+static void give_up(struct runner *runner) {
+  uv_mutex_lock(&runner->pools->lock);
+  struct call *call = runner->call;
+  runner->call = runner->assigned = NULL;
+  call->kind = CALL_RAISED;
+  give_back(call);
+  if (--runner->pool->threads == 0) pool_runner_refuse_queued(runner->pool);
+  pool_runner_end_settling(runner->pools);
+  uv_mutex_unlock(&runner->pools->lock);
+}
+
+static void run(void *context) {
+  struct runner *runner = context;
+  setpriority(PRIO_PROCESS, (id_t)syscall(SYS_gettid), POOL_NICE);
+  uv_err error = worker_init(&runner->worker);
+  uv_mutex_lock(&runner->pools->lock);
+  runner->open = error == 0 && !is_ending(runner->pools);
+  uv_mutex_unlock(&runner->pools->lock);
+  if (runner->open) {
+    start_load(runner);
+    worker_run(&runner->worker);
+  } else {
+    give_up(runner);
+  }
+  worker_finish(&runner->worker);
+  buffer_finish(&runner->load_problem);
+  uv_mutex_lock(&runner->pools->lock);
+  runner->gone = true;
+  uv_mutex_unlock(&runner->pools->lock);
+}
+
+/* Written before the message was posted, so the inbox's lock orders it. */
+static void take_assigned(struct message *message, void *owner) {
+  struct runner *runner = container_of(message, struct runner, wake);
+  (void)owner;
+  runner->call = runner->assigned;
+}
+
+static void stop_running(struct message *message, void *owner) {
+  struct runner *runner = container_of(message, struct runner, stop);
+  (void)owner;
+  if (runner->call) {
+    worker_cancel_all(&runner->worker, "the server stops");
+    return;
+  }
+  uv_mutex_lock(&runner->pools->lock);
+  leave_pool(runner);
+  uv_mutex_unlock(&runner->pools->lock);
+}
+
+/* ---- what the pool does with it ---- */
+
+static bool has_index(const struct pools *pools, const struct pool *pool, int index) {
+  for (struct list *link = pools->runners.next; link != &pools->runners; link = link->next) {
+    const struct runner *runner = container_of(link, struct runner, link);
+    if (runner->pool == pool && !runner->gone && runner->worker.index == index) return true;
+  }
+  return false;
+}
+
+uv_err pool_runner_start(struct pools *pools, struct pool *pool, struct call *call) {
+  struct runner *runner = memory_alloc_zero(sizeof *runner);
+  runner->pools = pools;
+  runner->pool = pool;
+  runner->call = runner->assigned = call;
+  runner->wake.deliver = take_assigned;
+  runner->stop.deliver = stop_running;
+  runner->loading = true;
+  runner->worker.role = &pool_role;
+  runner->worker.role_data = runner;
+  runner->worker.process = pools->process;
+  runner->worker.snapshot = pools->snapshot;
+  while (has_index(pools, pool, runner->worker.index)) runner->worker.index++;
+  list_init(&runner->idle);
+  uv_err error = uv_thread_create(&runner->thread, run, runner);
+  if (error) {
+    free(runner);
+    return error;
+  }
+  call->state = CALL_RUNNING;
+  call->runner = runner;
+  pool->threads++;
+  list_push(&pools->runners, &runner->link);
+  return 0;
+}
+
+void pool_runner_hand_over(struct runner *runner, struct call *call) {
+  list_remove(&runner->idle);
+  runner->assigned = call;
+  call->state = CALL_RUNNING;
+  call->runner = runner;
+  inbox_post(&runner->worker.inbox, &runner->wake);
+}
+
+struct cancel_message {
+  struct message message;
+  uint64_t id;  /* of the call */
+  bool to_load; /* also while the app is loaded for it */
+};
+
+static void deliver_cancel(struct message *message, void *owner) {
+  struct cancel_message *cancel = container_of(message, struct cancel_message, message);
+  struct runner *runner = runner_of(owner);
+  bool is_its_call = runner->call && runner->call->id == cancel->id;
+  if (is_its_call && (runner->started || cancel->to_load))
+    worker_cancel_all(&runner->worker, "by its caller");
+  free(cancel);
+}
+
+/* What the watchdog is to interrupt, if it computes. */
+static void set_cancel(struct runner *runner, uint64_t id) {
+  bool to_load = runner->loading && is_ending(runner->pools);
+  atomic_store_explicit(&runner->worker.heartbeat.cancel, to_load ? LOAD_ID : id,
+                        memory_order_release);
+}
+
+void pool_runner_cancel(struct runner *runner, struct call *call) {
+  if (!runner->open) return;
+  struct cancel_message *cancel = memory_alloc_zero(sizeof *cancel);
+  cancel->message.deliver = deliver_cancel;
+  cancel->id = call->id;
+  cancel->to_load = is_ending(runner->pools);
+  set_cancel(runner, call->id);
+  inbox_post(&runner->worker.inbox, &cancel->message);
+}
+
+void pool_runner_stop(struct runner *runner) {
+  if (runner->assigned) set_cancel(runner, runner->assigned->id);
+  if (runner->open) inbox_post(&runner->worker.inbox, &runner->stop);
+}
