@@ -37,7 +37,7 @@ function measure.list(count)
   return list
 end
 
---- The figures of `count` tasks that `park` creates until all wait, and `cancel` ends.
+--- The figures of `count` tasks: park() creates them until all wait, cancel() ends them.
 function measure.waiting(count, park, cancel)
   collectgarbage()
   local rss, kibibytes, begun = rss_bytes(), collectgarbage "count", os.clock()

@@ -123,8 +123,8 @@ async def sleeping(_):
         await tasks[-1]
     except asyncio.CancelledError:
         pass
-    assert all(task.cancelled() for task in tasks)
     cancelled = process_time_ns()
+    assert all(task.cancelled() for task in tasks)
     return {
         "sleep": (parked - first) / SLEEPERS,
         "sleep_bytes": grown / SLEEPERS,
