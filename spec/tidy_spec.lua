@@ -33,7 +33,9 @@ end
 --- Scripts and texts without an extension that the style of code holds for too.
 local scripts = {}
 for _, path in ipairs {
-  "perilune", ".ci/run", "spec/bench/run", "CMakeLists.txt", "spec/clients/run",
+  "perilune", ".ci/run", "CMakeLists.txt", "spec/bench/run", "spec/bench/common.sh",
+  "spec/bench/async/run", "spec/bench/async/node.mjs", "spec/bench/async/python.py",
+  "spec/clients/run",
   "spec/clients/transfer", "spec/clients/server.sh", "spec/clients/checks.sh",
   "spec/clients/curl.sh", "spec/clients/chromium.sh", "spec/clients/node.mjs",
   "spec/clients/python.py", "spec/clients/page/check.js", "apps/board/public/app.js",
