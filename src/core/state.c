@@ -115,6 +115,7 @@ const char *state_push_function_name(lua_State *L, lua_Debug *debug) {
 
 static int open_state(lua_State *L) {
   luaL_openlibs(L);
+  code_open(L, worker_of(L)->process->code_key);
   error_open(L);
   coroutine_open(L);
   require_open(L);

@@ -4,6 +4,7 @@
 -- `N passed, N failed`, with `, N skipped` where there are any.
 
 local lfs = require "lfs"
+local native = require "perilune.native.app"
 local runner = require "perilune.runner"
 
 local function spec_root(dir)
@@ -18,12 +19,20 @@ local function has_root(words)
   return false
 end
 
+--- What the functions of specs have for their globals: where they are sent to, it is the globals.
+local function environment_of(busted)
+  local function probe() return _ENV end
+  busted.wrap(probe)
+  return probe()
+end
+
 --- Counts the results of the instance of busted that its runner makes.
 local function count_results()
   local counts = { success = 0, failure = 0, error = 0, pending = 0 }
   local core = require "busted.core"
   package.loaded["busted.core"] = function(...)
     local busted = core(...)
+    native.environment(environment_of(busted))
     busted.subscribe({ "test", "end" }, function(_, _, status)
       counts[status] = (counts[status] or 0) + 1
       return nil, true
