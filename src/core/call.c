@@ -20,6 +20,8 @@ struct call_box {
   bool submitted;
   int index;           /* of the box on the stack, while it is awaited */
   struct fiber *fiber; /* the one it is offered to */
+  uint64_t timeout_ns; /* from when it is awaited on; 0: none */
+  uint64_t due_ns;     /* on the clock of who awaits it; 0: none */
 };
 
 /* An ask of the function that has its result but goes on. */
@@ -78,34 +80,67 @@ static struct call_box *push_box(lua_State *L) {
   return box;
 }
 
+/* Without a place the function is below its arguments and sent along. */
 static void write_payload(lua_State *L, const struct place *place, int first, int nargs,
                           struct buffer *payload) {
-  uint32_t len = (uint32_t)place->identity_len;
+  uint32_t len = place ? (uint32_t)place->identity_len : 0;
   buffer_add(payload, &len, sizeof len);
-  buffer_add(payload, place->identity, len);
-  transfer_encode(L, first, nargs, "argument", payload);
+  if (place) {
+    buffer_add(payload, place->identity, len);
+    transfer_encode(L, first, nargs, "argument", payload);
+  } else {
+    transfer_encode_call(L, first - 1, nargs, payload);
+  }
 }
 
 static NO_RETURN void raise_refused(lua_State *L, const struct call *call, uv_err error) {
   if (error == UV_ENOBUFS) error_raise(L, "full", "the queue of pool '%s' is full", call->pool);
+  if (error == UV_ENOENT && place_is_loading(L))
+    luaL_error(L, "there is no pool '%s' while the app loads: use app:on_start", call->pool);
   if (error == UV_ENOENT) luaL_error(L, "there is no pool '%s' in this app", call->pool);
+  if (error == UV_ECANCELED)
+    luaL_error(L, "the pools of this app have ended: it is not served any more");
   luaL_error(L, "pool '%s' cannot start a thread: %s", call->pool, uv_strerror(error));
   abort();
 }
 
-void call_prepare(lua_State *L, struct place *place, int nargs, const char *pool) {
+/* Pushes the box of a call with the `nargs` values on top of the stack. */
+static struct call_box *prepare(lua_State *L, struct call_host *host, const struct place *place,
+                                int nargs) {
   struct worker *worker = worker_of(L);
   const struct fiber *fiber = worker->running;
   int first = lua_gettop(L) - nargs + 1;
-  struct call *call = push_box(L)->call;
-  call->host = place->host;
+  struct call_box *box = push_box(L);
+  struct call *call = box->call;
+  call->host = host;
   call->host->retain(call->host);
-  call->pool = place->pool ? place->pool : pool;
   call->caller = worker;
   call->request = fiber ? fiber->request : 0;
   write_payload(L, place, first, nargs, &call->payload);
+  return box;
+}
+
+void call_prepare(lua_State *L, struct place *place, int nargs, const char *pool) {
+  int first = lua_gettop(L) - nargs + 1;
+  struct call_box *box = prepare(L, place->host, place, nargs);
+  box->call->pool = place->pool ? place->pool : pool;
+  box->timeout_ns = place->timeout_ns;
   if (nargs > 0) lua_replace(L, first);
   lua_settop(L, first);
+}
+
+void call_prepare_function(lua_State *L, struct call_host *host, int nargs, const char *pool,
+                           uint64_t timeout_ns) {
+  int function = lua_gettop(L) - nargs;
+  const struct place *place = place_of(L, function);
+  struct call_box *box = prepare(L, place ? place->host : host, place, nargs);
+  const char *own_pool = place && place->pool ? place->pool : "default";
+  box->call->pool = pool ? pool : own_pool;
+  box->timeout_ns = timeout_ns;
+  if (place && place->timeout_ns && (!timeout_ns || place->timeout_ns < timeout_ns))
+    box->timeout_ns = place->timeout_ns;
+  lua_replace(L, function);
+  lua_settop(L, function);
 }
 
 void call_submit(lua_State *L, int index) {
@@ -155,6 +190,7 @@ static lua_nret take_offer(lua_State *L, struct call_box *box) {
   struct offer *offer = box->call->offer;
   int results = transfer_decode(L, offer->results.data, offer->results.len);
   buffer_finish(&offer->results);
+  box->timeout_ns = 0; /* its function has given its result in time */
   lua_pushvalue(L, box->index);
   lua_setfield(L, -results - 1, "call");
   struct fiber *fiber = fiber_running(L);
@@ -171,16 +207,24 @@ static int await_woken(lua_State *L, int status, lua_KContext context) {
     drop(box);
     fiber_check_cancelled(L);
   }
+  if (box->due_ns && timers_now(fiber_running(L)->timers) >= box->due_ns) {
+    drop(box);
+    error_raise(L, "timeout", "timeout after %f s",
+                (lua_Number)box->timeout_ns / (lua_Number)NS_PER_SECOND);
+  }
   if (!box->call->done) return take_offer(L, box);
   return finish_await(L, box);
 }
 
 static lua_nret await(lua_State *L, struct call_box *box, int index) {
+  static const char waits_for[] = "a blocking function";
   if (box->call->done) return finish_await(L, box);
-  struct fiber *fiber = fiber_begin_wait(L, "a blocking function");
+  struct fiber *fiber = fiber_begin_wait(L, waits_for);
   box->call->ticket = fiber_ticket(fiber);
   box->index = lua_absindex(L, index);
-  return fiber_park(L, fiber, "a blocking function", (lua_KContext)box, await_woken);
+  box->due_ns = box->timeout_ns ? timers_now(fiber->timers) + box->timeout_ns : 0;
+  if (!box->due_ns) return fiber_park(L, fiber, waits_for, (lua_KContext)box, await_woken);
+  return fiber_park_until(L, fiber, waits_for, box->due_ns, (lua_KContext)box, await_woken);
 }
 
 lua_nret call_await(lua_State *L, int index) {
@@ -256,7 +300,7 @@ int call_marked(lua_State *L) {
     call_submit(L, -1);
     return call_await(L, -1);
   }
-  lua_pushvalue(L, lua_upvalueindex(1));
+  lua_pushvalue(L, lua_upvalueindex(3));
   lua_insert(L, 1);
   lua_callk(L, nargs, LUA_MULTRET, 0, inline_ended);
   return inline_ended(L, LUA_OK, 0);
@@ -267,7 +311,9 @@ int call_push_function(lua_State *L, const struct call *call) {
   uint32_t len;
   memcpy(&len, payload->data, sizeof len);
   const char *identity = payload->data + sizeof len;
+  const char *values = identity + len;
+  size_t values_len = payload->len - (size_t)(values - payload->data);
+  if (len == 0) return transfer_decode(L, values, values_len) - 1; /* the function is the first */
   place_push_found(L, identity, len);
-  const char *arguments = identity + len;
-  return transfer_decode(L, arguments, payload->len - (size_t)(arguments - payload->data));
+  return transfer_decode(L, values, values_len);
 }

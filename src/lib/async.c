@@ -1,4 +1,4 @@
-/* async.c - sleep, now, checkpoint, spawn, timeout; gather is in gather.c.
+/* async.c - sleep, now, checkpoint, spawn, timeout; others are in files of their own.
  *
  * Waits run on the clock of the running fiber, so that a virtual clock works for all of them. */
 #include "lib/async.h"
@@ -9,6 +9,7 @@
 #include "core/worker.h"
 #include "lib/gather.h"
 #include "lib/options.h"
+#include "lib/run_blocking.h"
 #include "lib/task.h"
 
 #include <lauxlib.h>
@@ -106,5 +107,6 @@ int async_open(lua_State *L) {
   lua_setfield(L, -2, "__close");
   lua_pop(L, 1);
   luaL_newlib(L, functions);
+  run_blocking_open(L);
   return 1;
 }

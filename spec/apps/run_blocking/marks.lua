@@ -1,0 +1,22 @@
+-- marks.lua - marked functions, which say in which Lua state they have run.
+--
+-- A module with marks is required while the app loads.
+
+local async = require "perilune.async"
+local perilune = require "perilune"
+
+local blocking = perilune.blocking
+
+local function state(...) return tostring(_G), ... end
+
+return {
+  plain = blocking(function(...) return ... end),
+  in_one = blocking({ pool = "one" }, state),
+  sleeps = blocking({ timeout = 0.05, name = "sleeps" }, function(seconds)
+    async.sleep(seconds)
+    return "slept"
+  end),
+  computes = blocking({ timeout = 0.05, pool = "one" }, function()
+    while true do pcall(string.rep, "x") end
+  end),
+}
