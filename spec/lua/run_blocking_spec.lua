@@ -298,7 +298,7 @@ it("runs", function()
   client:close()
   ok, err = pcall(async.run_blocking, function() end)
   assert.is_false(ok)
-  assert.equal("the pools of this app have ended: it is not served any more", err)
+  assert.equal("pool 'default' has ended: the app is not served any more", err)
 end)
 ]]
     file:close()

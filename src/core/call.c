@@ -99,7 +99,7 @@ static NO_RETURN void raise_refused(lua_State *L, const struct call *call, uv_er
     luaL_error(L, "there is no pool '%s' while the app loads: use app:on_start", call->pool);
   if (error == UV_ENOENT) luaL_error(L, "there is no pool '%s' in this app", call->pool);
   if (error == UV_ECANCELED)
-    luaL_error(L, "the pools of this app have ended: it is not served any more");
+    luaL_error(L, "pool '%s' has ended: the app is not served any more", call->pool);
   luaL_error(L, "pool '%s' cannot start a thread: %s", call->pool, uv_strerror(error));
   abort();
 }
