@@ -118,23 +118,31 @@ static int l_open(lua_State *L) {
 
 /* ---- one message ---- */
 
+enum mode { MODE_VALUES, MODE_LOADED, MODE_ERROR };
+
 struct message {
   struct memory *memory;
   struct slice bytes;
   struct buffer again;
-  bool is_error;
+  enum mode mode;
 };
 
 static int l_decode(lua_State *L) {
   struct message *message = lua_touserdata(L, 1);
   lua_settop(L, 0);
   message->memory->limit_bytes = MEMORY_BYTES_MAX;
-  if (message->is_error) {
-    transfer_decode_error(L, message->bytes.data, message->bytes.len);
-    assert(lua_gettop(L) == 2);
-    return 2;
+  struct slice bytes = message->bytes;
+  int count = 2;
+  if (message->mode == MODE_VALUES)
+    count = transfer_decode(L, bytes.data, bytes.len);
+  else if (message->mode == MODE_LOADED)
+    count = transfer_decode_loaded(L, bytes.data, bytes.len);
+  else
+    transfer_decode_error(L, bytes.data, bytes.len);
+  if (count == TRANSFER_NOT_LOADED) {
+    assert(lua_type(L, -1) == LUA_TSTRING);
+    count = 1;
   }
-  int count = transfer_decode(L, message->bytes.data, message->bytes.len);
   assert(lua_gettop(L) == count);
   return count;
 }
@@ -189,7 +197,7 @@ static void run_functions(lua_State *L, struct memory *memory) {
   memory->limit_bytes = SIZE_MAX;
 }
 
-static void check(struct slice bytes, bool is_error) {
+static void check(struct slice bytes, enum mode mode) {
   struct memory memory = {.limit_bytes = SIZE_MAX};
   struct buffer whole = {0};
   lua_State *L = lua_newstate(allocate, &memory);
@@ -199,7 +207,7 @@ static void check(struct slice bytes, bool is_error) {
   add_message(L, bytes, &whole);
   assert(lua_gettop(L) == 0);
   struct message message = {
-      .memory = &memory, .bytes = {whole.data ? whole.data : "", whole.len}, .is_error = is_error};
+      .memory = &memory, .bytes = {whole.data ? whole.data : "", whole.len}, .mode = mode};
   if (call(L, l_decode, &message)) {
     run_functions(L, &memory);
     check_again(L, &message);
@@ -213,7 +221,8 @@ static void check(struct slice bytes, bool is_error) {
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len) {
   struct input input = input_of(data, len);
   struct slice bytes = input_take(&input, len);
-  check(bytes, false);
-  check(bytes, true);
+  check(bytes, MODE_VALUES);
+  check(bytes, MODE_LOADED);
+  check(bytes, MODE_ERROR);
   return 0;
 }

@@ -310,6 +310,12 @@ end)
   end)
 end)
 
+describe("a module that only the pool has loaded", function()
+  it("is required where it arrives", function()
+    assert.same({ same = true, here = true }, client:get("/modules_of_pool"):json())
+  end)
+end)
+
 describe("a server", function()
   local server
 
@@ -329,6 +335,13 @@ describe("a server", function()
     local second = server:get("/counts"):json()
     assert.equal(first.theirs + 1, second.theirs)
     assert.same({ 0, 23, 10 }, { second.ours, second.copied, second.n })
+  end)
+
+  it("requires modules where they are named, and waits for them", function()
+    assert.same({ is_elsewhere = true, name = "waits", same = true }, server:get("/modules"):json())
+    assert.equal(500, server:get("/broken").status)
+    wait.for_log(server, "target=/broken [^\n]*module 'broken' was sent to a Lua state that cannot "
+      .. "load it %(spec/apps/run_blocking/broken.lua:5: not here%)")
   end)
 
   it("runs many at once", function()

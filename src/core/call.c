@@ -6,6 +6,7 @@
 
 #include "core/ask.h"
 #include "core/error.h"
+#include "core/module.h"
 #include "core/transfer.h"
 #include "core/worker.h"
 
@@ -167,9 +168,8 @@ void call_return(struct call *call) {
   inbox_post(&call->caller->inbox, &call->message);
 }
 
-/* Pushes the results, or raises the error, of a call that is done. */
-static lua_nret take_result(lua_State *L, struct call *call) {
-  if (call->kind == CALL_RETURNED) return transfer_decode(L, call->result.data, call->result.len);
+/* Raises the error of a call that is done. */
+static lua_nret raise_error(lua_State *L, struct call *call) {
   if (call->result.len == 0)
     error_raise(L, "cancelled", "the call was not run: its pool stopped or had no memory for it");
   transfer_decode_error(L, call->result.data, call->result.len); /* error, traceback */
@@ -179,8 +179,20 @@ static lua_nret take_result(lua_State *L, struct call *call) {
   return lua_error(L);
 }
 
+static lua_nret finish_await(lua_State *L, struct call_box *box);
+
+static int module_of_result_ended(lua_State *L, int status, lua_KContext context) {
+  module_end_require(L, status);
+  return finish_await(L, (struct call_box *)context);
+}
+
+/* The results of a call that is done, once the modules that they name are loaded. */
 static lua_nret finish_await(lua_State *L, struct call_box *box) {
-  int results = take_result(L, box->call);
+  struct call *call = box->call;
+  if (call->kind == CALL_RAISED) return raise_error(L, call);
+  int results = transfer_decode_loaded(L, call->result.data, call->result.len);
+  if (results == TRANSFER_NOT_LOADED)
+    return module_require(L, (lua_KContext)box, module_of_result_ended);
   drop(box);
   return results;
 }
@@ -306,6 +318,18 @@ int call_marked(lua_State *L) {
   return inline_ended(L, LUA_OK, 0);
 }
 
+static int module_of_call_ended(lua_State *L, int status, lua_KContext context) {
+  (void)context;
+  module_end_require(L, status);
+  lua_callk(L, call_push_function(L, worker_of(L)->call), LUA_MULTRET, 0, inline_ended);
+  return inline_ended(L, LUA_OK, 0);
+}
+
+/* load_and_run(name): requires the module, which may wait, and then runs the call */
+static int load_and_run(lua_State *L) {
+  return module_require(L, 0, module_of_call_ended);
+}
+
 int call_push_function(lua_State *L, const struct call *call) {
   const struct buffer *payload = &call->payload;
   uint32_t len;
@@ -313,7 +337,12 @@ int call_push_function(lua_State *L, const struct call *call) {
   const char *identity = payload->data + sizeof len;
   const char *values = identity + len;
   size_t values_len = payload->len - (size_t)(values - payload->data);
-  if (len == 0) return transfer_decode(L, values, values_len) - 1; /* the function is the first */
-  place_push_found(L, identity, len);
-  return transfer_decode(L, values, values_len);
+  int top = lua_gettop(L);
+  if (len > 0) place_push_found(L, identity, len);
+  int count = transfer_decode_loaded(L, values, values_len);
+  if (count != TRANSFER_NOT_LOADED) return len > 0 ? count : count - 1;
+  lua_pushcfunction(L, load_and_run);
+  lua_insert(L, -2);
+  if (len > 0) lua_remove(L, top + 1);
+  return 1;
 }

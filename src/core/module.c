@@ -269,9 +269,18 @@ const char *module_push_text(lua_State *L, const struct module_path *path) {
   return lua_tostring(L, -1);
 }
 
-/* The error on top ended the load of a module. A cancellation is none of its business. */
-static NO_RETURN void raise_not_loaded(lua_State *L, const char *name) {
+bool module_is_loaded(lua_State *L, const char *name) {
+  push_loaded(L);
+  bool is_loaded = lua_getfield(L, -1, name) != LUA_TNIL;
+  lua_pop(L, 2);
+  return is_loaded;
+}
+
+/* The error on top ended the load of a module. A cancellation, or the end of the memory, is none of
+ * its business. */
+static NO_RETURN void raise_not_loaded(lua_State *L, int status, const char *name) {
   const char *kind = error_kind(L, -1);
+  if (status == LUA_ERRMEM) lua_error(L);
   if (kind && (strcmp(kind, "cancelled") == 0 || strcmp(kind, "stall") == 0)) lua_error(L);
   error_raise(L, "transfer",
               "module '%s' was sent to a Lua state that cannot load it (%s); what is required at "
@@ -279,13 +288,26 @@ static NO_RETURN void raise_not_loaded(lua_State *L, const char *name) {
               name, error_push_text(L, -1));
 }
 
-static void require_module(lua_State *L, const char *name) {
+static void push_require(lua_State *L, const char *name) {
   if (lua_getglobal(L, "require") != LUA_TFUNCTION)
     error_raise(L, "transfer", "this Lua state cannot load module '%s'", name);
   lua_pushstring(L, name);
+}
+
+static void require_module(lua_State *L, const char *name) {
+  push_require(L, name);
   int status = lua_pcall(L, 1, 1, 0);
-  if (status == LUA_ERRMEM) lua_error(L);
-  if (status != LUA_OK) raise_not_loaded(L, name);
+  if (status != LUA_OK) raise_not_loaded(L, status, name);
+}
+
+lua_nret module_require(lua_State *L, lua_KContext context, lua_KFunction k) {
+  push_require(L, lua_tostring(L, -1));
+  return k(L, lua_pcallk(L, 1, 0, 0, context, k), context);
+}
+
+void module_end_require(lua_State *L, int status) {
+  if (status != LUA_OK && status != LUA_YIELD) raise_not_loaded(L, status, lua_tostring(L, -2));
+  lua_pop(L, 1);
 }
 
 /* Replaces the value on top by its field; by nil when it is no table. */

@@ -7,7 +7,7 @@
 #ifndef CORE_MODULE_H
 #define CORE_MODULE_H
 
-#include "base/buffer.h"
+#include "core/fiber.h"
 
 #include <lua.h>
 #include <stdbool.h>
@@ -46,9 +46,19 @@ bool module_find(lua_State *L, int index, struct module_path *path);
 /* [owner] Whether the value at `index` is in a module outside of the app. */
 bool module_has(lua_State *L, int index);
 
+/* [owner] Whether the module is loaded. */
+bool module_is_loaded(lua_State *L, const char *name);
+
 /* [owner] Pushes the value at a path; a module that is not loaded is required, and must not wait.
  * Raises kind "transfer" when there is none. */
 void module_push(lua_State *L, const struct module_path *path);
+
+/* [owner] Requires the module named by the string on top, which may wait; `k` must begin with
+ * module_end_require. To be returned from a C function. */
+lua_nret module_require(lua_State *L, lua_KContext context, lua_KFunction k);
+
+/* [owner] Raises kind "transfer" when the module could not be loaded. */
+void module_end_require(lua_State *L, int status);
 
 /* [owner] Pushes the path as text, for messages: "a.b.c". */
 const char *module_push_text(lua_State *L, const struct module_path *path);

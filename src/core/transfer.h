@@ -44,6 +44,12 @@ void transfer_encode_call(lua_State *L, int function, int nargs, struct buffer *
  * bytes are no message, or name what this state does not have. May require modules. */
 int transfer_decode(lua_State *L, const char *data, size_t len);
 
+/* [owner] As transfer_decode, but requires nothing: where the message names a module that is not
+ * loaded, pushes its name and gives TRANSFER_NOT_LOADED. It is to be required, which may wait, and
+ * this called again. */
+enum { TRANSFER_NOT_LOADED = -1 };
+int transfer_decode_loaded(lua_State *L, const char *data, size_t len);
+
 /* [owner] Appends a message with an error value and its traceback (may be NULL). An error always
  * crosses: what cannot is replaced by its text, in fields too; a table with a metatable of the
  * app's crosses as its fields, without it. Raises only when `out` would grow too large or memory

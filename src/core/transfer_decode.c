@@ -24,6 +24,7 @@ struct decoder {
   size_t entries; /* that tables may still be made for */
   int depth;      /* tables and functions around the value being read */
   bool lenient;   /* what this state does not have is replaced by its text */
+  int not_loaded; /* stack slot for the name of a module that is not loaded; 0: it is required */
   int refs;       /* stack slot of the table of shared values by offset; 0: the message has none */
 };
 
@@ -172,8 +173,19 @@ static void decode_path(struct decoder *d, struct module_path *path) {
   for (int i = 0; i < path->count; i++) path->fields[i] = decode_name(d);
 }
 
-/* Pushes what is named by the bytes behind `lead`; its text, and gives false, when that is not here
- * and the decoder is lenient. */
+/* Whether the module has to be loaded first; notes it, and pushes false in the place of what is in
+ * it. */
+static bool awaits_module(struct decoder *d, const struct module_path *path) {
+  lua_State *L = d->L;
+  if (d->not_loaded == 0 || !path->module || module_is_loaded(L, path->module)) return false;
+  lua_pushstring(L, path->module);
+  lua_replace(L, d->not_loaded);
+  lua_pushboolean(L, false);
+  return true;
+}
+
+/* Pushes what is named by the bytes behind `lead`; something else, and gives false, when that is
+ * not here and the decoder does not raise. */
 static bool decode_named(struct decoder *d, enum transfer_lead lead) {
   lua_State *L = d->L;
   luaL_checkstack(L, DECODE_SLOTS, "transfer");
@@ -183,10 +195,10 @@ static bool decode_named(struct decoder *d, enum transfer_lead lead) {
   if (lead == LEAD_MODULE || lead == LEAD_INDEXED) named.number = take_u64(d);
   if (lead == LEAD_APP) named.number = take_varint(d);
   if (lead == LEAD_INDEXED || lead == LEAD_MARKED) named.text = decode_text(d);
-  bool is_here = true;
-  if (d->lenient)
+  bool is_here = !awaits_module(d, &named.path);
+  if (is_here && d->lenient)
     is_here = transfer_named_push_lenient(L, &named);
-  else
+  else if (is_here)
     transfer_named_push(L, &named);
   lua_insert(L, below + 1);
   lua_settop(L, below + 1);
@@ -366,31 +378,48 @@ static void decode_value(struct decoder *d) {
   }
 }
 
-static int decode(lua_State *L, const char *data, size_t len, bool lenient) {
-  struct decoder d = {.L = L, .start = data, .at = data, .entries = len, .lenient = lenient};
+/* Pushes the values of a message, read as `d` says. */
+static int decode(struct decoder *d, const char *data, size_t len) {
+  lua_State *L = d->L;
   luaL_checkstack(L, DECODE_SLOTS, "transfer");
-  if (len == 0) raise_malformed(&d);
-  d.end = data + len;
-  size_t head = take_varint(&d);
+  if (len == 0) raise_malformed(d);
+  d->start = d->at = data;
+  d->end = data + len;
+  d->entries = len;
+  size_t head = take_varint(d);
   size_t count = head / 2;
-  if (count > VALUES_MAX || count > (size_t)(d.end - d.at)) raise_malformed(&d);
+  if (count > VALUES_MAX || count > (size_t)(d->end - d->at)) raise_malformed(d);
   luaL_checkstack(L, (int)count + DECODE_SLOTS, "transfer");
   if (head % 2 == 1) {
     lua_newtable(L);
-    d.refs = lua_gettop(L);
+    d->refs = lua_gettop(L);
   }
-  for (size_t i = 0; i < count; i++) decode_value(&d);
-  if (d.at != d.end) raise_malformed(&d);
-  if (d.refs != 0) lua_remove(L, d.refs);
+  for (size_t i = 0; i < count; i++) decode_value(d);
+  if (d->at != d->end) raise_malformed(d);
+  if (d->refs != 0) lua_remove(L, d->refs);
   return (int)count;
 }
 
 int transfer_decode(lua_State *L, const char *data, size_t len) {
-  return decode(L, data, len, false);
+  struct decoder d = {.L = L};
+  return decode(&d, data, len);
+}
+
+int transfer_decode_loaded(lua_State *L, const char *data, size_t len) {
+  luaL_checkstack(L, DECODE_SLOTS, "transfer");
+  lua_pushnil(L);
+  struct decoder d = {.L = L, .not_loaded = lua_gettop(L)};
+  int count = decode(&d, data, len);
+  if (lua_isnil(L, d.not_loaded)) {
+    lua_remove(L, d.not_loaded);
+    return count;
+  }
+  lua_settop(L, d.not_loaded);
+  return TRANSFER_NOT_LOADED;
 }
 
 void transfer_decode_error(lua_State *L, const char *data, size_t len) {
   enum { ERROR_AND_TRACEBACK = 2 };
-  if (decode(L, data, len, true) == ERROR_AND_TRACEBACK) return;
-  raise_malformed(&(struct decoder){.L = L});
+  struct decoder d = {.L = L, .lenient = true};
+  if (decode(&d, data, len) != ERROR_AND_TRACEBACK) raise_malformed(&d);
 }

@@ -51,6 +51,27 @@ app:get("/counts", function()
   return { theirs = theirs, ours = calls, copied = copied, n = n }
 end)
 
+-- A module that no state has loaded yet: it is required where it is named.
+app:get("/modules", function()
+  local waits = require "waits"
+  local two = { pool = "two" }
+  local there = async.run_blocking(two, function() return waits.state() end)
+  local name = marks.name_of(waits)
+  local same = async.run_blocking(two, function() return require "waits" end) == waits
+  return { is_elsewhere = there ~= waits.state(), name = name, same = same }
+end)
+
+app:get("/modules_of_pool", function()
+  local waits = async.run_blocking(function() return require "waits" end)
+  return { same = waits == require "waits", here = waits.state() == tostring(_G) }
+end)
+
+app:get("/broken", function()
+  _G.is_loop = true
+  local broken = require "broken"
+  return async.run_blocking(function() return broken end)
+end)
+
 app:get("/refused", function()
   local connection = { socket = io.stdout }
   return async.run_blocking(function() return connection end)

@@ -11,6 +11,7 @@ local function state(...) return tostring(_G), ... end
 
 return {
   plain = blocking(function(...) return ... end),
+  name_of = blocking(function(module) return module.name end),
   in_one = blocking({ pool = "one" }, state),
   sleeps = blocking({ timeout = 0.05, name = "sleeps" }, function(seconds)
     async.sleep(seconds)
