@@ -8,6 +8,7 @@ package.path = ("%s/?.lua;%s/apps/run_blocking/?.lua;%s"):format(spec, spec, pac
 
 local async = require "perilune.async"
 local lfs = require "lfs"
+local perilune = require "perilune"
 local program = require "support.program"
 local site = require "support.site"
 local wait = require "support.wait"
@@ -124,6 +125,7 @@ describe("a function that is sent", function()
     refused("function (function)", coroutine.wrap(print))
     refused("result 2.deep[1] (thread)", function() return 1, { deep = { coroutine.create(print) } }
     end)
+    refused("result 1.stream (function)", function() return perilune.stream(print) end)
     local object = setmetatable({}, {})
     refused("function.upvalue object (table with a metatable)", function() return object end)
   end)

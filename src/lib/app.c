@@ -72,6 +72,28 @@ static int marked(lua_State *L) {
   return 2;
 }
 
+static int kept_ended(lua_State *L, int status, lua_KContext context) {
+  (void)status;
+  (void)context;
+  return lua_gettop(L);
+}
+
+/* Upvalue 1: the function. */
+static int call_kept(lua_State *L) {
+  lua_pushvalue(L, lua_upvalueindex(1));
+  lua_insert(L, 1);
+  lua_callk(L, lua_gettop(L) - 1, LUA_MULTRET, 0, kept_ended);
+  return kept_ended(L, LUA_OK, 0);
+}
+
+/* keep(fn) -> a function that does the same and stays in this state: it cannot be sent */
+static int keep(lua_State *L) {
+  luaL_checktype(L, 1, LUA_TFUNCTION);
+  lua_settop(L, 1);
+  lua_pushcclosure(L, call_kept, 1);
+  return 1;
+}
+
 /* loaded(app): the app has loaded, its functions are what they are */
 static int loaded(lua_State *L) {
   luaL_checktype(L, 1, LUA_TTABLE);
@@ -161,6 +183,7 @@ int app_open(lua_State *L) {
                                        {"settings", settings},
                                        {"mark", mark},
                                        {"marked", marked},
+                                       {"keep", keep},
                                        {"loaded", loaded},
                                        {"environment", environment},
                                        {"class", class},
