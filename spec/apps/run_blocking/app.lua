@@ -92,7 +92,7 @@ app:get("/timed_out", function()
 end)
 
 app:get("/scheduled_timeout", function(req)
-  local task = req.tasks:schedule(marks.sleeps, 60)
+  local task = req.tasks:schedule(marks.sleeps)
   local ok, err = pcall(task.wait, task)
   return { ok = ok, kind = err.kind, status = task.status }
 end)

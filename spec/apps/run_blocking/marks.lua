@@ -13,10 +13,8 @@ return {
   plain = blocking(function(...) return ... end),
   name_of = blocking(function(module) return module.name end),
   in_one = blocking({ pool = "one" }, state),
-  sleeps = blocking({ timeout = 0.05, name = "sleeps" }, function(seconds)
-    async.sleep(seconds)
-    return "slept"
-  end),
+  sleeps = blocking({ timeout = 0.05 }, function() async.sleep(60) end),
+  in_time = blocking({ timeout = 60 }, function() return "in time" end),
   computes = blocking({ timeout = 0.05, pool = "one" }, function()
     while true do pcall(string.rep, "x") end
   end),
