@@ -23,6 +23,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -45,6 +46,7 @@ static uv_err program_init(lua_State *L, struct program *program) {
   lua_rawgetp(L, LUA_REGISTRYINDEX, &lua_dir_key);
   program->process.lua_dir = lua_tostring(L, -1); /* the registry keeps it */
   lua_pop(L, 1);
+  if (getrandom(program->process.code_key, CODE_KEY_BYTES, 0) != CODE_KEY_BYTES) return UV_EIO;
   log_init(&program->log, STDERR_FILENO, (enum log_format)program->settings.log_format,
            (enum log_level)program->settings.log_level);
   directory_init(&program->directory);
