@@ -73,7 +73,7 @@ static struct program *push_program(lua_State *L) {
   if (lua_istable(L, -1)) command_read_settings(L, -1, &program->settings);
   lua_pop(L, 1);
   if (lua_getfield(L, 1, "app_settings") == LUA_TTABLE)
-    transfer_encode(L, lua_gettop(L), 1, "setting", &program->app_settings);
+    transfer_encode_named(L, lua_gettop(L), "settings", &program->app_settings);
   lua_pop(L, 1);
   uv_err error = program_init(L, program);
   if (error) luaL_error(L, "cannot start: %s", uv_strerror(error));

@@ -50,6 +50,9 @@ int transfer_decode(lua_State *L, const char *data, size_t len);
 enum { TRANSFER_NOT_LOADED = -1 };
 int transfer_decode_loaded(lua_State *L, const char *data, size_t len);
 
+/* [owner] As transfer_encode, one value, which has a name in errors and no number. */
+void transfer_encode_named(lua_State *L, int index, const char *name, struct buffer *out);
+
 /* [owner] Appends a message with an error value and its traceback (may be NULL). An error always
  * crosses: what cannot is replaced by its text, in fields too; a table with a metatable of the
  * app's crosses as its fields, without it. Raises only when `out` would grow too large or memory

@@ -234,6 +234,16 @@ void transfer_encode(lua_State *L, int first, int count, const char *what, struc
   encode(L, first, count, what, false, out);
 }
 
+void transfer_encode_named(lua_State *L, int index, const char *name, struct buffer *out) {
+  struct encoder e;
+  encoder_init(&e, L, name, out);
+  luaL_checkstack(L, ENCODE_SLOTS, "transfer");
+  int top = lua_gettop(L);
+  encoder_put_varint(&e, 2);
+  encoder_put_value(&e, index);
+  lua_settop(L, top);
+}
+
 void transfer_encode_call(lua_State *L, int function, int nargs, struct buffer *out) {
   encode(L, function, nargs + 1, "argument", true, out);
 }
