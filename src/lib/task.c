@@ -73,14 +73,12 @@ static void log_failure(lua_State *L, const char *message, int error, const char
   task_push_name(L, 1);
   const char *name = lua_tostring(L, -1);
   req_format_id(request, worker->running->request);
-  const struct log_field fields[] = {
-      log_text("task", name),
-      log_integer("attempt", 1),
-      log_text("request", request),
-      log_text("error", error_push_text(L, error)),
-      log_text("traceback", traceback ? traceback : ""),
-  };
-  log_write(worker->process->log, LOG_ERROR, message, fields, array_len(fields));
+  struct log_field fields[5] = {log_text("task", name), log_integer("attempt", 1)};
+  size_t count = 2;
+  if (worker->running->request != 0) fields[count++] = log_text("request", request);
+  fields[count++] = log_text("error", error_push_text(L, error));
+  fields[count++] = log_text("traceback", traceback ? traceback : "");
+  log_write(worker->process->log, LOG_ERROR, message, fields, count);
 }
 
 /* Stack: the task, its results. */
