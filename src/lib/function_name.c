@@ -76,6 +76,13 @@ static bool find_name(struct slice line, struct slice *name) {
   return word && (name_behind(line, word, name) || name_before(line, word, name));
 }
 
+/* The path behind a directory of the source of a chunk, or NULL when it is not in it. */
+static const char *path_in(const char *dir, const char *source) {
+  size_t len = strlen(dir);
+  bool is_inside = *source == '@' && strncmp(source + 1, dir, len) == 0 && source[1 + len] == '/';
+  return is_inside ? source + len + 2 : NULL;
+}
+
 void function_name_push(lua_State *L, int index) {
   lua_Debug debug;
   lua_pushvalue(L, index);
@@ -85,12 +92,10 @@ void function_name_push(lua_State *L, int index) {
   }
   lua_getinfo(L, ">S", &debug);
   struct snapshot *snapshot = worker_of(L)->snapshot;
-  const char *dir = snapshot ? snapshot_shown_dir(snapshot) : "";
-  size_t len = strlen(dir);
   struct slice text, name;
-  bool is_app_file = snapshot && debug.source[0] == '@' &&
-                     strncmp(debug.source + 1, dir, len) == 0 && debug.source[1 + len] == '/';
-  if (is_app_file && snapshot_read(snapshot, debug.source + len + 2, &text) &&
+  const char *path = snapshot ? path_in(snapshot_shown_dir(snapshot), debug.source) : NULL;
+  if (snapshot && !path) path = path_in(snapshot_dir(snapshot), debug.source);
+  if (path && snapshot_read(snapshot, path, &text) &&
       find_name(find_line(text, debug.linedefined), &name))
     lua_pushlstring(L, name.data, name.len);
   else
