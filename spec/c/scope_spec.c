@@ -138,6 +138,7 @@ static void expires(void **state) {
   scope_cancel(&scope, "late");
   assert_null(scope.reason);
   assert_int_equal(scope.cause, SCOPE_TIMEOUT);
+  scope_pop(&scope);
 }
 
 /* The watchdog's clock is the real one: code is interrupted by deadlines of it only. */
