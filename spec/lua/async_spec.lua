@@ -9,7 +9,10 @@ package.path = spec .. "/?.lua;" .. package.path
 local async = require "perilune.async"
 local site = require "support.site"
 
-local modules = { waits = require "apps.async.waits", coroutines = require "apps.async.coroutines" }
+local modules = {}
+for _, name in ipairs { "waits", "coroutines", "children" } do
+  modules[name] = require("apps.async." .. name)
+end
 
 local client
 

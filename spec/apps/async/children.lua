@@ -1,0 +1,463 @@
+-- children.lua - cases of gather, settle, race, any and map, by name.
+--
+-- As waits.lua, which has the simple ones of gather: run in a spec's fiber, a plain handler and a
+-- thread of the pool. Groups are in groups.lua.
+
+local assert = require "luassert"
+local async = require "perilune.async"
+local json = require "perilune.json"
+
+local expect = require(((...):gsub("%w+$", "expect")))
+
+local SHORT = expect.SHORT
+local closing, error_of, fails_with = expect.closing, expect.error_of, expect.fails_with
+local misuse, sleep_long, until_true = expect.misuse, expect.sleep_long, expect.until_true
+
+local cases = {}
+
+local function echo(...)
+  async.checkpoint()
+  return ...
+end
+
+local function fail(err)
+  async.checkpoint()
+  error(err, 0)
+end
+
+--- A child that has ended only some turns after it was cancelled; notes so in the list.
+local function slow_to_end(list, name)
+  return function()
+    local _ <close> = closing(function()
+      async.shield(async.sleep, SHORT)
+      list[#list + 1] = name
+    end)
+    sleep_long()
+  end
+end
+
+--- A child that swallows its cancel and fails instead.
+local function fail_when_cancelled(err)
+  return function()
+    pcall(sleep_long)
+    error(err, 0)
+  end
+end
+
+local function table_error(name)
+  return setmetatable({ name = name }, { __tostring = function() return name end })
+end
+
+--- What an ended task that ran fn raised.
+local function failed_task(fn, ...)
+  local task = async.spawn(fn, ...)
+  pcall(task.wait, task)
+  assert.equal("failed", task.status)
+  return task
+end
+
+local function ended_task(...)
+  local task = async.spawn(echo, ...)
+  task:wait()
+  return task
+end
+
+-- --- children -----------------------------------------------------------------------------------
+
+local forms = {
+  ["a function"] = function(value) return function() return echo(value) end end,
+  ["a task"] = function(value) return async.spawn(echo, value) end,
+  ["an ended task"] = ended_task,
+  ["a table"] = function(value) return { echo, value } end,
+  ["a table with n"] = function(value) return { echo, value, nil, n = 3 } end,
+}
+
+for form, child in pairs(forms) do
+  cases["each of the four takes " .. form] = function()
+    assert.same({ 1, 2 }, { async.gather(child(1), child(2)) })
+    assert.same({ 1, 2 }, async.gather { child(1), child(2) })
+    assert.same({ a = 1, b = 2 }, async.gather { a = child(1), b = child(2) })
+    local one, two = { ok = true, value = 1 }, { ok = true, value = 2 }
+    assert.same({ one, two }, async.settle(child(1), child(2)))
+    assert.same({ one, two }, async.settle { child(1), child(2) })
+    assert.same({ a = one, b = two }, async.settle { a = child(1), b = child(2) })
+    for _, first in ipairs { async.race, async.any } do
+      assert.same({ 1, "x" }, { first(child "x", sleep_long) })
+      assert.same({ 2, "x" }, { first { sleep_long, child "x" } })
+      assert.same({ "b", "x" }, { first { a = sleep_long, b = child "x" } })
+    end
+  end
+end
+
+cases["children may be of all kinds at once, under keys of all kinds"] = function()
+  assert.same({ 1, 2, x = 3, [2.5] = 4, [true] = 5 }, async.gather {
+    forms["a function"](1), forms["a task"](2), x = forms["a table"](3),
+    [2.5] = forms["an ended task"](4), [true] = forms["a table with n"](5) })
+end
+
+cases["all four nest in each other"] = function()
+  local winner, settled = async.race(
+    function() return async.settle { a = function() return (async.gather { echo })[1] end } end,
+    sleep_long)
+  assert.equal(1, winner)
+  assert.same({ a = { ok = true } }, settled)
+  local lists = async.gather {
+    function()
+      return async.map({ 1, 2 }, function(x) return async.gather({ { echo, x } })[1] end)
+    end,
+    { async.settle, { { echo, 7 } } },
+    function() return select(2, async.any({ { echo, "any" } })) end,
+  }
+  assert.same({ 1, 2, n = 2 }, lists[1])
+  assert.same({ { ok = true, value = 7 } }, lists[2])
+  assert.equal("any", lists[3])
+end
+
+cases["lists that come back are JSON arrays, names are objects"] = function()
+  assert.equal("[]", json.encode(async.gather {}))
+  assert.equal("[1]", json.encode(async.gather { { echo, 1 } }))
+  assert.equal('{"a":1}', json.encode(async.gather { a = { echo, 1 } }))
+  assert.equal("[]", json.encode(async.settle()))
+  assert.equal("[]", json.encode(async.settle {}))
+  assert.equal('[{"ok":true}]', json.encode(async.settle(echo)))
+  assert.equal('{"a":{"ok":true}}', json.encode(async.settle { a = echo }))
+end
+
+cases["nothing at all is an answer for gather and settle, a misuse for race and any"] = function()
+  assert.same({ n = 0 }, table.pack(async.gather()))
+  assert.same({ n = 1, {} }, table.pack(async.gather {}))
+  assert.same({ n = 1, {} }, table.pack(async.settle()))
+  for name in pairs { race = true, any = true } do
+    local part = ("async.%s needs at least one function or task"):format(name)
+    for _, children in ipairs { {}, { {} } } do
+      local err = misuse(part, function()
+        async[name](table.unpack(children))
+        return "no tail call"
+      end)
+      assert.is_truthy(err:find "children.lua:%d+: ", err)
+    end
+  end
+end
+
+cases["what is no child is named, for all four, and nothing is started"] = function()
+  local started = false
+  local function start() started = true end
+  for _, name in ipairs { "gather", "settle", "race", "any" } do
+    local what = ("async.%s takes functions, tasks and tables { fn, args... }; "):format(name)
+    misuse(what .. "2 is a number", async[name], start, 7)
+    misuse(what .. "x is a string", async[name], { start, x = "y" })
+    misuse("bad argument #1", async[name], nil, start)
+    misuse("1 to 250000 values, one has -1", async[name], start, { echo, n = -1 })
+    misuse("1 to 250000 values, one has 0", async[name], start, { echo, n = 0 })
+  end
+  async.checkpoint()
+  assert.is_false(started)
+end
+
+cases["a wrong argument is told at the line of the call"] = function()
+  local err = error_of(function() async.gather(7) return 1 end)
+  assert.is_truthy(err:find "^[^\n]*children.lua:%d+: async.gather takes", err)
+end
+
+-- --- gather and its errors ----------------------------------------------------------------------
+
+cases["gather takes the error of a task that has ended, and starts no function"] = function()
+  local problem, started = {}, false
+  local err = error_of(async.gather, function() started = true end, failed_task(fail, problem),
+    function() started = true end)
+  assert.equal(problem, err)
+  assert.is_nil(problem.others)
+  async.checkpoint()
+  assert.is_false(started)
+end
+
+cases["gather fails when one of its tasks was cancelled by others"] = function()
+  local task, ended = async.spawn(sleep_long), {}
+  local whole = async.spawn(async.gather, task, slow_to_end(ended, "x"))
+  until_true(function() return task.status == "running" end)
+  task:cancel "by hand"
+  local err = fails_with("cancelled", whole.wait, whole)
+  assert.equal("cancelled: by hand", tostring(err))
+  assert.same({ "x" }, ended)
+end
+
+cases["the error is raised once all others have ended"] = function()
+  local ended = {}
+  for _, many in ipairs { async.gather, async.race } do
+    assert.equal("first", error_of(many, slow_to_end(ended, 1), { fail, "first" },
+      slow_to_end(ended, 2)))
+  end
+  assert.same({ 1, 2, 1, 2 }, ended)
+end
+
+cases["others has what failed too, in the order of arguments"] = function()
+  local raised, two, three = table_error "raised", table_error "two", "three"
+  local err = error_of(async.gather, fail_when_cancelled(three), sleep_long, { fail, raised },
+    fail_when_cancelled(two), sleep_long)
+  assert.equal(raised, err)
+  assert.equal(2, #err.others)
+  assert.equal(three, err.others[1])
+  assert.equal(two, err.others[2])
+  assert.equal('["three"]', json.encode { err.others[1] })
+  local alone = error_of(async.gather, sleep_long, { fail, table_error "alone" })
+  assert.is_nil(alone.others)
+end
+
+cases["others has an error once that several children raised, and never the raised one"] =
+  function()
+    local problem = table_error "mine"
+    local task = async.spawn(fail_when_cancelled "of a task")
+    async.checkpoint()
+    local err = error_of(async.gather, fail_when_cancelled(problem), task, { fail, problem }, task)
+    assert.equal(problem, err)
+    assert.equal(1, #err.others)
+    assert.equal("of a task", err.others[1])
+  end
+
+cases["an error that is no table passes unchanged"] = function()
+  for _, value in ipairs { "text", 7, true, 0.5 } do
+    assert.equal(value, error_of(async.gather, { fail, value }, fail_when_cancelled "other"))
+    assert.equal(value, error_of(async.race, { fail, value }, fail_when_cancelled "other"))
+    assert.equal(value, error_of(async.any, { fail, value }, { fail, "other" }))
+  end
+end
+
+cases["an error that cannot be told or written to is raised all the same"] = function()
+  local function refuse() error "refused" end
+  local strange = setmetatable({}, { __tostring = refuse, __index = refuse, __newindex = refuse })
+  assert.equal(strange, error_of(async.gather, { fail, strange }, fail_when_cancelled "x"))
+  assert.equal("x", strange.others[1])
+  assert.equal("x", error_of(async.gather, { fail, "x" }, fail_when_cancelled(strange)))
+end
+
+-- --- settle -------------------------------------------------------------------------------------
+
+cases["settle gives each end under its key, and raises none"] = function()
+  local problem = {}
+  local list = async.settle({ echo, 1, 2 }, { fail, problem }, echo, { fail, "text" })
+  assert.same({ ok = true, value = 1 }, list[1])
+  assert.is_false(list[2].ok)
+  assert.equal(problem, list[2].error)
+  assert.same({ ok = true }, list[3])
+  assert.same({ ok = false, error = "text" }, list[4])
+  local named = async.settle { good = { echo, false }, bad = { fail, false } }
+  assert.same({ good = { ok = true, value = false }, bad = { ok = false, error = false } }, named)
+end
+
+cases["settle waits for all, whatever fails first"] = function()
+  local list = async.settle({ fail, "x" }, function() async.sleep(SHORT) return "late" end)
+  assert.same({ { ok = false, error = "x" }, { ok = true, value = "late" } }, list)
+end
+
+cases["settle tells of children that were cancelled"] = function()
+  local task = async.spawn(sleep_long)
+  task:cancel "before its start"
+  local child
+  local list = async.settle(task, function()
+    child = async.spawn(sleep_long)
+    async.checkpoint()
+    child:cancel()
+    child:wait()
+  end)
+  assert.equal("cancelled: before its start", tostring(list[1].error))
+  assert.equal("cancelled", list[2].error.kind)
+end
+
+for name in pairs { gather = 1, settle = 1, race = 1, any = 1, map = 1 } do
+  cases[name .. " is cancelled with its children, which end first"] = function()
+    local ended, seen = {}, {}
+    local function child()
+      local _ <close> = closing(function()
+        async.shield(async.sleep, SHORT)
+        ended[#ended + 1] = "child"
+      end)
+      local err = fails_with("cancelled", sleep_long)
+      seen[#seen + 1] = tostring(err)
+      error(err)
+    end
+    local task = async.spawn(function()
+      if name == "map" then return async.map({ 1, 2 }, child) end
+      return async[name](child, child)
+    end)
+    for _ = 1, 3 do async.checkpoint() end
+    task:cancel "enough"
+    local err = fails_with("cancelled", task.wait, task)
+    assert.equal("cancelled: enough", tostring(err))
+    assert.same({ "child", "child" }, ended)
+    assert.same(2, #seen)
+    assert.is_truthy(seen[1]:find "the task that waits for it was cancelled", seen[1])
+  end
+end
+
+-- --- race and any -------------------------------------------------------------------------------
+
+cases["race gives all results of the first that ends, and its key"] = function()
+  assert.same({ n = 5, 2, 1, nil, "x", nil }, table.pack(async.race(sleep_long,
+    { echo, 1, nil, "x", nil, n = 5 })))
+  assert.same({ n = 1, 1 }, table.pack(async.race(echo, sleep_long)))
+  assert.same({ n = 3, "key", nil, false }, table.pack(async.race {
+    key = { echo, nil, false, n = 3 }, other = sleep_long }))
+end
+
+cases["race and any cancel the losers and wait for them"] = function()
+  for _, first in ipairs { async.race, async.any } do
+    local ended = {}
+    assert.same({ 2, "won" }, { first(slow_to_end(ended, 1), { echo, "won" },
+      slow_to_end(ended, 3)) })
+    assert.same({ 1, 3 }, ended)
+  end
+end
+
+cases["race raises the error of the first that ends"] = function()
+  local problem = table_error "first"
+  local err = error_of(async.race, sleep_long, { fail, problem }, fail_when_cancelled "second")
+  assert.equal(problem, err)
+  assert.same({ "second" }, err.others)
+end
+
+cases["race of what has ended is over at once"] = function()
+  local started = false
+  assert.same({ 1, "done" }, { async.race(ended_task "done", function() started = true end) })
+  assert.equal("x", error_of(async.race, failed_task(fail, "x"), ended_task()))
+  assert.equal(2, (async.race(function() started = true end, ended_task())))
+  assert.is_false(started)
+end
+
+cases["any gives the first that succeeds, whatever failed before"] = function()
+  assert.same({ n = 4, 3, "good", nil, 3 }, table.pack(async.any({ fail, "a" }, { fail, {} },
+    { echo, "good", nil, 3, n = 4 }, sleep_long)))
+  assert.same({ "b", "done" }, { async.any { a = failed_task(fail, "x"), b = ended_task "done" } })
+end
+
+cases["any raises the first error in the order of arguments when none succeeds"] = function()
+  local one, two, three = table_error "one", table_error "two", table_error "three"
+  local err = error_of(async.any, function() async.sleep(SHORT) error(one) end, { fail, two },
+    failed_task(fail, three))
+  assert.equal(one, err)
+  assert.equal(two, err.others[1])
+  assert.equal(three, err.others[2])
+  assert.equal("only", error_of(async.any, { { fail, "only" } }))
+end
+
+cases["any of cancelled tasks only is cancelled itself"] = function()
+  local task = async.spawn(sleep_long)
+  task:cancel "gone"
+  assert.equal("cancelled: gone", tostring(fails_with("cancelled", async.any, task)))
+end
+
+-- --- map ----------------------------------------------------------------------------------------
+
+cases["map gives first results in the order of the list, with n"] = function()
+  local function later(x)
+    async.sleep(SHORT / x)
+    return x * 10, "not this"
+  end
+  assert.same({ n = 3, 10, 20, 30 }, async.map({ 1, 2, 3 }, later))
+  assert.same({ n = 3, 10, 20, 30 }, async.map({ 1, 2, 3 }, later, { limit = 2 }))
+  assert.same({ n = 0 }, async.map({}, later))
+  assert.same({ n = 2, 1, 2 }, async.map({ 1, 2 }, setmetatable({}, {
+    __call = function(_, x) return x end })))
+end
+
+cases["map keeps nil results as holes, and nil items up to list.n"] = function()
+  local function odd(x) return x % 2 == 1 and x or nil end
+  assert.same({ n = 4, 1, nil, 3, nil }, async.map({ 1, 2, 3, 4 }, odd))
+  local seen = async.map(table.pack(1, nil, 3, nil), function(x) return tostring(x) end)
+  assert.same({ n = 4, "1", "nil", "3", "nil" }, seen)
+  assert.same({ n = 2, 1, 2 }, async.map({ 1, 2, 3, n = 2 }, echo))
+end
+
+cases["map gives fn the item and nothing else"] = function()
+  assert.same({ n = 1, 1 }, async.map({ "x" }, function(...) return select("#", ...) end))
+end
+
+cases["map runs as many at a time as its limit says, all without one"] = function()
+  local running, most, started
+  local function count()
+    running, started = running + 1, started + 1
+    most = math.max(most, running)
+    for _ = 1, 3 do async.checkpoint() end
+    running = running - 1
+  end
+  local list = {}
+  for i = 1, 20 do list[i] = i end
+  for limit, expected in pairs { [1] = 1, [3] = 3, [20] = 20, [1000] = 20 } do
+    running, most, started = 0, 0, 0
+    async.map(list, count, { limit = limit })
+    assert.equal(expected, most)
+    assert.equal(20, started)
+  end
+  running, most, started = 0, 0, 0
+  async.map(list, count)
+  assert.equal(20, most)
+end
+
+cases["map starts an item when one before it has ended"] = function()
+  local order, open = {}, {}
+  local task = async.spawn(async.map, { 1, 2, 3, 4 }, function(i)
+    order[#order + 1] = "start " .. i
+    until_true(function() return open[i] end)
+    order[#order + 1] = "end " .. i
+  end, { limit = 2 })
+  until_true(function() return #order == 2 end)
+  for _ = 1, 5 do async.checkpoint() end
+  assert.same({ "start 1", "start 2" }, order)
+  open[2] = true
+  until_true(function() return #order == 4 end)
+  assert.same({ "start 1", "start 2", "end 2", "start 3" }, order)
+  open[1], open[3], open[4] = true, true, true
+  task:wait()
+end
+
+cases["map's first error cancels what runs and starts no more"] = function()
+  local problem, ended, started = table_error "mine", {}, 0
+  local err = error_of(async.map, { 1, 2, 3, 4, 5 }, function(i)
+    started = started + 1
+    if i == 2 then fail(problem) end
+    if i == 1 then fail_when_cancelled "too"() end
+    slow_to_end(ended, i)()
+  end, { limit = 3 })
+  assert.equal(problem, err)
+  assert.same({ "too" }, err.others)
+  assert.same({ 3 }, ended)
+  assert.equal(3, started)
+end
+
+cases["map of ten thousand items, three at a time, keeps its memory"] = function()
+  local list = {}
+  for i = 1, 10000 do list[i] = i end
+  local most, before = 0, nil
+  local results = async.map(list, function(i)
+    if i % 1000 == 0 then
+      collectgarbage()
+      local now = collectgarbage "count"
+      if i == 2000 then before = now end
+      if before then most = math.max(most, now - before) end
+    end
+    async.checkpoint()
+    return i
+  end, { limit = 3 })
+  assert.equal(10000, results.n)
+  assert.equal(10000, results[10000])
+  -- the results themselves are an array that doubles: 128 KiB and 256 KiB
+  assert.is_true(most < 600, ("%.0f KiB more"):format(most))
+end
+
+cases["map says what it cannot take"] = function()
+  local function call(...)
+    async.map(...)
+    return "no tail call"
+  end
+  misuse("table expected, got number", call, 7, echo)
+  misuse("async.map takes a list and a function; the function is a no value", call, {})
+  misuse("the function is a string", call, {}, "x")
+  misuse('unknown option "limt" (did you mean "limit"?)', call, {}, echo, { limt = 1 })
+  misuse("table expected, got number", call, {}, echo, 3)
+  for _, limit in ipairs { 0, -1, 1.5, math.huge, 0 / 0, "2", false } do
+    local err = misuse('option "limit" is a whole number from 1 on', call, { 1 }, echo,
+      { limit = limit })
+    assert.is_truthy(err:find "children.lua:%d+: ", err)
+  end
+end
+
+return cases
