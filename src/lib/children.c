@@ -67,8 +67,9 @@ void children_check(lua_State *L, int table, const char *what) {
       if (lua_istable(L, child)) count_values(L, child, what);
       continue;
     }
-    luaL_error(L, "%s takes functions, tasks and tables { fn, args... }; %s is a %s", what,
-               luaL_tolstring(L, -2, NULL), luaL_typename(L, -2));
+    const char *key = luaL_tolstring(L, -2, NULL);
+    luaL_error(L, "%s takes functions, tasks and tables { fn, args... }; %s is a %s", what, key,
+               luaL_typename(L, child));
   }
 }
 
@@ -166,8 +167,8 @@ static void push_joined(lua_State *L, const char *traceback, const struct errors
   lua_pushstring(L, traceback ? traceback : "");
   for (lua_Integer i = 1; i <= errors->count && i <= TRACED_ERRORS_MAX; i++) {
     lua_rawgeti(L, errors->others, i);
-    lua_pushfstring(L, "%s\nanother one failed, too: %s", lua_tostring(L, -2),
-                    error_push_text(L, -1));
+    const char *text = error_push_text(L, -1);
+    lua_pushfstring(L, "%s\nanother one failed, too: %s", lua_tostring(L, -3), text);
     lua_replace(L, -4);
     lua_pop(L, 2);
   }

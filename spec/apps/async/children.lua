@@ -145,7 +145,8 @@ cases["what is no child is named, for all four, and nothing is started"] = funct
   for _, name in ipairs { "gather", "settle", "race", "any" } do
     local what = ("async.%s takes functions, tasks and tables { fn, args... }; "):format(name)
     misuse(what .. "2 is a number", async[name], start, 7)
-    misuse(what .. "x is a string", async[name], { start, x = "y" })
+    misuse(what .. "x is a boolean", async[name], { start, x = true })
+    misuse(what .. "2 is a table", async[name], start, { 1 })
     misuse("bad argument #1", async[name], nil, start)
     misuse("1 to 250000 values, one has -1", async[name], start, { echo, n = -1 })
     misuse("1 to 250000 values, one has 0", async[name], start, { echo, n = 0 })
@@ -228,6 +229,33 @@ cases["an error that cannot be told or written to is raised all the same"] = fun
   assert.equal(strange, error_of(async.gather, { fail, strange }, fail_when_cancelled "x"))
   assert.equal("x", strange.others[1])
   assert.equal("x", error_of(async.gather, { fail, "x" }, fail_when_cancelled(strange)))
+end
+
+cases["the traceback has the first error's lines, the others' texts and the caller's lines"] =
+  function()
+    local function culprit() fail(table_error "first") end
+    local function bystander()
+      async.gather(function() culprit() end, fail_when_cancelled "second")
+    end
+    local function innocent()
+      async.gather(function() bystander() end, fail_when_cancelled(table_error "third"))
+    end
+    local task = failed_task(function() innocent() return 1 end)
+    local expected = "culprit.*another one failed, too: second\ncalled from:.*bystander.*"
+      .. "another one failed, too: third\ncalled from:.*innocent.*spawned at:"
+    assert.is_truthy(task.traceback:find(expected), task.traceback)
+    local _, lines = task.traceback:gsub("too: second", "")
+    assert.equal(1, lines)
+  end
+
+cases["the traceback of a string has the others, too, but not more than eight"] = function()
+  local function culprit() fail "first" end
+  local children = { function() culprit() end }
+  for i = 1, 10 do children[#children + 1] = fail_when_cancelled("other " .. i) end
+  local task = failed_task(function() async.gather(children) return 1 end)
+  assert.equal("first", task.error)
+  local expected = "culprit.*too: other 1\n.*too: other 8\nand 2 more\ncalled from:"
+  assert.is_truthy(task.traceback:find(expected), task.traceback)
 end
 
 -- --- settle -------------------------------------------------------------------------------------
