@@ -9,6 +9,7 @@
 #include "lib/task.h"
 
 #include <lauxlib.h>
+#include <stdlib.h>
 
 #define GROUP_CLASS "perilune.task_group"
 
@@ -52,24 +53,53 @@ static int count_values(lua_State *L, int index, const char *what) {
   return (int)count;
 }
 
-static bool is_child(lua_State *L, int index) {
-  if (lua_isfunction(L, index) || task_at(L, index)) return true;
+static bool has_function(lua_State *L, int index) {
   if (!lua_istable(L, index)) return false;
-  bool has_function = lua_rawgeti(L, index, 1) == LUA_TFUNCTION;
+  lua_rawgeti(L, index, 1);
+  bool is_callable = task_is_callable(L, -1);
   lua_pop(L, 1);
-  return has_function;
+  return is_callable;
 }
 
-void children_check(lua_State *L, int table, const char *what) {
+/* The key and the value that is no child are on top of the stack. A table { fn, args... } as the
+ * only argument was taken for a list. */
+static NO_RETURN void raise_no_child(lua_State *L, int table, const char *what, bool is_alone) {
+  const char *type = luaL_typename(L, -1), *key = luaL_tolstring(L, -2, NULL), *hint = "";
+  if (is_alone && has_function(L, table))
+    hint = " (a table that is the only argument is a list: { { fn, args... } })";
+  luaL_error(L, "%s takes functions, tasks and tables { fn, args... }; %s is a %s%s", what, key,
+             type, hint);
+  abort();
+}
+
+/* Pushes the key of the first hole of a list, or gives false. */
+static bool push_hole(lua_State *L, int table) {
+  lua_Integer count = (lua_Integer)lua_rawlen(L, table);
+  for (lua_Integer i = 1; i <= count; i++) {
+    bool is_hole = lua_rawgeti(L, table, i) == LUA_TNIL;
+    lua_pop(L, 1);
+    if (!is_hole) continue;
+    lua_pushinteger(L, i);
+    return true;
+  }
+  for (lua_pushnil(L); lua_next(L, table); lua_pop(L, 1)) {
+    if (!lua_isinteger(L, -2) || lua_tointeger(L, -2) <= count) continue;
+    lua_pushinteger(L, count + 1);
+    return true;
+  }
+  return false;
+}
+
+void children_check(lua_State *L, int table, const char *what, bool is_alone) {
+  if (push_hole(L, table)) {
+    lua_pushnil(L);
+    raise_no_child(L, table, what, false);
+  }
   for (lua_pushnil(L); lua_next(L, table); lua_pop(L, 1)) {
     int child = lua_gettop(L);
-    if (is_child(L, child)) {
-      if (lua_istable(L, child)) count_values(L, child, what);
-      continue;
-    }
-    const char *key = luaL_tolstring(L, -2, NULL);
-    luaL_error(L, "%s takes functions, tasks and tables { fn, args... }; %s is a %s", what, key,
-               luaL_typename(L, child));
+    if (task_at(L, child) || task_is_callable(L, child)) continue;
+    if (!has_function(L, child)) raise_no_child(L, table, what, is_alone);
+    count_values(L, child, what);
   }
 }
 
@@ -77,7 +107,7 @@ void children_check(lua_State *L, int table, const char *what) {
 static void start_child(lua_State *L, struct task_group *group) {
   int child = lua_gettop(L);
   struct task *task = task_at(L, child);
-  if (!task && lua_isfunction(L, child)) {
+  if (!task && task_is_callable(L, child)) {
     task = task_spawn(L, 0);
   } else if (!task) {
     int count = count_values(L, child, "a child");

@@ -137,10 +137,10 @@ static void gather_arguments(lua_State *L) {
 }
 
 static lua_nret begin(lua_State *L, const struct kind *kind) {
-  bool one_table = lua_gettop(L) == 1 && lua_istable(L, 1);
+  bool one_table = lua_gettop(L) == 1 && lua_istable(L, 1) && !task_is_callable(L, 1);
   if (!one_table && lua_gettop(L) > 0) gather_arguments(L);
   if (lua_gettop(L) == 0) lua_newtable(L);
-  children_check(L, 1, kind->name);
+  children_check(L, 1, kind->name, one_table);
   lua_pushnil(L);
   if (kind->needs_one && !lua_next(L, 1))
     return luaL_error(L, "%s needs at least one function or task", kind->name);

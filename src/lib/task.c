@@ -173,11 +173,16 @@ static void ended(struct fiber *fiber) {
 
 /* ---- making one ---- */
 
-void task_check_callable(lua_State *L, int index, const char *what) {
-  if (lua_isfunction(L, index)) return;
-  if (luaL_getmetafield(L, index, "__call") == LUA_TNIL)
-    luaL_error(L, "%s; the function is a %s", what, luaL_typename(L, index));
+bool task_is_callable(lua_State *L, int index) {
+  if (lua_isfunction(L, index)) return true;
+  if (luaL_getmetafield(L, index, "__call") == LUA_TNIL) return false;
   lua_pop(L, 1);
+  return true;
+}
+
+void task_check_callable(lua_State *L, int index, const char *what) {
+  if (!task_is_callable(L, index))
+    luaL_error(L, "%s; the function is a %s", what, luaL_typename(L, index));
 }
 
 enum { MAKER_LEVELS_MAX = 4 };

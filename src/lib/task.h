@@ -49,6 +49,9 @@ void task_open(lua_State *L);
 /* [owner] The task at `index`, or NULL when it is none. */
 struct task *task_at(lua_State *L, int index);
 
+/* [owner] Whether the value at `index` can be called. */
+bool task_is_callable(lua_State *L, int index);
+
 /* [owner] Raises unless the value at `index` can be called; `what` says who wanted it. */
 void task_check_callable(lua_State *L, int index, const char *what);
 

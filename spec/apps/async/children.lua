@@ -66,6 +66,12 @@ end
 
 local forms = {
   ["a function"] = function(value) return function() return echo(value) end end,
+  ["an object that can be called"] = function(value)
+    return setmetatable({}, { __call = function() return echo(value) end })
+  end,
+  ["a table with such an object"] = function(value)
+    return { setmetatable({}, { __call = function(_, x) return echo(x) end }), value }
+  end,
   ["a task"] = function(value) return async.spawn(echo, value) end,
   ["an ended task"] = ended_task,
   ["a table"] = function(value) return { echo, value } end,
@@ -153,6 +159,32 @@ cases["what is no child is named, for all four, and nothing is started"] = funct
   end
   async.checkpoint()
   assert.is_false(started)
+end
+
+cases["an object that can be called is a child, also when it is the only argument"] = function()
+  local object = setmetatable({}, { __call = function() return echo "called" end })
+  assert.equal("called", async.gather(object))
+  assert.same({ { ok = true, value = "called" } }, async.settle(object))
+  assert.same({ 1, "called" }, { async.any(object) })
+end
+
+cases["a list with a hole is refused, wherever Lua sees its end"] = function()
+  local far = { [1] = echo, [3] = echo }
+  for _, name in ipairs { "gather", "settle", "race", "any" } do
+    misuse("2 is a nil", async[name], { echo, nil, echo })
+    misuse("2 is a nil", async[name], { echo, nil, nil, echo })
+    misuse("2 is a nil", async[name], far)
+    misuse("1 is a nil", async[name], { nil, echo })
+    misuse("bad argument #2", async[name], echo, nil, echo)
+  end
+end
+
+cases["a table with arguments that stands alone is told from a list"] = function()
+  local hint = "(a table that is the only argument is a list: { { fn, args... } })"
+  misuse("2 is a number " .. hint, async.gather, { echo, 7 })
+  misuse("n is a number " .. hint, async.any, { echo, n = 1 })
+  assert.is_nil(misuse("1 is a number", async.gather, { 7, echo }):find(hint, 1, true))
+  assert.is_nil(misuse("2 is a number", async.gather, echo, 7):find(hint, 1, true))
 end
 
 cases["a wrong argument is told at the line of the call"] = function()
