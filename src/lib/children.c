@@ -97,7 +97,9 @@ void children_check(lua_State *L, int table, const char *what, bool is_alone) {
   }
   for (lua_pushnil(L); lua_next(L, table); lua_pop(L, 1)) {
     int child = lua_gettop(L);
-    if (task_at(L, child) || task_is_callable(L, child)) continue;
+    const struct task *task = task_at(L, child);
+    if (task) task_check_wait(L, task);
+    if (task || task_is_callable(L, child)) continue;
     if (!has_function(L, child)) raise_no_child(L, table, what, is_alone);
     count_values(L, child, what);
   }

@@ -18,8 +18,8 @@ void children_open(lua_State *L);
 struct task_group *children_push_group(lua_State *L, enum task_group_first matters,
                                        const char *reason);
 
-/* [owner] Raises unless each value of the table at the absolute index `table` can be a child, and
- * the list in it has no holes. `is_alone`: the table was the only argument of `what`. */
+/* [owner] Raises unless each value of the table at the absolute index `table` can be a child, the
+ * list in it has no holes, and no task could never end. `is_alone`: the table was the only argument of `what`. */
 void children_check(lua_State *L, int table, const char *what, bool is_alone);
 
 /* [owner] Starts the children in the table at `table`, lists in order, and puts their tasks under

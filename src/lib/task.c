@@ -297,6 +297,14 @@ int task_push_results(lua_State *L, int index) {
   return count;
 }
 
+void task_check_wait(lua_State *L, const struct task *task) {
+  const struct fiber *fiber = fiber_running(L);
+  if (!task->fiber) return;
+  if (task->fiber == fiber) luaL_error(L, "a task cannot wait for itself");
+  if (task->agenda && task->agenda->handler == fiber)
+    luaL_error(L, "this wait would never end: the task starts after its handler has");
+}
+
 static int waited(lua_State *L, int status, lua_KContext context) {
   (void)status;
   (void)context;
@@ -314,9 +322,7 @@ static int begin_waiting(lua_State *L) {
   lua_settop(L, 1);
   if (!task->fiber) return task_push_results(L, 1);
   struct fiber *fiber = fiber_begin_wait(L, "task:wait");
-  if (task->fiber == fiber) return luaL_error(L, "a task cannot wait for itself");
-  if (task->agenda && task->agenda->handler == fiber)
-    return luaL_error(L, "this wait would never end: the task starts after its handler has");
+  task_check_wait(L, task);
   if (has_timeout)
     timer_start(fiber->timers, &fiber->timer, timers_now(fiber->timers) + timeout_ns,
                 fiber_wake_by_timer);

@@ -62,6 +62,10 @@ struct task *task_spawn(lua_State *L, int nargs);
 /* [owner] Cancels a task; one that has ended is left alone. `reason` may be NULL. */
 void task_cancel(struct task *task, const char *reason);
 
+/* [owner] Raises when the running fiber would wait for ever for the task: it is its own, or starts
+ * only after the fiber has ended. */
+void task_check_wait(lua_State *L, const struct task *task);
+
 /* [owner] Pushes the error that the task at `index` has ended with. */
 void task_push_error(lua_State *L, int index);
 

@@ -187,6 +187,19 @@ cases["a table with arguments that stands alone is told from a list"] = function
   assert.is_nil(misuse("2 is a number", async.gather, echo, 7):find(hint, 1, true))
 end
 
+cases["a task is no child of its own"] = function()
+  for _, name in ipairs { "gather", "settle", "race", "any" } do
+    local task, started
+    task = async.spawn(function()
+      misuse("a task cannot wait for itself", async[name], function() started = true end, task)
+      async.checkpoint()
+      return "goes on"
+    end)
+    assert.equal("goes on", task:wait())
+    assert.is_nil(started)
+  end
+end
+
 cases["a wrong argument is told at the line of the call"] = function()
   local err = error_of(function() async.gather(7) return 1 end)
   assert.is_truthy(err:find "^[^\n]*children.lua:%d+: async.gather takes", err)

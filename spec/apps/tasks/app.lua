@@ -211,10 +211,11 @@ app:get("/wait", function(req)
   local results = table.pack(now:wait())
   local later = req.tasks.after_response:schedule(note, "later")
   local _, err = pcall(later.wait, later)
+  local _, of_gather = pcall(async.gather, { note, "started" }, later)
   local own
   own = req.tasks:schedule(function() return select(2, pcall(own.wait, own)) end)
   return { n = results.n, last = results[3], same = now.results.n, never = tostring(err),
-    own = own:wait() }
+    of_gather = tostring(of_gather), own = own:wait() }
 end)
 
 app:get("/misuse", function(req)
