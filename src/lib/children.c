@@ -176,6 +176,7 @@ static void add_error(lua_State *L, struct errors *errors, const struct task *bu
     lua_settop(L, task);
     return;
   }
+  if (lua_isnil(L, -1)) lua_pushliteral(L, "nil"); /* no hole in the list */
   lua_rawseti(L, errors->others, ++errors->count);
   lua_pushvalue(L, task);
   lua_pushboolean(L, true);

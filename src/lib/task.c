@@ -85,13 +85,19 @@ static int await_box(lua_State *L) {
   return call_await(L, 1);
 }
 
+/* The error is on top of the stack (popped), the task at 1. */
+static void keep_error(lua_State *L, struct task *task) {
+  lua_setiuservalue(L, 1, TASK_VALUE_RESULT);
+  task->has_error = true;
+}
+
 static int end_unstarted(lua_State *L, struct task *task) {
   task->status = TASK_CANCELLED;
   if (task->dropped)
     error_push(L, "cancelled", "cancelled: its handler failed before the task was due");
   else
     fiber_push_cancelled(L, scope_find_cancelled(fiber_running(L)));
-  lua_setiuservalue(L, 1, TASK_VALUE_RESULT);
+  keep_error(L, task);
   return 0;
 }
 
@@ -140,7 +146,7 @@ static int failed(lua_State *L) {
   struct task *task = lua_touserdata(L, 1);
   const char *kind = error_kind(L, 2), *traceback = NULL;
   lua_pushvalue(L, 2);
-  lua_setiuservalue(L, 1, TASK_VALUE_RESULT);
+  keep_error(L, task);
   if (fiber->traceback) {
     traceback = push_traceback(L, task, fiber->traceback);
     lua_pushvalue(L, -1);
@@ -267,9 +273,9 @@ static struct task *check_task(lua_State *L, const char *method) {
 
 void task_push_error(lua_State *L, int index) {
   const struct task *task = task_at(L, index);
-  if (lua_getiuservalue(L, index, TASK_VALUE_RESULT) != LUA_TNIL) return;
-  lua_pop(L, 1);
-  if (task->status == TASK_CANCELLED)
+  if (task->has_error)
+    lua_getiuservalue(L, index, TASK_VALUE_RESULT);
+  else if (task->status == TASK_CANCELLED)
     error_push(L, "cancelled", "the task was cancelled before it started");
   else
     lua_pushliteral(L, "not enough memory");

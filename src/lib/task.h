@@ -32,6 +32,7 @@ struct task {
   int nargs;
   int line; /* where it was made, in the function that made it; 0: unknown */
   bool scheduled, late, dropped, has_box;
+  bool has_error; /* which may be nil */
 };
 
 enum {

@@ -268,6 +268,20 @@ cases["an error that is no table passes unchanged"] = function()
   end
 end
 
+cases["an error that is nil is none of memory"] = function()
+  for _, many in ipairs { async.gather, async.race, async.any } do
+    assert.is_nil(error_of(many, { { fail, nil, n = 2 } }))
+  end
+  local problem = {}
+  assert.equal(problem, error_of(async.gather, { fail, problem }, fail_when_cancelled(nil)))
+  assert.same({ "nil" }, problem.others)
+  local task = async.spawn(error)
+  assert.is_nil(error_of(task.wait, task))
+  assert.is_nil(task.error)
+  assert.equal("failed", task.status)
+  assert.same({ { ok = false } }, async.settle(task))
+end
+
 cases["an error that cannot be told or written to is raised all the same"] = function()
   local function refuse() error "refused" end
   local strange = setmetatable({}, { __tostring = refuse, __index = refuse, __newindex = refuse })
