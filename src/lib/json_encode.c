@@ -16,6 +16,7 @@
 #include <lauxlib.h>
 #include <math.h>
 #include <stdbool.h>
+#include <string.h>
 
 struct encoder {
   lua_State *L;
@@ -173,6 +174,11 @@ static inline bool is_marked(struct encoder *encoder) {
   return marked;
 }
 
+static void check_length(struct encoder *encoder, int level) {
+  if (encoder->out->len - encoder->start <= JSON_TEXT_BYTES_MAX) return;
+  fail(encoder, level, "the text is too long");
+}
+
 /* The comma behind the last item becomes the closing bracket. */
 static void close_with(struct buffer *out, char bracket) {
   out->data[out->len - 1] = bracket;
@@ -197,34 +203,50 @@ static NO_RETURN void fail_key(struct encoder *encoder, int level, bool is_list)
   fail(encoder, level, why);
 }
 
-/* The length of the list on top, whose keys did not come in order; raises when they are not
- * 1 to n. */
+/* Whether the pair on top is the `n` of a list that is marked as one (as async.map gives it). */
+static bool is_length(struct encoder *encoder, int level) {
+  lua_State *L = encoder->L;
+  return lua_type(L, -2) == LUA_TSTRING && strcmp(lua_tostring(L, -2), "n") == 0 &&
+         lua_isinteger(L, -1) && class_is_array(L, encoder->root + 2 * level);
+}
+
+/* The length of the list on top, whose keys did not come in order: its `n`, when no item is behind
+ * that. Else raises when the keys are not 1 to n. */
 static lua_Integer list_length(struct encoder *encoder, int level) {
   lua_State *L = encoder->L;
-  lua_Integer count = 0, last = 0;
+  lua_Integer count = 0, last = 0, told = -1;
   for (lua_pushnil(L); lua_next(L, -2); lua_pop(L, 1)) {
+    if (is_length(encoder, level)) {
+      told = lua_tointeger(L, -1);
+      continue;
+    }
     lua_Integer key = lua_isinteger(L, -2) ? lua_tointeger(L, -2) : 0;
     if (key < 1) fail_key(encoder, level, true);
     if (key > last) last = key;
     count++;
   }
+  if (told >= last) return told;
   if (count == last) return count;
   fail(encoder, level,
        lua_pushfstring(L, "a list with holes: its last key is %I, but it has %I items",
                        (LUAI_UACINT)last, (LUAI_UACINT)count));
 }
 
-/* Goes on with a list from item `i`, by index. The key and the value on top are dropped. */
+/* Goes on with a list from item `i`, by index; its holes are null. The key and the value on top are
+ * dropped. */
 static void encode_by_index(struct encoder *encoder, int level, lua_Integer i) {
   lua_State *L = encoder->L;
   lua_pop(L, 2);
   lua_Integer length = list_length(encoder, level);
   for (; i <= length; i++) {
     lua_pushinteger(L, i);
-    lua_rawgeti(L, -2, i);
-    encode_value(encoder, level + 1);
+    if (lua_rawgeti(L, -2, i) == LUA_TNIL)
+      buffer_add_text(encoder->out, "null");
+    else
+      encode_value(encoder, level + 1);
     buffer_add_byte(encoder->out, ',');
     lua_pop(L, 2);
+    check_length(encoder, level);
   }
 }
 
@@ -243,6 +265,7 @@ static void encode_list(struct encoder *encoder, int level) {
     lua_pop(L, 1);
     i++;
   } while (lua_next(L, -2));
+  if (encoder->out->data[encoder->out->len - 1] == '[') buffer_add_byte(encoder->out, ',');
   close_with(encoder->out, ']');
 }
 
@@ -302,9 +325,7 @@ static void encode_table(struct encoder *encoder, int level) {
     encode_list(encoder, level);
   else
     encode_object(encoder, level);
-  if (encoder->out->len - encoder->start > JSON_TEXT_BYTES_MAX) {
-    fail(encoder, level, "the text is too long");
-  }
+  check_length(encoder, level);
 }
 
 /* Encodes the value on top, which stays there. */

@@ -127,6 +127,8 @@ cases["lists that come back are JSON arrays, names are objects"] = function()
   assert.equal("[]", json.encode(async.settle {}))
   assert.equal('[{"ok":true}]', json.encode(async.settle(echo)))
   assert.equal('{"a":{"ok":true}}', json.encode(async.settle { a = echo }))
+  assert.equal("[]", json.encode(async.map({}, echo)))
+  assert.equal("[1,null,3,null]", json.encode(async.map(table.pack(1, nil, 3, nil), echo)))
 end
 
 cases["nothing at all is an answer for gather and settle, a misuse for race and any"] = function()
