@@ -470,7 +470,8 @@ cases["map runs as many at a time as its limit says, all without one"] = functio
   end
   local list = {}
   for i = 1, 20 do list[i] = i end
-  for limit, expected in pairs { [1] = 1, [3] = 3, [20] = 20, [1000] = 20 } do
+  for _, case in ipairs { { 1, 1 }, { 3, 3 }, { 20, 20 }, { 1000, 20 }, { 22 / 2, 11 } } do
+    local limit, expected = table.unpack(case)
     running, most, started = 0, 0, 0
     async.map(list, count, { limit = limit })
     assert.equal(expected, most)
@@ -512,6 +513,27 @@ cases["map's first error cancels what runs and starts no more"] = function()
   assert.equal(3, started)
 end
 
+cases["map takes a list with a metatable, whose error is raised once what runs has ended"] =
+  function()
+    local problem, ended = table_error "no third", {}
+    local meta = { __len = function() return 5 end, __index = function(_, i) return i end }
+    local list = setmetatable({}, meta)
+    assert.same({ n = 5, 1, 2, 3, 4, 5 }, async.map(list, echo, { limit = 2 }))
+    function meta.__index(_, i)
+      if i == 3 then error(problem) end
+      return i
+    end
+    local err = error_of(async.map, list, function(i)
+      if i == 2 then slow_to_end(ended, i)() end
+    end, { limit = 2 })
+    assert.equal(problem, err)
+    assert.same({ 2 }, ended)
+    assert.equal(problem, error_of(async.map, list, slow_to_end(ended, "never started")))
+    assert.same({ 2 }, ended)
+    function meta.__index() async.checkpoint() end
+    misuse("async.checkpoint cannot wait inside", async.map, list, echo)
+  end
+
 cases["map of ten thousand items, three at a time, keeps its memory"] = function()
   local list = {}
   for i = 1, 10000 do list[i] = i end
@@ -538,6 +560,8 @@ cases["map says what it cannot take"] = function()
     return "no tail call"
   end
   misuse("table expected, got number", call, 7, echo)
+  misuse("async.map takes a list; this table has no items, but a key that is a string", call,
+    { a = 1 }, echo)
   misuse("async.map takes a list and a function; the function is a no value", call, {})
   misuse("the function is a string", call, {}, "x")
   misuse('unknown option "limt" (did you mean "limit"?)', call, {}, echo, { limt = 1 })
