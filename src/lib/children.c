@@ -224,7 +224,7 @@ void children_join_errors(lua_State *L, int tasks, int error, const char *traceb
   lua_newtable(L);
   struct errors errors = {.raised = error, .others = top + 1, .seen = top + 2};
   collect_errors(L, tasks, &errors, but);
-  if (further) {
+  if (further && !lua_rawequal(L, further, error)) {
     lua_pushvalue(L, further);
     lua_rawseti(L, errors.others, ++errors.count);
   }
@@ -254,10 +254,11 @@ void children_raise(lua_State *L, int tasks, const struct task *failed, int furt
   __builtin_unreachable();
 }
 
-void children_check_cancelled(lua_State *L, struct task_group *group, int tasks) {
+void children_check_cancelled(lua_State *L, struct task_group *group, int tasks, int further) {
   if (!group->parent_cancelled) return;
   scope_pop(&group->shield);
   fiber_push_cancelled(L, scope_find_cancelled(fiber_running(L)));
-  if (group->errors > 0) children_join_errors(L, tasks, lua_gettop(L), NULL, NULL, 0);
+  if (group->errors > 0 || further)
+    children_join_errors(L, tasks, lua_gettop(L), NULL, NULL, further);
   lua_error(L);
 }

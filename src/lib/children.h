@@ -39,7 +39,8 @@ NO_RETURN void children_raise(lua_State *L, int tasks, const struct task *failed
 void children_join_errors(lua_State *L, int tasks, int error, const char *traceback,
                           const struct task *but, int further);
 
-/* [owner] Raises kind "cancelled" when the parent of the group was cancelled while it waited. */
-void children_check_cancelled(lua_State *L, struct task_group *group, int tasks);
+/* [owner] Raises kind "cancelled" when the parent of the group was cancelled while it waited, with
+ * the errors that came up meanwhile. */
+void children_check_cancelled(lua_State *L, struct task_group *group, int tasks, int further);
 
 #endif

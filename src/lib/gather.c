@@ -113,7 +113,7 @@ static lua_nret go_on(lua_State *L, const struct kind *kind) {
   struct task_group *group = lua_touserdata(L, AT_GROUP);
   if (!list_is_empty(&group->members))
     return task_group_wait(L, group, kind->name, (lua_KContext)kind, woken);
-  children_check_cancelled(L, group, AT_TASKS);
+  children_check_cancelled(L, group, AT_TASKS, 0);
   return kind->answer(L, group);
 }
 

@@ -80,7 +80,7 @@ static lua_nret go_on(lua_State *L) {
   take_ended(L, mapping, group);
   start_some(L, mapping, group);
   if (mapping->running > 0) return task_group_wait(L, group, NAME, 0, woken);
-  children_check_cancelled(L, group, AT_TASKS);
+  children_check_cancelled(L, group, AT_TASKS, 0);
   if (mapping->list_failed) {
     children_join_errors(L, AT_TASKS, AT_ERROR, NULL, NULL, 0);
     return lua_error(L);

@@ -144,7 +144,7 @@ static bool is_awaited(const struct task *task) {
 static int failed(lua_State *L) {
   struct fiber *fiber = fiber_running(L);
   struct task *task = lua_touserdata(L, 1);
-  const char *kind = error_kind(L, 2), *traceback = NULL;
+  const char *traceback = NULL;
   lua_pushvalue(L, 2);
   keep_error(L, task);
   if (fiber->traceback) {
@@ -152,7 +152,7 @@ static int failed(lua_State *L) {
     lua_pushvalue(L, -1);
     lua_setiuservalue(L, 1, TASK_VALUE_TRACEBACK);
   }
-  task->status = kind && strcmp(kind, "cancelled") == 0 ? TASK_CANCELLED : TASK_FAILED;
+  task->status = error_is(L, 2, "cancelled") ? TASK_CANCELLED : TASK_FAILED;
   if (task->status == TASK_FAILED) task_group_keep_failed(L, 1);
   if (task->status == TASK_CANCELLED || is_awaited(task)) return 0;
   metrics_add(&worker_of(L)->metrics, METRIC_TASKS_FAILED, 1);
