@@ -372,8 +372,15 @@ static void push_task_args(lua_State *L, const struct task *task) {
   lua_setfield(L, -2, "n");
 }
 
+/* For metamethods, which Lua code can call with anything. */
+static struct task *check_self(lua_State *L) {
+  struct task *task = task_at(L, 1);
+  luaL_argexpected(L, task, 1, "task");
+  return task;
+}
+
 static int index_task(lua_State *L) {
-  struct task *task = lua_touserdata(L, 1);
+  struct task *task = check_self(L);
   const char *key = luaL_checkstring(L, 2);
   bool is_done = task->status == TASK_DONE;
   lua_pushnil(L);
@@ -401,7 +408,7 @@ static int index_task(lua_State *L) {
 }
 
 static int describe(lua_State *L) {
-  const struct task *task = lua_touserdata(L, 1);
+  const struct task *task = check_self(L);
   push_task_name(L);
   lua_pushfstring(L, "task: %s (%s)", lua_tostring(L, -1), status_names[task->status]);
   return 1;

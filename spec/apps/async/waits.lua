@@ -71,6 +71,14 @@ waits["spawn gives a task"] = function()
   assert.is_false(pcall(async.spawn, "no function"))
 end
 
+waits["a task's metamethods take tasks only"] = function()
+  local meta = getmetatable(async.spawn(async.checkpoint))
+  for _, value in ipairs { 7, {}, setmetatable({}, meta), io.stdout } do
+    assert.is_false(pcall(meta.__index, value, "status"))
+    assert.is_false(pcall(meta.__tostring, value))
+  end
+end
+
 waits["a spawned task keeps its error"] = function()
   local problem = { code = 7 }
   local task = async.spawn(function() error(problem) end)
