@@ -443,6 +443,7 @@ void fiber_push_traceback(lua_State *L, int index, int level) {
   const void *error = lua_topointer(L, index);
   luaL_traceback(L, L, NULL, level);
   if (!fiber || !fiber->trail || error != fiber->trail_error) return;
+  if (strlen(fiber->trail) > TRAIL_BYTES_MAX) return;
   lua_pushfstring(L, "%s\ncalled from:\n%s", fiber->trail, lua_tostring(L, -1));
   lua_remove(L, -2);
 }
