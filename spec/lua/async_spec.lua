@@ -10,7 +10,7 @@ local async = require "perilune.async"
 local site = require "support.site"
 
 local modules = {}
-for _, name in ipairs { "waits", "coroutines", "children", "groups" } do
+for _, name in ipairs { "waits", "coroutines", "children", "maps", "groups", "scopes" } do
   modules[name] = require("apps.async." .. name)
 end
 

@@ -140,6 +140,7 @@ static lua_nret take_result(lua_State *L, struct call *call) {
   transfer_decode_error(L, call->result.data, call->result.len); /* error, traceback */
   const char *traceback = lua_tostring(L, -1);
   fiber_set_trail(L, -2, traceback);
+  fiber_running(L)->trail_is_joined = true; /* if it has others, they came with it */
   lua_pop(L, 1);
   return lua_error(L);
 }

@@ -424,9 +424,15 @@ void fiber_set_trail(lua_State *L, int index, const char *traceback) {
   struct fiber *fiber = fiber_running(L);
   if (!fiber || !traceback) return;
   char *copy = memory_copy(traceback, strlen(traceback));
+  if (fiber->trail_error != lua_topointer(L, index)) fiber->trail_is_joined = false;
   free(fiber->trail);
   fiber->trail = copy;
   fiber->trail_error = lua_topointer(L, index);
+}
+
+bool fiber_is_joined(lua_State *L, int index) {
+  const struct fiber *fiber = fiber_running(L);
+  return fiber->trail && fiber->trail_is_joined && fiber->trail_error == lua_topointer(L, index);
 }
 
 int fiber_save_trail(lua_State *L) {

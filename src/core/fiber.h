@@ -70,6 +70,7 @@ struct fiber {
   char *traceback;         /* of the error that ended the body, owned */
   char *trail;             /* traceback that `trail_error` brought from elsewhere, owned */
   const void *trail_error; /* lua_topointer of that error */
+  bool trail_is_joined;    /* other errors were put into it on its way: lib/children.h */
 };
 
 /* [owner] A new fiber on the worker's clock, or that of the running fiber; NULL when its Lua state
@@ -143,6 +144,9 @@ void fiber_cancel(struct fiber *fiber, const char *reason);
 /* [owner] Remembers where the error at `index`, about to be raised, came from; joined to the
  * traceback when it ends the fiber. */
 void fiber_set_trail(lua_State *L, int index, const char *traceback);
+
+/* [owner] Whether the error at `index` has a trail that is joined. */
+bool fiber_is_joined(lua_State *L, int index);
 
 /* [owner] A message handler for lua_pcallk: makes the traceback the trail of the error, gives the
  * error. */

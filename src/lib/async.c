@@ -66,10 +66,12 @@ static struct scope *push_scope(lua_State *L) {
   return scope;
 }
 
+/* An error that the function ended with, too, on top of the stack, is not lost. */
 static NO_RETURN void raise_timeout(lua_State *L, lua_Number seconds, bool has_error) {
-  const struct fiber *fiber = fiber_running(L);
+  int ended_with = lua_gettop(L);
   error_push(L, "timeout", "timeout after %f s", seconds);
-  if (has_error && fiber->trail) fiber_set_trail(L, -1, fiber->trail);
+  if (has_error)
+    children_join_errors(L, 0, ended_with + 1, fiber_running(L)->trail, NULL, ended_with);
   lua_error(L);
   __builtin_unreachable();
 }
@@ -96,6 +98,7 @@ static int timeout(lua_State *L) {
   lua_toclose(L, 1);
   lua_pushcfunction(L, fiber_save_trail);
   lua_insert(L, 2);
+  fiber->trail_is_joined = false;
   scope_push(fiber, scope, timers_now(fiber->timers) + limit_ns, false);
   lua_KContext context = (lua_KContext)limit_ns;
   return timeout_ended(L, lua_pcallk(L, nargs, LUA_MULTRET, 2, context, timeout_ended), context);

@@ -156,6 +156,9 @@ void children_push_result(lua_State *L, int index) {
 
 /* ---- errors ---- */
 
+/* Registry key: the lists that were put into errors here (weak keys). */
+static const char lists_key = 0;
+
 /* Errors that are collected: where each table is on the stack, and how many there are. */
 struct errors {
   int raised; /* the error that they are added to */
@@ -164,24 +167,104 @@ struct errors {
   lua_Integer count;
 };
 
-/* Adds the error of the task on top of the stack, unless that did not fail or is there already. */
-static void add_error(lua_State *L, struct errors *errors, const struct task *but) {
-  int task = lua_gettop(L);
-  const struct task *other = task_at(L, task);
-  lua_pushvalue(L, task);
-  bool is_seen = lua_rawget(L, errors->seen) != LUA_TNIL;
-  lua_getiuservalue(L, task, TASK_VALUE_RESULT);
-  bool is_same = lua_istable(L, -1) && lua_rawequal(L, -1, errors->raised);
-  if (other == but || other->status != TASK_FAILED || is_seen || is_same) {
-    lua_settop(L, task);
+/* Pushes the field `others` of the error at `index`, if it is a list, and gives true. */
+static bool push_others_of(lua_State *L, int index) {
+  if (!lua_istable(L, index)) return false;
+  lua_pushliteral(L, "others");
+  if (lua_rawget(L, index) == LUA_TTABLE && class_is_array(L, -1)) return true;
+  lua_pop(L, 1);
+  return false;
+}
+
+static void push_lists(lua_State *L) {
+  if (lua_rawgetp(L, LUA_REGISTRYINDEX, &lists_key) == LUA_TTABLE) return;
+  lua_pop(L, 1);
+  lua_newtable(L);
+  lua_createtable(L, 0, 1);
+  lua_pushliteral(L, "k");
+  lua_setfield(L, -2, "__mode");
+  lua_setmetatable(L, -2);
+  lua_pushvalue(L, -1);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &lists_key);
+}
+
+/* Pushes the list to add to: what the error has gathered on its way here, or a new one. */
+static void push_list(lua_State *L, struct errors *errors, bool came_joined) {
+  if (came_joined && push_others_of(L, errors->raised)) {
+    errors->count = (lua_Integer)lua_rawlen(L, -1);
     return;
   }
-  if (lua_isnil(L, -1)) lua_pushliteral(L, "nil"); /* no hole in the list */
-  lua_rawseti(L, errors->others, ++errors->count);
-  lua_pushvalue(L, task);
+  lua_newtable(L);
+  class_set_array(L, -1);
+}
+
+/* Whether the error has a list that was put there when it was raised at another time. */
+static bool has_old_list(lua_State *L, int index) {
+  if (!push_others_of(L, index)) return false;
+  push_lists(L);
+  lua_insert(L, -2);
+  bool is_ours = lua_rawget(L, -2) != LUA_TNIL;
+  lua_pop(L, 2);
+  return is_ours;
+}
+
+static void keep_list(lua_State *L, const struct errors *errors) {
+  if (!lua_istable(L, errors->raised)) return;
+  if (errors->count == 0 && !has_old_list(L, errors->raised)) return;
+  push_lists(L);
+  lua_pushvalue(L, errors->others);
   lua_pushboolean(L, true);
-  lua_rawset(L, errors->seen);
-  lua_settop(L, task);
+  lua_rawset(L, -3);
+  lua_pop(L, 1);
+  lua_pushliteral(L, "others");
+  if (errors->count > 0)
+    lua_pushvalue(L, errors->others);
+  else
+    lua_pushnil(L);
+  lua_rawset(L, errors->raised);
+}
+
+/* Adds the value on top of the stack (popped). */
+static void add_value(lua_State *L, struct errors *errors) {
+  if (lua_isnil(L, -1)) {
+    lua_pop(L, 1);
+    lua_pushliteral(L, "nil"); /* no hole in the list */
+  }
+  lua_rawseti(L, errors->others, ++errors->count);
+}
+
+/* Adds an error at `index`: of a cancellation only what it has gathered. */
+static void add_error(lua_State *L, struct errors *errors, int index, bool came_joined) {
+  if (!error_is(L, index, "cancelled")) {
+    lua_pushvalue(L, index);
+    add_value(L, errors);
+    return;
+  }
+  if (!came_joined || !push_others_of(L, index)) return;
+  lua_Integer count = (lua_Integer)lua_rawlen(L, -1);
+  for (lua_Integer i = 1; i <= count; i++) {
+    lua_rawgeti(L, -1, i);
+    add_value(L, errors);
+  }
+  lua_pop(L, 1);
+}
+
+/* Adds the error of the task on top of the stack, unless it is there already. */
+static void add_task(lua_State *L, struct errors *errors, const struct task *but) {
+  int top = lua_gettop(L);
+  const struct task *task = task_at(L, top);
+  if (!task || task == but || !task_has_errors(task)) return;
+  lua_pushvalue(L, top);
+  bool is_seen = lua_rawget(L, errors->seen) != LUA_TNIL;
+  lua_getiuservalue(L, top, TASK_VALUE_RESULT);
+  bool is_raised = lua_istable(L, -1) && lua_rawequal(L, -1, errors->raised);
+  if (!is_seen && !is_raised) {
+    add_error(L, errors, top + 2, task->is_joined);
+    lua_pushvalue(L, top);
+    lua_pushboolean(L, true);
+    lua_rawset(L, errors->seen);
+  }
+  lua_settop(L, top);
 }
 
 /* Collects by key: lists in order, then the rest. */
@@ -189,23 +272,23 @@ static void collect_errors(lua_State *L, int tasks, struct errors *errors, const
   lua_Integer count = (lua_Integer)lua_rawlen(L, tasks);
   for (lua_Integer i = 1; i <= count; i++, lua_pop(L, 1)) {
     lua_rawgeti(L, tasks, i);
-    if (task_at(L, -1)) add_error(L, errors, but);
+    add_task(L, errors, but);
   }
-  for (lua_pushnil(L); lua_next(L, tasks); lua_pop(L, 1))
-    if (task_at(L, -1)) add_error(L, errors, but);
+  for (lua_pushnil(L); lua_next(L, tasks); lua_pop(L, 1)) add_task(L, errors, but);
 }
 
-/* Pushes the traceback with a line for each of the other errors. */
-static void push_joined(lua_State *L, const char *traceback, const struct errors *errors) {
+/* Pushes the traceback with a line for each of the other errors behind the first `known`. */
+static void push_joined(lua_State *L, const char *traceback, const struct errors *errors,
+                        lua_Integer known) {
   lua_pushstring(L, traceback ? traceback : "");
-  for (lua_Integer i = 1; i <= errors->count && i <= TRACED_ERRORS_MAX; i++) {
+  for (lua_Integer i = known + 1; i <= errors->count && i <= known + TRACED_ERRORS_MAX; i++) {
     lua_rawgeti(L, errors->others, i);
     const char *text = error_push_text(L, -1);
     lua_pushfstring(L, "%s\nanother one failed, too: %s", lua_tostring(L, -3), text);
     lua_replace(L, -4);
     lua_pop(L, 2);
   }
-  lua_Integer more = errors->count - TRACED_ERRORS_MAX;
+  lua_Integer more = errors->count - known - TRACED_ERRORS_MAX;
   if (more > 0) {
     lua_pushfstring(L, "%s\nand %I more", lua_tostring(L, -1), (LUAI_UACINT)more);
     lua_remove(L, -2);
@@ -214,27 +297,22 @@ static void push_joined(lua_State *L, const char *traceback, const struct errors
 
 void children_join_errors(lua_State *L, int tasks, int error, const char *traceback,
                           const struct task *but, int further) {
-  const struct fiber *fiber = fiber_running(L);
+  struct fiber *fiber = fiber_running(L);
   int top = lua_gettop(L);
-  bool has_trail = fiber->trail && fiber->trail_error == lua_topointer(L, error);
-  if (!traceback && has_trail) traceback = fiber->trail;
-  luaL_checkstack(L, 12, "errors");
-  lua_newtable(L);
-  class_set_array(L, -1);
-  lua_newtable(L);
+  luaL_checkstack(L, 16, "errors");
+  bool came_joined = but ? but->is_joined : fiber_is_joined(L, error);
+  bool further_joined = further && fiber_is_joined(L, further);
+  if (!traceback && fiber->trail_error == lua_topointer(L, error)) traceback = fiber->trail;
   struct errors errors = {.raised = error, .others = top + 1, .seen = top + 2};
-  collect_errors(L, tasks, &errors, but);
-  if (further && !lua_rawequal(L, further, error)) {
-    lua_pushvalue(L, further);
-    lua_rawseti(L, errors.others, ++errors.count);
-  }
-  if (errors.count > 0 && lua_istable(L, error)) {
-    lua_pushliteral(L, "others");
-    lua_pushvalue(L, errors.others);
-    lua_rawset(L, error);
-  }
-  push_joined(L, traceback, &errors);
+  push_list(L, &errors, came_joined);
+  lua_newtable(L);
+  lua_Integer known = errors.count;
+  if (tasks) collect_errors(L, tasks, &errors, but);
+  if (further && !lua_rawequal(L, further, error)) add_error(L, &errors, further, further_joined);
+  keep_list(L, &errors);
+  push_joined(L, traceback, &errors, known);
   if (traceback || errors.count > 0) fiber_set_trail(L, error, lua_tostring(L, -1));
+  if (errors.count > 0) fiber->trail_is_joined = true;
   lua_settop(L, top);
 }
 

@@ -29,13 +29,14 @@ void children_start(lua_State *L, int table, int tasks, struct task_group *group
 /* [owner] Pushes the first result of the ended task at `index`, or nil. */
 void children_push_result(lua_State *L, int index);
 
-/* [owner] Raises the error of the task `failed`, which is in the table at `tasks`. What other tasks
- * there failed with, and the error at `further` (0: none), is in its field `others`, if it is a
- * table, and in its traceback. */
+/* [owner] Raises the error of the task `failed`, which is in the table at `tasks`, joined with those
+ * of the other tasks there and the one at `further` (0: none). */
 NO_RETURN void children_raise(lua_State *L, int tasks, const struct task *failed, int further);
 
-/* [owner] Adds errors as children_raise does to the error at `error`, whose traceback is the one
- * given, or NULL: the one known of it; the task `but` is left out. Absolute indices. */
+/* [owner] Joins the errors of the tasks in the table at `tasks` (0: none), but of `but`, and the one
+ * at `further` to the error at `error`: they are in its field `others`, if it is a table, and in its
+ * traceback, which is the one given, or NULL: the one known of it. Of a cancellation only what was
+ * joined to it counts. Absolute indices. */
 void children_join_errors(lua_State *L, int tasks, int error, const char *traceback,
                           const struct task *but, int further);
 

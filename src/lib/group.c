@@ -54,8 +54,7 @@ static lua_nret answer(lua_State *L, struct body_group *group) {
   luaL_checkstack(L, 1, "results");
   lua_rawgeti(L, LUA_REGISTRYINDEX, group->children.failures);
   int failed = lua_gettop(L);
-  bool adds = group->body_failed && !error_is(L, AT_RESULTS, "cancelled");
-  int body_error = adds ? AT_RESULTS : 0;
+  int body_error = group->body_failed ? AT_RESULTS : 0;
   children_check_cancelled(L, &group->children, failed, body_error);
   if (group->children.first && !group->body_was_first)
     children_raise(L, failed, group->children.first, body_error);
@@ -128,7 +127,9 @@ static lua_nret begin(lua_State *L) {
   lua_pushcfunction(L, fiber_save_trail);
   lua_insert(L, AT_HANDLER);
   push_handle(L);
-  scope_push(fiber_running(L), &group->body, 0, false);
+  struct fiber *fiber = fiber_running(L);
+  fiber->trail_is_joined = false;
+  scope_push(fiber, &group->body, 0, false);
   group->children.scope = &group->body;
   return body_ended(L, lua_pcallk(L, 1, LUA_MULTRET, AT_HANDLER, 0, body_ended), 0);
 }

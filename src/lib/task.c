@@ -153,7 +153,8 @@ static int failed(lua_State *L) {
     lua_setiuservalue(L, 1, TASK_VALUE_TRACEBACK);
   }
   task->status = error_is(L, 2, "cancelled") ? TASK_CANCELLED : TASK_FAILED;
-  if (task->status == TASK_FAILED) task_group_keep_failed(L, 1);
+  task->is_joined = fiber_is_joined(L, 2);
+  if (task_has_errors(task)) task_group_keep_failed(L, 1);
   if (task->status == TASK_CANCELLED || is_awaited(task)) return 0;
   metrics_add(&worker_of(L)->metrics, METRIC_TASKS_FAILED, 1);
   log_failure(L, "task failed", 2, traceback);
@@ -285,6 +286,7 @@ static NO_RETURN void raise_error(lua_State *L, int index) {
   task_push_error(L, index);
   lua_getiuservalue(L, index, TASK_VALUE_TRACEBACK);
   fiber_set_trail(L, -2, lua_tostring(L, -1));
+  fiber_running(L)->trail_is_joined = task_at(L, index)->is_joined;
   lua_pop(L, 1);
   lua_error(L);
   __builtin_unreachable();

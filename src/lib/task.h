@@ -33,6 +33,7 @@ struct task {
   int line; /* where it was made, in the function that made it; 0: unknown */
   bool scheduled, late, dropped, has_box;
   bool has_error; /* which may be nil */
+  bool is_joined; /* it brought errors of others along: children.h */
 };
 
 enum {
@@ -55,6 +56,11 @@ bool task_is_callable(lua_State *L, int index);
 
 /* [owner] Raises unless the value at `index` can be called; `what` says who wanted it. */
 void task_check_callable(lua_State *L, int index, const char *what);
+
+/* Whether its error tells of a failure: a cancellation does so when it brought one along. */
+static inline bool task_has_errors(const struct task *task) {
+  return task->status == TASK_FAILED || task->is_joined;
+}
 
 /* [owner] Pushes a task that runs the function below its `nargs` arguments on top of the stack
  * (popped); it starts when the running fiber next waits. */

@@ -65,7 +65,7 @@ static bool matters(const struct task_group *group, const struct task *task) {
 }
 
 static void note_end(struct task_group *group, struct task *task) {
-  if (task->status == TASK_FAILED) group->errors++;
+  if (task_has_errors(task)) group->errors++;
   if (group->first || !matters(group, task)) return;
   group->first = task;
   task_group_cancel(group, group->reason);

@@ -31,7 +31,7 @@ struct task_group {
   struct task *first;    /* that mattered; the parent keeps it alive */
   struct scope *scope;   /* what is cancelled with the members; may be NULL */
   const char *reason;    /* for that: static text */
-  unsigned errors;       /* members that failed, the first one too */
+  unsigned errors;       /* members that had any, the first one too */
   int failures;          /* reference of a list that gets them; LUA_NOREF: none is kept */
   bool cancelled;        /* its members were, whatever the reason */
   bool parent_cancelled; /* the parent was, while it waited for them */
@@ -50,7 +50,7 @@ void task_group_add(struct task_group *group, struct task *task, lua_Integer key
 /* [owner] Cancels all members. */
 void task_group_cancel(struct task_group *group, const char *reason);
 
-/* [owner] For task.c: the task at `index` has failed; it goes on the lists of its groups. Raises
+/* [owner] For task.c: the task at `index` has errors; it goes on the lists of its groups. Raises
  * when there is no memory. */
 void task_group_keep_failed(lua_State *L, int index);
 

@@ -8,7 +8,9 @@ local perilune = require "perilune"
 local app = perilune.app { name = "async" }
 
 local modules = {}
-for _, name in ipairs { "waits", "coroutines", "children", "groups" } do modules[name] = require(name) end
+for _, name in ipairs { "waits", "coroutines", "children", "maps", "groups", "scopes" } do
+  modules[name] = require(name)
+end
 
 local function run_case(req)
   local case = modules[req.params.module][req.params.name]

@@ -1,7 +1,7 @@
--- children.lua - cases of gather, settle, race, any and map, by name.
+-- children.lua - cases of gather, settle, race and any, by name.
 --
 -- As waits.lua, which has the simple ones of gather: run in a spec's fiber, a plain handler and a
--- thread of the pool. Groups are in groups.lua.
+-- thread of the pool. Maps are in maps.lua, groups in groups.lua.
 
 local assert = require "luassert"
 local async = require "perilune.async"
@@ -10,43 +10,12 @@ local json = require "perilune.json"
 local expect = require(((...):gsub("%w+$", "expect")))
 
 local SHORT = expect.SHORT
-local closing, error_of, fails_with = expect.closing, expect.error_of, expect.fails_with
-local misuse, sleep_long, until_true = expect.misuse, expect.sleep_long, expect.until_true
+local closing, echo, error_of, fail = expect.closing, expect.echo, expect.error_of, expect.fail
+local fail_when_cancelled, fails_with = expect.fail_when_cancelled, expect.fails_with
+local misuse, sleep_long, slow_to_end = expect.misuse, expect.sleep_long, expect.slow_to_end
+local table_error, until_true = expect.table_error, expect.until_true
 
 local cases = {}
-
-local function echo(...)
-  async.checkpoint()
-  return ...
-end
-
-local function fail(err)
-  async.checkpoint()
-  error(err, 0)
-end
-
---- A child that has ended only some turns after it was cancelled; notes so in the list.
-local function slow_to_end(list, name)
-  return function()
-    local _ <close> = closing(function()
-      async.shield(async.sleep, SHORT)
-      list[#list + 1] = name
-    end)
-    sleep_long()
-  end
-end
-
---- A child that swallows its cancel and fails instead.
-local function fail_when_cancelled(err)
-  return function()
-    pcall(sleep_long)
-    error(err, 0)
-  end
-end
-
-local function table_error(name)
-  return setmetatable({ name = name }, { __tostring = function() return name end })
-end
 
 --- What an ended task that ran fn raised.
 local function failed_task(fn, ...)
@@ -251,6 +220,33 @@ cases["others has what failed too, in the order of arguments"] = function()
   assert.is_nil(alone.others)
 end
 
+cases["others has those of all levels, and only those of this time"] = function()
+  local raised = table_error "raised"
+  local function inner() async.gather({ fail, raised }, fail_when_cancelled "inner") end
+  local err = error_of(async.gather, function() inner() return 1 end, fail_when_cancelled "outer")
+  assert.equal(raised, err)
+  assert.same({ "inner", "outer" }, err.others)
+  error_of(async.gather, { fail, raised }, fail_when_cancelled "again")
+  assert.same({ "again" }, err.others)
+  error_of(async.gather, { { fail, raised } })
+  assert.is_nil(err.others)
+  raised.others = { "the app's own" }
+  error_of(async.gather, { { fail, raised } })
+  assert.same({ "the app's own" }, err.others)
+end
+
+cases["what fails while others are cancelled is not lost on the way out"] = function()
+  local function inner() async.gather(fail_when_cancelled "deep") end
+  local problem = table_error "first"
+  error_of(async.gather, { fail, problem }, function() inner() return 1 end)
+  assert.same({ "deep" }, problem.others)
+  local err = fails_with("timeout", async.timeout, SHORT, async.gather, inner, sleep_long)
+  assert.same({ "deep" }, err.others)
+  err = fails_with("timeout", async.timeout, SHORT, fail_when_cancelled "own")
+  assert.same({ "own" }, err.others)
+  assert.is_nil(fails_with("timeout", async.timeout, SHORT, sleep_long).others)
+end
+
 cases["others has an error once that several children raised, and never the raised one"] =
   function()
     local problem = table_error "mine"
@@ -432,145 +428,6 @@ cases["any of cancelled tasks only is cancelled itself"] = function()
   local task = async.spawn(sleep_long)
   task:cancel "gone"
   assert.equal("cancelled: gone", tostring(fails_with("cancelled", async.any, task)))
-end
-
--- --- map ----------------------------------------------------------------------------------------
-
-cases["map gives first results in the order of the list, with n"] = function()
-  local function later(x)
-    async.sleep(SHORT / x)
-    return x * 10, "not this"
-  end
-  assert.same({ n = 3, 10, 20, 30 }, async.map({ 1, 2, 3 }, later))
-  assert.same({ n = 3, 10, 20, 30 }, async.map({ 1, 2, 3 }, later, { limit = 2 }))
-  assert.same({ n = 0 }, async.map({}, later))
-  assert.same({ n = 2, 1, 2 }, async.map({ 1, 2 }, setmetatable({}, {
-    __call = function(_, x) return x end })))
-end
-
-cases["map keeps nil results as holes, and nil items up to list.n"] = function()
-  local function odd(x) return x % 2 == 1 and x or nil end
-  assert.same({ n = 4, 1, nil, 3, nil }, async.map({ 1, 2, 3, 4 }, odd))
-  local seen = async.map(table.pack(1, nil, 3, nil), function(x) return tostring(x) end)
-  assert.same({ n = 4, "1", "nil", "3", "nil" }, seen)
-  assert.same({ n = 2, 1, 2 }, async.map({ 1, 2, 3, n = 2 }, echo))
-end
-
-cases["map gives fn the item and nothing else"] = function()
-  assert.same({ n = 1, 1 }, async.map({ "x" }, function(...) return select("#", ...) end))
-end
-
-cases["map runs as many at a time as its limit says, all without one"] = function()
-  local running, most, started
-  local function count()
-    running, started = running + 1, started + 1
-    most = math.max(most, running)
-    for _ = 1, 3 do async.checkpoint() end
-    running = running - 1
-  end
-  local list = {}
-  for i = 1, 20 do list[i] = i end
-  for _, case in ipairs { { 1, 1 }, { 3, 3 }, { 20, 20 }, { 1000, 20 }, { 22 / 2, 11 } } do
-    local limit, expected = table.unpack(case)
-    running, most, started = 0, 0, 0
-    async.map(list, count, { limit = limit })
-    assert.equal(expected, most)
-    assert.equal(20, started)
-  end
-  running, most, started = 0, 0, 0
-  async.map(list, count)
-  assert.equal(20, most)
-end
-
-cases["map starts an item when one before it has ended"] = function()
-  local order, open = {}, {}
-  local task = async.spawn(async.map, { 1, 2, 3, 4 }, function(i)
-    order[#order + 1] = "start " .. i
-    until_true(function() return open[i] end)
-    order[#order + 1] = "end " .. i
-  end, { limit = 2 })
-  until_true(function() return #order == 2 end)
-  for _ = 1, 5 do async.checkpoint() end
-  assert.same({ "start 1", "start 2" }, order)
-  open[2] = true
-  until_true(function() return #order == 4 end)
-  assert.same({ "start 1", "start 2", "end 2", "start 3" }, order)
-  open[1], open[3], open[4] = true, true, true
-  task:wait()
-end
-
-cases["map's first error cancels what runs and starts no more"] = function()
-  local problem, ended, started = table_error "mine", {}, 0
-  local err = error_of(async.map, { 1, 2, 3, 4, 5 }, function(i)
-    started = started + 1
-    if i == 2 then fail(problem) end
-    if i == 1 then fail_when_cancelled "too"() end
-    slow_to_end(ended, i)()
-  end, { limit = 3 })
-  assert.equal(problem, err)
-  assert.same({ "too" }, err.others)
-  assert.same({ 3 }, ended)
-  assert.equal(3, started)
-end
-
-cases["map takes a list with a metatable, whose error is raised once what runs has ended"] =
-  function()
-    local problem, ended = table_error "no third", {}
-    local meta = { __len = function() return 5 end, __index = function(_, i) return i end }
-    local list = setmetatable({}, meta)
-    assert.same({ n = 5, 1, 2, 3, 4, 5 }, async.map(list, echo, { limit = 2 }))
-    function meta.__index(_, i)
-      if i == 3 then error(problem) end
-      return i
-    end
-    local err = error_of(async.map, list, function(i)
-      if i == 2 then slow_to_end(ended, i)() end
-    end, { limit = 2 })
-    assert.equal(problem, err)
-    assert.same({ 2 }, ended)
-    assert.equal(problem, error_of(async.map, list, slow_to_end(ended, "never started")))
-    assert.same({ 2 }, ended)
-    function meta.__index() async.checkpoint() end
-    misuse("async.checkpoint cannot wait inside", async.map, list, echo)
-  end
-
-cases["map of ten thousand items, three at a time, keeps its memory"] = function()
-  local list = {}
-  for i = 1, 10000 do list[i] = i end
-  local most, before = 0, nil
-  local results = async.map(list, function(i)
-    if i % 1000 == 0 then
-      collectgarbage()
-      local now = collectgarbage "count"
-      if i == 2000 then before = now end
-      if before then most = math.max(most, now - before) end
-    end
-    async.checkpoint()
-    return i
-  end, { limit = 3 })
-  assert.equal(10000, results.n)
-  assert.equal(10000, results[10000])
-  -- the results themselves are an array that doubles: 128 KiB and 256 KiB
-  assert.is_true(most < 600, ("%.0f KiB more"):format(most))
-end
-
-cases["map says what it cannot take"] = function()
-  local function call(...)
-    async.map(...)
-    return "no tail call"
-  end
-  misuse("table expected, got number", call, 7, echo)
-  misuse("async.map takes a list; this table has no items, but a key that is a string", call,
-    { a = 1 }, echo)
-  misuse("async.map takes a list and a function; the function is a no value", call, {})
-  misuse("the function is a string", call, {}, "x")
-  misuse('unknown option "limt" (did you mean "limit"?)', call, {}, echo, { limt = 1 })
-  misuse("table expected, got number", call, {}, echo, 3)
-  for _, limit in ipairs { 0, -1, 1.5, math.huge, 0 / 0, "2", false } do
-    local err = misuse('option "limit" is a whole number from 1 on', call, { 1 }, echo,
-      { limit = limit })
-    assert.is_truthy(err:find "children.lua:%d+: ", err)
-  end
 end
 
 return cases

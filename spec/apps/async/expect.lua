@@ -48,6 +48,41 @@ function expect.closing(fn)
   return setmetatable({}, { __close = fn })
 end
 
+-- --- children -----------------------------------------------------------------------------------
+
+function expect.echo(...)
+  async.checkpoint()
+  return ...
+end
+
+function expect.fail(err)
+  async.checkpoint()
+  error(err, 0)
+end
+
+--- A child that has ended only some turns after it was cancelled; notes so in the list.
+function expect.slow_to_end(list, name)
+  return function()
+    local _ <close> = expect.closing(function()
+      async.shield(async.sleep, expect.SHORT)
+      list[#list + 1] = name
+    end)
+    expect.sleep_long()
+  end
+end
+
+--- A child that swallows its cancel and fails instead.
+function expect.fail_when_cancelled(err)
+  return function()
+    pcall(expect.sleep_long)
+    error(err, 0)
+  end
+end
+
+function expect.table_error(name)
+  return setmetatable({ name = name }, { __tostring = function() return name end })
+end
+
 --- Lets others run until the check holds.
 function expect.until_true(check)
   local deadline = async.now() + expect.LONG / 2

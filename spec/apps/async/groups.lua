@@ -8,33 +8,12 @@ local async = require "perilune.async"
 local expect = require(((...):gsub("%w+$", "expect")))
 
 local SHORT = expect.SHORT
-local closing, error_of, fails_with = expect.closing, expect.error_of, expect.fails_with
-local misuse, sleep_long, until_true = expect.misuse, expect.sleep_long, expect.until_true
+local closing, error_of, fail = expect.closing, expect.error_of, expect.fail
+local fail_when_cancelled, fails_with = expect.fail_when_cancelled, expect.fails_with
+local misuse, sleep_long, slow_to_end = expect.misuse, expect.sleep_long, expect.slow_to_end
+local until_true = expect.until_true
 
 local cases = {}
-
-local function fail(err)
-  async.checkpoint()
-  error(err, 0)
-end
-
-local function fail_when_cancelled(err)
-  return function()
-    pcall(sleep_long)
-    error(err, 0)
-  end
-end
-
---- A function that takes some turns to end once it is cancelled; then it notes the name.
-local function slow_to_end(list, name)
-  return function()
-    local _ <close> = closing(function()
-      async.shield(async.sleep, SHORT)
-      list[#list + 1] = name
-    end)
-    sleep_long()
-  end
-end
 
 -- --- the good end -------------------------------------------------------------------------------
 
@@ -211,6 +190,18 @@ cases["others has the errors of all children, then the function's own"] = functi
   assert.equal(problem, err)
   table.sort(err.others)
   assert.same({ "fourth", "function", "second" }, err.others)
+end
+
+cases["a table that is raised again and again has the others of the last time"] = function()
+  local problem = {}
+  for i = 1, 3 do
+    error_of(async.group, function(group)
+      group:spawn(fail_when_cancelled(i))
+      async.checkpoint()
+      error(problem)
+    end)
+    assert.same({ i }, problem.others)
+  end
 end
 
 cases["an error that the function gets by waiting for its child is one error"] = function()
