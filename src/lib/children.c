@@ -284,7 +284,8 @@ static void push_joined(lua_State *L, const char *traceback, const struct errors
   for (lua_Integer i = known + 1; i <= errors->count && i <= known + TRACED_ERRORS_MAX; i++) {
     lua_rawgeti(L, errors->others, i);
     const char *text = error_push_text(L, -1);
-    lua_pushfstring(L, "%s\nanother one failed, too: %s", lua_tostring(L, -3), text);
+    const char *before = lua_tostring(L, -3);
+    lua_pushfstring(L, "%s%sanother one failed, too: %s", before, *before ? "\n" : "", text);
     lua_replace(L, -4);
     lua_pop(L, 2);
   }

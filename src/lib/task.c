@@ -135,9 +135,10 @@ static const char *push_traceback(lua_State *L, const struct task *task, const c
                          task->scheduled ? "scheduled" : "spawned", maker.short_src, task->line);
 }
 
-/* Whether somebody gets the error of the task. */
+/* Whether somebody gets the error of the task; what is scheduled has its on_error in any case. */
 static bool is_awaited(const struct task *task) {
-  return !list_is_empty(&task->groups) || (!task->scheduled && !list_is_empty(&task->waiting));
+  if (task->scheduled) return false;
+  return !list_is_empty(&task->waiting) || task_group_wants_error(task);
 }
 
 /* Stack: the task (kept by its fiber), the error. */
@@ -154,8 +155,13 @@ static int failed(lua_State *L) {
   }
   task->status = error_is(L, 2, "cancelled") ? TASK_CANCELLED : TASK_FAILED;
   task->is_joined = fiber_is_joined(L, 2);
-  if (task_has_errors(task)) task_group_keep_failed(L, 1);
-  if (task->status == TASK_CANCELLED || is_awaited(task)) return 0;
+  if (!task_has_errors(task)) return 0;
+  task_group_keep_failed(L, 1);
+  if (is_awaited(task)) return 0;
+  if (task->status == TASK_CANCELLED) {
+    log_failure(L, "errors while a task was cancelled", 2, traceback);
+    return 0;
+  }
   metrics_add(&worker_of(L)->metrics, METRIC_TASKS_FAILED, 1);
   log_failure(L, "task failed", 2, traceback);
   lua_settop(L, 2);

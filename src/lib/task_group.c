@@ -97,6 +97,15 @@ void task_group_keep_failed(lua_State *L, int index) {
   }
 }
 
+bool task_group_wants_error(const struct task *task) {
+  for (const struct list *link = task->groups.next; link != &task->groups; link = link->next) {
+    const struct task_group *group = container_of(link, const struct member, in_task)->group;
+    bool has_answer = group->first && group->first->status == TASK_DONE;
+    if (!has_answer || group->parent_cancelled) return true;
+  }
+  return false;
+}
+
 void task_group_tell(struct task *task) {
   while (!list_is_empty(&task->groups)) {
     struct member *member = container_of(task->groups.next, struct member, in_task);

@@ -54,6 +54,10 @@ void task_group_cancel(struct task_group *group, const char *reason);
  * when there is no memory. */
 void task_group_keep_failed(lua_State *L, int index);
 
+/* [owner] For task.c: whether an error of the task is told to the parent of one of its groups: one
+ * that has its answer already tells nobody. */
+bool task_group_wants_error(const struct task *task);
+
 /* [owner] For task.c: the task has ended; its groups are told and left. */
 void task_group_tell(struct task *task);
 

@@ -305,6 +305,23 @@ cases["the traceback has the first error's lines, the others' texts and the call
     assert.equal(1, lines)
   end
 
+cases["the traceback of a child says which line made it"] = function()
+  local function here() return debug.getinfo(2, "l").currentline end
+  local line
+  local ways = {
+    function() line = here() async.gather({ fail, "x" }, sleep_long) end,
+    function() line = here() async.settle(async.spawn(fail, "x")) async.spawn(fail, "x"):wait() end,
+    function() line = here() async.race(sleep_long, function() fail "x" end) end,
+    function() line = here() async.map({ "x", "y" }, fail, { limit = 1 }) end,
+    function() async.group(function(group) line = here() group:spawn(fail, "x") end) end,
+  }
+  for _, way in ipairs(ways) do
+    local traceback = failed_task(function() way() return 1 end).traceback
+    local told = traceback:match "spawned at:\n[^\n]-children.lua:(%d+)"
+    assert.equal(line, math.tointeger(tonumber(told)), traceback)
+  end
+end
+
 cases["the traceback of a string has the others, too, but not more than eight"] = function()
   local function culprit() fail "first" end
   local children = { function() culprit() end }

@@ -190,6 +190,52 @@ app:get("/inherit", function(req)
   tasks:task { on_error = function() note "own" end }:schedule(fail, "x")
 end)
 
+local function fail_when_cancelled(what)
+  pcall(async.sleep, 60)
+  fail(what)
+end
+
+local told = {
+  spawned = function(what)
+    async.spawn(fail, what) -- spawned here
+  end,
+  scheduled = function(what, tasks)
+    tasks:schedule(fail, what) -- scheduled here
+  end,
+  loser = function(what)
+    async.race(async.checkpoint, { fail_when_cancelled, what })
+  end,
+  cancelled = function(what)
+    local task = async.spawn(function() async.gather { { fail_when_cancelled, what } } end)
+    for _ = 1, 3 do async.checkpoint() end
+    task:cancel()
+  end,
+  orphan = function(what)
+    local co = coroutine.create(function()
+      async.group(function(group) coroutine.yield(group:spawn(fail_when_cancelled, what)) end)
+    end)
+    coroutine.resume(co)
+    async.checkpoint()
+    coroutine.close(co)
+  end,
+  gathered = function(what, tasks)
+    local task = tasks:task { on_error = fail, name = "gathered" }:schedule(fail, what)
+    pcall(async.gather, task)
+  end,
+}
+app:get("/told/{way}", function(req) told[req.params.way](req.query.what, req.tasks) end)
+
+app:get("/untold", function(req)
+  local what = req.query.what
+  local task = async.spawn(fail, what)
+  pcall(task.wait, task)
+  for _, many in ipairs { async.gather, async.settle, async.race, async.any } do
+    pcall(many, { fail, what }, async.checkpoint)
+  end
+  pcall(async.map, { what }, fail)
+  pcall(async.group, function(group) group:spawn(fail, what) end)
+end)
+
 app:get("/cancel/{timing}", function(req)
   local tasks = req.params.timing == "now" and req.tasks or req.tasks[req.params.timing]
   app.task = tasks:task { on_error = function() note "on_error" end }:schedule(note, "ran")
