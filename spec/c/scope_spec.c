@@ -273,6 +273,32 @@ static void insists_when_the_grace_is_over_until_the_scope_ends(void **state) {
   assert_null(fiber->interrupted);
 }
 
+static void lets_graces_stand_still_inside_a_shield(void **state) {
+  struct fiber *fiber = new_fiber(*state);
+  static const uint64_t grace = INTERRUPT_GRACE_MS * NS_PER_MS;
+  struct scope before = {0}, meanwhile = {0}, open = {0}, shield = {0};
+  scope_push(fiber, &before, 0, false);
+  scope_push(fiber, &meanwhile, 0, false);
+  scope_push(fiber, &open, 0, false);
+  scope_cancel(&before, NULL);
+  uint64_t due = before.interrupt_ns;
+  uint64_t began = uv_hrtime();
+  scope_push(fiber, &shield, 0, true);
+  assert_in_range(shield.began_ns, began, uv_hrtime());
+  scope_cancel(&meanwhile, NULL);
+  shield.began_ns -= 10 * NS_PER_SECOND; /* it has lasted so long */
+  before.interrupt_ns = due - 10 * NS_PER_SECOND;
+  meanwhile.interrupt_ns = due - 2 * NS_PER_SECOND;
+  began = uv_hrtime();
+  scope_pop(&shield);
+  assert_in_range(before.interrupt_ns, due, due + (uv_hrtime() - shield.began_ns) -
+                                                10 * NS_PER_SECOND);
+  assert_in_range(meanwhile.interrupt_ns, began + grace, uv_hrtime() + grace);
+  assert_int_equal(open.interrupt_ns, HEARTBEAT_NEVER);
+  assert_int_equal(fiber->interrupt_ns, before.interrupt_ns);
+  scope_pop(&before);
+}
+
 /* The inner one uses its grace when the outer one is interrupted too: the order of interruption is
  * not that of nesting, and each may end or be interrupted again first. */
 static void forgets_scopes_in_any_order(void **state) {
@@ -402,6 +428,7 @@ int main(void) {
       fixture_test(takes_an_interruption_along_when_detached),
       fixture_test(interrupts_the_outermost_that_is_due),
       fixture_test(insists_when_the_grace_is_over_until_the_scope_ends),
+      fixture_test(lets_graces_stand_still_inside_a_shield),
       fixture_test(forgets_scopes_in_any_order),
       fixture_test(raises_inside_and_not_outside),
       fixture_test(is_shielded_while_it_waits),

@@ -49,6 +49,7 @@ void scope_push(struct fiber *fiber, struct scope *scope, uint64_t deadline_ns, 
   scope->co = fiber->worker->running == fiber ? fiber->worker->heartbeat.executing : NULL;
   scope->outer = fiber->scope;
   scope->shield = shield;
+  if (shield) scope->began_ns = uv_hrtime();
   scope->deadline_ns = deadline_ns;
   scope->interrupt_ns = HEARTBEAT_NEVER;
   scope->timers = fiber->timers;
@@ -86,6 +87,19 @@ static void finish(struct scope *scope) {
   scope->fiber = NULL;
 }
 
+/* What was cancelled around a shield that ends gets the part of its grace that was left, or all of
+ * it when it was cancelled meanwhile. */
+static void go_on_with_graces(const struct scope *shield) {
+  uint64_t now = uv_hrtime(), whole = now + INTERRUPT_GRACE_MS * NS_PER_MS;
+  for (struct scope *scope = shield->outer; scope; scope = scope->outer) {
+    if (scope->cause != SCOPE_OPEN) {
+      uint64_t left = scope->interrupt_ns + (now - shield->began_ns);
+      scope->interrupt_ns = left < whole ? left : whole;
+    }
+    if (scope->shield) break;
+  }
+}
+
 void scope_pop(struct scope *scope) {
   struct fiber *fiber = scope->fiber;
   if (!fiber) {
@@ -98,6 +112,7 @@ void scope_pop(struct scope *scope) {
     assert(innermost);
     fiber->scope = innermost->outer;
     found = innermost == scope;
+    if (innermost->shield) go_on_with_graces(innermost);
     finish(innermost);
   }
   refresh(fiber);

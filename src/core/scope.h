@@ -3,7 +3,7 @@
  * Scopes of a fiber form a stack. Cancellation is level-triggered: once a scope is cancelled every
  * wait inside it raises kind "cancelled", until it is popped; a shield keeps what is outside from
  * reaching inside. Code that computes on is interrupted by a hook: at once when a deadline passes
- * while it computes, else after a grace (INTERRUPT_GRACE_MS). */
+ * while it computes, else after a grace (INTERRUPT_GRACE_MS), which stands still inside a shield. */
 #ifndef CORE_SCOPE_H
 #define CORE_SCOPE_H
 
@@ -24,6 +24,7 @@ struct scope {
   bool shield;
   uint64_t deadline_ns;  /* on the clock of `timers`; 0: none */
   uint64_t interrupt_ns; /* uv_hrtime from which computing code is interrupted */
+  uint64_t began_ns;     /* uv_hrtime when a shield was put up */
   char *reason;          /* why it was cancelled, owned; may be NULL */
   struct timers *timers;
   struct timer timer;
