@@ -295,6 +295,7 @@ void fiber_resume(struct fiber *fiber) {
   struct worker *worker = fiber->worker;
   struct heartbeat *heartbeat = &worker->heartbeat;
   assert(fiber->state == FIBER_READY && !worker->running);
+  if (fiber->base.around) scope_refresh(fiber);
   state_set_waiting(fiber->co, false);
   fiber->state = FIBER_RUNNING;
   fiber->waits_for = NULL;

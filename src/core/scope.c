@@ -1,7 +1,7 @@
 /* scope.c - the stack of scopes of a fiber, and what it says about the running code.
  *
- * Whatever changes the stack or a scope on it ends in refresh(), which leaves two answers in the
- * fiber: is it cancelled, and from when on is computing code interrupted. */
+ * Whatever changes the stack or a scope on it ends in scope_refresh, which leaves two answers in
+ * the fiber: is it cancelled, and from when on is computing code interrupted. */
 #include "core/scope.h"
 
 #include "base/limits.h"
@@ -12,13 +12,34 @@
 #include <stdlib.h>
 #include <string.h>
 
-static void refresh(struct fiber *fiber) {
+/* From when on the scopes around a fiber, and around those of that, interrupt it. A fiber that was
+ * cancelled itself has its own grace. */
+static uint64_t find_interrupt_around(const struct scope *base) {
+  uint64_t earliest_ns = HEARTBEAT_NEVER;
+  while (base->around && *base->around && base->cause == SCOPE_OPEN) {
+    const struct scope *scope = *base->around;
+    for (;; scope = scope->outer) {
+      if (scope->interrupt_ns < earliest_ns) earliest_ns = scope->interrupt_ns;
+      if (scope->shield) return earliest_ns;
+      if (!scope->outer) break;
+    }
+    base = scope;
+  }
+  return earliest_ns;
+}
+
+void scope_refresh(struct fiber *fiber) {
   fiber->cancelled = false;
   fiber->interrupt_ns = HEARTBEAT_NEVER;
-  for (struct scope *scope = fiber->scope; scope; scope = scope->outer) {
+  const struct scope *scope = fiber->scope;
+  for (; scope; scope = scope->outer) {
     if (scope->cause != SCOPE_OPEN) fiber->cancelled = true;
     if (scope->interrupt_ns < fiber->interrupt_ns) fiber->interrupt_ns = scope->interrupt_ns;
     if (scope->shield) break;
+  }
+  if (!scope && fiber->base.around) {
+    uint64_t around_ns = find_interrupt_around(&fiber->base);
+    if (around_ns < fiber->interrupt_ns) fiber->interrupt_ns = around_ns;
   }
   fiber_publish(fiber);
 }
@@ -31,7 +52,7 @@ static void end_open(struct scope *scope, enum scope_cause cause) {
   scope->cause = cause;
   scope->interrupt_ns = grace_end();
   if (!scope->fiber) return;
-  refresh(scope->fiber);
+  scope_refresh(scope->fiber);
   if (scope->fiber->cancelled) fiber_wake_cancelled(scope->fiber);
 }
 
@@ -58,7 +79,7 @@ void scope_push(struct fiber *fiber, struct scope *scope, uint64_t deadline_ns, 
     timer_start(scope->timers, &scope->timer, deadline_ns, expire);
     if (!scope->timers->_manual) scope->interrupt_ns = deadline_ns;
   }
-  if (deadline_ns || shield) refresh(fiber);
+  if (deadline_ns || shield) scope_refresh(fiber);
   if (deadline_ns && scope->timers->_manual && scope_is_expired(scope)) end_time(scope);
 }
 
@@ -115,7 +136,7 @@ void scope_pop(struct scope *scope) {
     if (innermost->shield) go_on_with_graces(innermost);
     finish(innermost);
   }
-  refresh(fiber);
+  scope_refresh(fiber);
 }
 
 void scope_cancel(struct scope *scope, const char *reason) {
@@ -145,14 +166,15 @@ struct scope *scope_find_cancelled(struct fiber *fiber) {
   return NULL;
 }
 
-/* The outermost: inner ones end with it, while a loop could always open another inner one. */
+/* The outermost: inner ones end with it, while a loop could always open another inner one. What is
+ * due around the fiber ends all of it. */
 static struct scope *find_due(struct fiber *fiber, uint64_t now_ns) {
   struct scope *due = NULL;
   for (struct scope *scope = fiber->scope; scope; scope = scope->outer) {
     if (scope->interrupt_ns <= now_ns) due = scope;
-    if (scope->shield) break;
+    if (scope->shield) return due;
   }
-  return due;
+  return find_interrupt_around(&fiber->base) <= now_ns ? &fiber->base : due;
 }
 
 struct scope *scope_interrupt(struct fiber *fiber, uint64_t now_ns) {
@@ -166,7 +188,7 @@ struct scope *scope_interrupt(struct fiber *fiber, uint64_t now_ns) {
   scope->interrupted_at_before = fiber->interrupted_at;
   fiber->interrupted = scope;
   fiber->interrupted_at = ++fiber->interrupts;
-  refresh(fiber);
+  scope_refresh(fiber);
   return scope;
 }
 
@@ -180,7 +202,7 @@ struct scope *scope_detach(struct fiber *fiber, const lua_State *co) {
   }
   if (!last) return NULL;
   last->outer = NULL;
-  refresh(fiber);
+  scope_refresh(fiber);
   return innermost;
 }
 
@@ -192,5 +214,5 @@ void scope_attach(struct fiber *fiber, struct scope *innermost) {
   }
   last->outer = fiber->scope;
   fiber->scope = innermost;
-  refresh(fiber);
+  scope_refresh(fiber);
 }

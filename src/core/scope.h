@@ -29,6 +29,10 @@ struct scope {
   struct timers *timers;
   struct timer timer;
 
+  /* Of the base of a fiber that another one waits for: where the innermost of the scopes around it
+   * is found, whose deadlines interrupt it too; NULL: there are none. */
+  struct scope *const *around;
+
   /* What the fiber's fields were when this scope was interrupted; given back when it leaves. */
   struct scope *interrupted_before;
   unsigned interrupted_at_before;
@@ -43,6 +47,9 @@ void scope_pop(struct scope *scope);
 /* [owner] Cancels a scope: its fiber, where it waits, is woken. A second cancel changes nothing.
  * `reason` is copied and may be NULL. */
 void scope_cancel(struct scope *scope, const char *reason);
+
+/* [owner] Looks again at scopes around a fiber, which another fiber may have changed. */
+void scope_refresh(struct fiber *fiber);
 
 /* [owner] Expires the scopes of a fiber whose deadlines have passed while it computed, so that its
  * next wait raises. */

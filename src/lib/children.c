@@ -34,6 +34,7 @@ struct task_group *children_push_group(lua_State *L, enum task_group_first matte
                                        const char *reason) {
   struct task_group *group = lua_newuserdatauv(L, sizeof *group, 0);
   task_group_init(group, matters, reason);
+  group->around = fiber_running(L)->scope;
   luaL_setmetatable(L, GROUP_CLASS);
   return group;
 }
@@ -107,18 +108,19 @@ void children_check(lua_State *L, int table, const char *what, bool is_alone) {
 
 /* Pushes the task of the child on top of the stack (popped). */
 static void start_child(lua_State *L, struct task_group *group) {
-  int child = lua_gettop(L);
+  int child = lua_gettop(L), count = 1;
   struct task *task = task_at(L, child);
-  if (!task && task_is_callable(L, child)) {
-    task = task_spawn(L, 0);
-  } else if (!task) {
-    int count = count_values(L, child, "a child");
+  if (task) {
+    task_group_add(group, task, 0);
+    return;
+  }
+  if (!task_is_callable(L, child)) {
+    count = count_values(L, child, "a child");
     luaL_checkstack(L, count, "too many arguments");
     for (int i = 1; i <= count; i++) lua_rawgeti(L, child, i);
-    task = task_spawn(L, count - 1);
-    lua_replace(L, child);
+    lua_remove(L, child);
   }
-  task_group_add(group, task, 0);
+  task_group_adopt(group, task_spawn(L, count - 1), 0);
 }
 
 /* Lists come first to last, so that children start in order; then what has other keys. */

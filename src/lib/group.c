@@ -89,6 +89,7 @@ static int body_ended(lua_State *L, int status, lua_KContext context) {
   group->body_was_first = group->body_failed && !group->children.first;
   scope_pop(&group->body);
   group->children.scope = NULL;
+  group->children.around = fiber_running(L)->scope;
   if (group->body_was_first) {
     bool was_cancelled = error_is(L, AT_RESULTS, "cancelled");
     task_group_cancel(&group->children, was_cancelled ? "the function of the group was cancelled"
@@ -130,7 +131,7 @@ static lua_nret begin(lua_State *L) {
   struct fiber *fiber = fiber_running(L);
   fiber->trail_is_joined = false;
   scope_push(fiber, &group->body, 0, false);
-  group->children.scope = &group->body;
+  group->children.scope = group->children.around = &group->body;
   return body_ended(L, lua_pcallk(L, 1, LUA_MULTRET, AT_HANDLER, 0, body_ended), 0);
 }
 
@@ -159,7 +160,7 @@ static int spawn(lua_State *L) {
   task_check_callable(L, 2, "group:spawn takes a function and its arguments");
   if (group->has_ended) return luaL_error(L, "the group has ended: it takes no more tasks");
   struct task *task = task_spawn(L, lua_gettop(L) - 2);
-  task_group_add(&group->children, task, 0);
+  task_group_adopt(&group->children, task, 0);
   return 1;
 }
 

@@ -51,7 +51,7 @@ static void start_some(lua_State *L, struct mapping *mapping, struct task_group 
     struct task *task = lua_touserdata(L, -1);
     lua_rawseti(L, AT_TASKS, key);
     mapping->running++;
-    task_group_add(group, task, key);
+    task_group_adopt(group, task, key);
   }
   lua_settop(L, AT_ERROR);
 }

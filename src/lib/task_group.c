@@ -30,13 +30,17 @@ static void leave(struct member *member) {
   free(member);
 }
 
-static void leave_all(struct list *members) {
-  while (!list_is_empty(members)) leave(container_of(members->next, struct member, in_group));
+/* A task that has not ended is alive, whatever became of its handle. */
+static void part(struct member *member) {
+  struct scope *base = &member->task->fiber->base;
+  if (base->around == &member->group->around) base->around = NULL;
+  leave(member);
 }
 
 void task_group_finish(struct task_group *group) {
-  leave_all(&group->members);
-  leave_all(&group->ended);
+  struct list *members = &group->members, *ended = &group->ended;
+  while (!list_is_empty(members)) part(container_of(members->next, struct member, in_group));
+  while (!list_is_empty(ended)) leave(container_of(ended->next, struct member, in_group));
   if (group->shield.fiber) scope_pop(&group->shield);
 }
 
@@ -83,6 +87,11 @@ void task_group_add(struct task_group *group, struct task *task, lua_Integer key
   list_push(&group->members, &member->in_group);
   list_push(&task->groups, &member->in_task);
   if (group->cancelled) task_cancel(task, group->reason);
+}
+
+void task_group_adopt(struct task_group *group, struct task *task, lua_Integer key) {
+  task->fiber->base.around = &group->around;
+  task_group_add(group, task, key);
 }
 
 void task_group_keep_failed(lua_State *L, int index) {

@@ -30,6 +30,7 @@ struct task_group {
   bool keeps_ended;      /* and wakes the parent for each */
   struct task *first;    /* that mattered; the parent keeps it alive */
   struct scope *scope;   /* what is cancelled with the members; may be NULL */
+  struct scope *around;  /* the parent's innermost scope around what was made for the group */
   const char *reason;    /* for that: static text */
   unsigned errors;       /* members that had any, the first one too */
   int failures;          /* reference of a list that gets them; LUA_NOREF: none is kept */
@@ -46,6 +47,10 @@ void task_group_finish(struct task_group *group);
 
 /* [owner] Makes a task a member; one that has ended counts at once. `key` is the caller's own. */
 void task_group_add(struct task_group *group, struct task *task, lua_Integer key);
+
+/* [owner] As task_group_add, for a task that was made for this group: what is around the parent is
+ * around the task. */
+void task_group_adopt(struct task_group *group, struct task *task, lua_Integer key);
 
 /* [owner] Cancels all members. */
 void task_group_cancel(struct task_group *group, const char *reason);
