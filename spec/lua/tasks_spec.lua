@@ -206,6 +206,19 @@ describe("a cancelled task", function()
     end
   end)
 
+  it("is taken out of its pool's queue when it is blocking", function()
+    local path, written = os.tmpname(), os.tmpname()
+    os.remove(written)
+    client:get("/cancel_blocking", { query = { path = path, written = written } })
+    local held, cancelled, after = table.unpack(app.task_list)
+    until_ended(cancelled)
+    assert.equal("cancelled: not wanted", tostring(cancelled.error))
+    os.remove(path)
+    held:wait()
+    assert.equal("next", after:wait())
+    assert.is_nil(io.open(written))
+  end)
+
   it("ends at its wait", function()
     get "/hold/now"
     events(2)

@@ -58,6 +58,10 @@ static int release_box(lua_State *L) {
   return 0;
 }
 
+void call_drop(lua_State *L, int index) {
+  drop(luaL_checkudata(L, index, BOX_CLASS));
+}
+
 void call_drop_offered(struct fiber *fiber) {
   if (fiber->offered) drop(fiber->offered);
 }

@@ -75,6 +75,9 @@ void call_prepare(lua_State *L, struct place *place, int nargs, const char *pool
  * Raises kind "full". */
 void call_submit(lua_State *L, int index);
 
+/* [owner] Gives up the call in the box at `index`, wherever it is; twice is harmless. */
+void call_drop(lua_State *L, int index);
+
 /* [owner] Waits for the call in the box at `index` and gives its results, or raises its error. To
  * be returned from a C function. */
 lua_nret call_await(lua_State *L, int index);

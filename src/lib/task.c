@@ -93,6 +93,7 @@ static void keep_error(lua_State *L, struct task *task) {
 
 static int end_unstarted(lua_State *L, struct task *task) {
   task->status = TASK_CANCELLED;
+  if (task->has_box) call_drop(L, 2);
   if (task->dropped)
     error_push(L, "cancelled", "cancelled: its handler failed before the task was due");
   else

@@ -252,6 +252,19 @@ app:get("/blocking_tasks", function(req)
   }
 end)
 
+local blocking_write = perilune.blocking(function(path)
+  local file = assert(io.open(path, "w"))
+  file:write "written"
+  file:close()
+end)
+
+app:get("/cancel_blocking", function(req)
+  local held = req.tasks:schedule(blocking_hold, req.query.path)
+  local written = req.tasks:schedule(blocking_write, req.query.written)
+  written:cancel "not wanted"
+  app.task_list = { held, written, req.tasks:schedule(blocking_echo, "next") }
+end)
+
 app:get("/wait", function(req)
   local now = req.tasks:schedule(function() return 1, nil, "x", nil end)
   local results = table.pack(now:wait())
