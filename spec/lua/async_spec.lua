@@ -10,7 +10,7 @@ local async = require "perilune.async"
 local site = require "support.site"
 
 local modules = {}
-for _, name in ipairs { "waits", "coroutines", "children", "maps", "groups", "scopes" } do
+for _, name in ipairs { "waits", "coroutines", "children", "maps", "groups", "scopes", "places" } do
   modules[name] = require("apps.async." .. name)
 end
 

@@ -8,7 +8,7 @@ local perilune = require "perilune"
 local app = perilune.app { name = "async" }
 
 local modules = {}
-for _, name in ipairs { "waits", "coroutines", "children", "maps", "groups", "scopes" } do
+for _, name in ipairs { "waits", "coroutines", "children", "maps", "groups", "scopes", "places" } do
   modules[name] = require(name)
 end
 
