@@ -3,7 +3,8 @@
  * Scopes of a fiber form a stack. Cancellation is level-triggered: once a scope is cancelled every
  * wait inside it raises kind "cancelled", until it is popped; a shield keeps what is outside from
  * reaching inside. Code that computes on is interrupted by a hook: at once when a deadline passes
- * while it computes, else after a grace (INTERRUPT_GRACE_MS), which stands still inside a shield. */
+ * while it computes, else after a grace (INTERRUPT_GRACE_MS), which stands still inside a shield.
+ */
 #ifndef CORE_SCOPE_H
 #define CORE_SCOPE_H
 
