@@ -8,6 +8,7 @@
 #include "core/error.h"
 #include "core/interrupt.h"
 #include "core/state.h"
+#include "core/traceback.h"
 #include "core/worker.h"
 
 #include <assert.h>
@@ -464,7 +465,7 @@ int fiber_save_trail(lua_State *L) {
 void fiber_push_traceback(lua_State *L, int index, int level) {
   struct fiber *fiber = fiber_running(L);
   const void *error = lua_topointer(L, index);
-  luaL_traceback(L, L, NULL, level);
+  traceback_push(L, level);
   if (!fiber || !fiber->trail || error != fiber->trail_error) return;
   if (strlen(fiber->trail) > TRAIL_BYTES_MAX) return;
   lua_pushfstring(L, "%s\ncalled from:\n%s", fiber->trail, lua_tostring(L, -1));

@@ -79,8 +79,7 @@ static void *allocate(void *context, void *block, size_t old_size, size_t new_si
   return grown;
 }
 
-/* Pushes 'module.name' of the function at `function`, or gives false: it is in no loaded module. */
-static bool push_module_name(lua_State *L, int function) {
+bool state_push_module_name(lua_State *L, int function) {
   luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
   int loaded = lua_gettop(L);
   for (lua_pushnil(L); lua_next(L, loaded); lua_pop(L, 1)) {
@@ -103,7 +102,7 @@ const char *state_push_function_name(lua_State *L, lua_Debug *debug) {
   luaL_checkstack(L, 8, "function name");
   lua_getinfo(L, "nf", debug);
   int function = lua_gettop(L);
-  if (!push_module_name(L, function)) {
+  if (!state_push_module_name(L, function)) {
     if (debug->name)
       lua_pushfstring(L, "'%s'", debug->name);
     else

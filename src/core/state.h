@@ -32,6 +32,10 @@ bool state_is_waiting(lua_State *co);
 void state_set_failed(lua_State *co);
 bool state_is_failed(lua_State *co);
 
+/* [owner] Pushes 'module.name' of the function at the absolute index `function`, or gives false: it
+ * is in no loaded module. */
+bool state_push_module_name(lua_State *L, int function);
+
 /* [owner] The name of the C function at a stack level of `L`, or "a C function"; pushed. */
 const char *state_push_function_name(lua_State *L, lua_Debug *debug);
 
