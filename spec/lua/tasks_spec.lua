@@ -360,7 +360,8 @@ describe("the log", function()
   it("has errors that came too late for an answer, and those of cancelled tasks", function()
     for _, way in ipairs { "loser", "orphan" } do
       server:get(("/told/%s?what=told_%s"):format(way, way))
-      wait.for_log(server, ("task failed task=fail_when_cancelled [^\n]*error=(told_%s)"):format(way))
+      wait.for_log(server,
+        ("task failed task=fail_when_cancelled [^\n]*error=(told_%s)"):format(way))
     end
     server:get "/told/cancelled?what=told_cancelled"
     wait.for_log(server, "errors while a task was cancelled [^\n]*error=cancelled\n"
