@@ -21,39 +21,20 @@ enum { AT_LIST = 1, AT_FUNCTION, AT_STATE, AT_GROUP, AT_TASKS, AT_RESULTS, AT_ER
 
 struct mapping {
   lua_Integer count, next, limit, running;
-  bool list_failed; /* with the error at AT_ERROR */
+  bool failed; /* by itself, with the error at AT_ERROR */
 };
 
-/* start_one(list, function, key) -> task */
-static int start_one(lua_State *L) {
-  lua_geti(L, 1, lua_tointeger(L, 3));
-  lua_replace(L, 3);
-  task_spawn(L, 1);
-  return 1;
-}
-
-/* A list may have a metatable, so an item may be an error: one of the map as any other. */
-static void start_some(lua_State *L, struct mapping *mapping, struct task_group *group) {
-  lua_pushcfunction(L, fiber_save_trail);
-  while (!group->cancelled && mapping->next <= mapping->count &&
-         mapping->running < mapping->limit) {
-    lua_Integer key = mapping->next++;
-    lua_pushcfunction(L, start_one);
-    lua_pushvalue(L, AT_LIST);
-    lua_pushvalue(L, AT_FUNCTION);
-    lua_pushinteger(L, key);
-    if (lua_pcall(L, 3, 1, -5) != LUA_OK) {
-      mapping->list_failed = true;
-      lua_replace(L, AT_ERROR);
-      task_group_cancel(group, FAILED);
-      break;
-    }
-    struct task *task = lua_touserdata(L, -1);
-    lua_rawseti(L, AT_TASKS, key);
-    mapping->running++;
-    task_group_adopt(group, task, key);
-  }
-  lua_settop(L, AT_ERROR);
+/* The key has a place among the tasks before there is one: from then on nothing can fail. */
+static void start_next(lua_State *L, struct mapping *mapping, struct task_group *group) {
+  lua_Integer key = mapping->next++;
+  lua_pushboolean(L, false);
+  lua_rawseti(L, AT_TASKS, key);
+  lua_pushvalue(L, AT_FUNCTION);
+  lua_geti(L, AT_LIST, key);
+  struct task *task = task_spawn(L, 1);
+  lua_rawseti(L, AT_TASKS, key);
+  mapping->running++;
+  task_group_adopt(group, task, key);
 }
 
 /* What has failed stays among the tasks. */
@@ -62,7 +43,7 @@ static void take_ended(lua_State *L, struct mapping *mapping, struct task_group 
   const struct task *task;
   while ((task = task_group_take_ended(group, &key))) {
     mapping->running--;
-    if (task->status != TASK_DONE) continue;
+    if (task->status != TASK_DONE || mapping->failed) continue;
     lua_rawgeti(L, AT_TASKS, key);
     children_push_result(L, lua_gettop(L));
     lua_rawseti(L, AT_RESULTS, key);
@@ -72,16 +53,39 @@ static void take_ended(lua_State *L, struct mapping *mapping, struct task_group 
   }
 }
 
+/* As the map's own stack, up to its error. Raises when there is no memory, and what the list does,
+ * which may have a metatable. */
+static int advance(lua_State *L) {
+  struct mapping *mapping = lua_touserdata(L, AT_STATE);
+  struct task_group *group = lua_touserdata(L, AT_GROUP);
+  take_ended(L, mapping, group);
+  while (!group->cancelled && mapping->next <= mapping->count && mapping->running < mapping->limit)
+    start_next(L, mapping, group);
+  return 0;
+}
+
+static void advance_protected(lua_State *L, struct mapping *mapping, struct task_group *group) {
+  lua_pushcfunction(L, fiber_save_trail);
+  lua_pushcfunction(L, advance);
+  for (int i = AT_LIST; i <= AT_ERROR; i++) lua_pushvalue(L, i);
+  if (lua_pcall(L, AT_ERROR, 0, AT_ERROR + 1) != LUA_OK) {
+    if (!mapping->failed) lua_replace(L, AT_ERROR);
+    mapping->failed = true;
+    task_group_cancel(group, FAILED);
+  }
+  lua_settop(L, AT_ERROR);
+}
+
 static int woken(lua_State *L, int status, lua_KContext context);
 
 static lua_nret go_on(lua_State *L) {
   struct mapping *mapping = lua_touserdata(L, AT_STATE);
   struct task_group *group = lua_touserdata(L, AT_GROUP);
-  take_ended(L, mapping, group);
-  start_some(L, mapping, group);
+  do advance_protected(L, mapping, group);
+  while (!list_is_empty(&group->ended));
   if (mapping->running > 0) return task_group_wait(L, group, NAME, 0, woken);
   children_check_cancelled(L, group, AT_TASKS, 0);
-  if (mapping->list_failed) {
+  if (mapping->failed) {
     children_join_errors(L, AT_TASKS, AT_ERROR, NULL, NULL, 0);
     return lua_error(L);
   }

@@ -109,6 +109,8 @@ cases["takes a list with a metatable, whose error is raised once what runs has e
     assert.same({ 2 }, ended)
     assert.equal(problem, error_of(async.map, list, slow_to_end(ended, "never started")))
     assert.same({ 2 }, ended)
+    function meta.__index() error() end
+    assert.is_nil(error_of(async.map, list, echo))
     function meta.__index() async.checkpoint() end
     misuse("async.checkpoint cannot wait inside", async.map, list, echo)
   end
