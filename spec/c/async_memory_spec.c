@@ -4,7 +4,7 @@
  * Whatever is raised, every fiber ends, nothing stays registered and the state works as before. */
 #include "worker_fixture.h"
 
-enum { CASES = 11, TURNS = 20 };
+enum { CASES = 13, TURNS = 20 };
 
 struct heap {
   lua_Alloc allocate;
@@ -57,6 +57,8 @@ static const char cases[] =
     "    g:spawn(fail) g:spawn(fail_late) g:spawn(slow) sleep(1000)\n"
     "  end) end,\n"
     "  function() return timeout(0, gather, slow, fail_late) end,\n"
+    "  function() return group(function(g) g:spawn(slow) one() error {} end) end,\n"
+    "  function() return timeout(0, group, function(g) g:spawn(slow) end) end,\n"
     "  function() cancel_me 'spec' pcall(gather, one) return group(one) end,\n"
     "  function()\n"
     "    local step = coroutine.wrap(function()\n"

@@ -98,7 +98,6 @@ static int timeout(lua_State *L) {
   lua_toclose(L, 1);
   lua_pushcfunction(L, fiber_save_trail);
   lua_insert(L, 2);
-  fiber->trail_is_joined = false;
   scope_push(fiber, scope, timers_now(fiber->timers) + limit_ns, false);
   lua_KContext context = (lua_KContext)limit_ns;
   return timeout_ended(L, lua_pcallk(L, nargs, LUA_MULTRET, 2, context, timeout_ended), context);

@@ -29,7 +29,8 @@ struct body_group {
   struct scope body;
   bool has_ended;
   bool body_failed;
-  bool body_was_first; /* it failed before any child did */
+  bool body_was_first;       /* it failed before any child did */
+  const void *joined_before; /* the error that had others before the body began */
 };
 
 /* Also called when the coroutine that the body has suspended is closed. */
@@ -89,7 +90,10 @@ static int body_ended(lua_State *L, int status, lua_KContext context) {
   group->body_was_first = group->body_failed && !group->children.first;
   scope_pop(&group->body);
   group->children.scope = NULL;
-  group->children.around = fiber_running(L)->scope;
+  struct fiber *fiber = fiber_running(L);
+  group->children.around = fiber->scope;
+  if (group->body_failed && lua_topointer(L, AT_RESULTS) == group->joined_before)
+    fiber->trail_is_joined = false; /* raised again */
   if (group->body_was_first) {
     bool was_cancelled = error_is(L, AT_RESULTS, "cancelled");
     task_group_cancel(&group->children, was_cancelled ? "the function of the group was cancelled"
@@ -129,7 +133,7 @@ static lua_nret begin(lua_State *L) {
   lua_insert(L, AT_HANDLER);
   push_handle(L);
   struct fiber *fiber = fiber_running(L);
-  fiber->trail_is_joined = false;
+  if (fiber->trail_is_joined) group->joined_before = fiber->trail_error;
   scope_push(fiber, &group->body, 0, false);
   group->children.scope = group->children.around = &group->body;
   return body_ended(L, lua_pcallk(L, 1, LUA_MULTRET, AT_HANDLER, 0, body_ended), 0);

@@ -247,6 +247,21 @@ cases["what fails while others are cancelled is not lost on the way out"] = func
   assert.is_nil(fails_with("timeout", async.timeout, SHORT, sleep_long).others)
 end
 
+cases["others stays though a close handler on the way out uses what has errors of its own"] =
+  function()
+    local raised = table_error "raised"
+    local function inner()
+      local _ <close> = closing(function()
+        async.timeout(expect.LONG, echo)
+        async.group(function(group) group:spawn(echo) end)
+        async.settle { { fail, "caught" } }
+      end)
+      async.gather({ fail, raised }, fail_when_cancelled "inner")
+    end
+    error_of(async.gather, function() inner() return 1 end, fail_when_cancelled "outer")
+    assert.same({ "inner", "outer" }, raised.others)
+  end
+
 cases["others has an error once that several children raised, and never the raised one"] =
   function()
     local problem = table_error "mine"
