@@ -32,6 +32,9 @@ bool state_is_waiting(lua_State *co);
 void state_set_failed(lua_State *co);
 bool state_is_failed(lua_State *co);
 
+/* [owner] Pushes the table with weak keys at `key` of the registry, made when first asked for. */
+void state_push_weak_table(lua_State *L, const void *key);
+
 /* [owner] Pushes 'module.name' of the function at the absolute index `function`, or gives false: it
  * is in no loaded module. */
 bool state_push_module_name(lua_State *L, int function);

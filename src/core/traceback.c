@@ -16,18 +16,6 @@ enum { FIRST_LEVELS = 10, LAST_LEVELS = 11 };
 /* Registry key: 'module.name' of C functions, false for those without one (weak keys). */
 static const char names_key = 0;
 
-static void push_names(lua_State *L) {
-  if (lua_rawgetp(L, LUA_REGISTRYINDEX, &names_key) == LUA_TTABLE) return;
-  lua_pop(L, 1);
-  lua_newtable(L);
-  lua_createtable(L, 0, 1);
-  lua_pushliteral(L, "k");
-  lua_setfield(L, -2, "__mode");
-  lua_setmetatable(L, -2);
-  lua_pushvalue(L, -1);
-  lua_rawsetp(L, LUA_REGISTRYINDEX, &names_key);
-}
-
 /* Pushes the name of the C function at the level, or gives false. */
 static bool push_name(lua_State *L, lua_Debug *debug) {
   lua_getinfo(L, "f", debug);
@@ -36,7 +24,7 @@ static bool push_name(lua_State *L, lua_Debug *debug) {
     lua_settop(L, function - 1);
     return false;
   }
-  push_names(L);
+  state_push_weak_table(L, &names_key);
   lua_pushvalue(L, function);
   if (lua_rawget(L, -2) == LUA_TNIL) {
     lua_pop(L, 1);

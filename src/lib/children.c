@@ -6,6 +6,7 @@
 #include "core/class.h"
 #include "core/error.h"
 #include "core/fiber.h"
+#include "core/state.h"
 #include "lib/task.h"
 
 #include <lauxlib.h>
@@ -178,18 +179,6 @@ static bool push_others_of(lua_State *L, int index) {
   return false;
 }
 
-static void push_lists(lua_State *L) {
-  if (lua_rawgetp(L, LUA_REGISTRYINDEX, &lists_key) == LUA_TTABLE) return;
-  lua_pop(L, 1);
-  lua_newtable(L);
-  lua_createtable(L, 0, 1);
-  lua_pushliteral(L, "k");
-  lua_setfield(L, -2, "__mode");
-  lua_setmetatable(L, -2);
-  lua_pushvalue(L, -1);
-  lua_rawsetp(L, LUA_REGISTRYINDEX, &lists_key);
-}
-
 /* Pushes the list to add to: what the error has gathered on its way here, or a new one. */
 static void push_list(lua_State *L, struct errors *errors, bool came_joined) {
   if (came_joined && push_others_of(L, errors->raised)) {
@@ -203,7 +192,7 @@ static void push_list(lua_State *L, struct errors *errors, bool came_joined) {
 /* Whether the error has a list that was put there when it was raised at another time. */
 static bool has_old_list(lua_State *L, int index) {
   if (!push_others_of(L, index)) return false;
-  push_lists(L);
+  state_push_weak_table(L, &lists_key);
   lua_insert(L, -2);
   bool is_ours = lua_rawget(L, -2) != LUA_TNIL;
   lua_pop(L, 2);
@@ -213,7 +202,7 @@ static bool has_old_list(lua_State *L, int index) {
 static void keep_list(lua_State *L, const struct errors *errors) {
   if (!lua_istable(L, errors->raised)) return;
   if (errors->count == 0 && !has_old_list(L, errors->raised)) return;
-  push_lists(L);
+  state_push_weak_table(L, &lists_key);
   lua_pushvalue(L, errors->others);
   lua_pushboolean(L, true);
   lua_rawset(L, -3);
