@@ -99,9 +99,11 @@ void fiber_start(struct fiber *fiber, int nargs) {
 
 /* ---- park and wake ---- */
 
-/* Whether a C function of that name can be suspended while it calls Lua. */
-static bool can_be_suspended(const char *name) {
-  static const char *const names[] = {"'pcall'",
+/* Whether a C function of that name is none that is in the way: it can be suspended while it calls
+ * Lua, or is a part of one that has a name. */
+static bool is_passed(const char *name) {
+  static const char *const names[] = {STATE_UNNAMED_FUNCTION,
+                                      "'pcall'",
                                       "'xpcall'",
                                       "'require'",
                                       "'dofile'",
@@ -122,7 +124,7 @@ static NO_RETURN void raise_cannot_wait(lua_State *L, const char *what) {
     lua_getinfo(L, "S", &debug);
     if (*debug.what != 'C') continue;
     const char *name = state_push_function_name(L, &debug);
-    if (can_be_suspended(name)) continue;
+    if (is_passed(name)) continue;
     luaL_error(L, "%s cannot wait inside %s: collect first, then wait outside of it", what, name);
   }
   luaL_error(L,

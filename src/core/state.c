@@ -118,7 +118,7 @@ const char *state_push_function_name(lua_State *L, lua_Debug *debug) {
     if (debug->name)
       lua_pushfstring(L, "'%s'", debug->name);
     else
-      lua_pushliteral(L, "a C function");
+      lua_pushliteral(L, STATE_UNNAMED_FUNCTION);
   }
   lua_replace(L, function);
   return lua_tostring(L, -1);

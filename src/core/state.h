@@ -39,7 +39,9 @@ void state_push_weak_table(lua_State *L, const void *key);
  * is in no loaded module. */
 bool state_push_module_name(lua_State *L, int function);
 
-/* [owner] The name of the C function at a stack level of `L`, or "a C function"; pushed. */
+#define STATE_UNNAMED_FUNCTION "a C function"
+
+/* [owner] The name of the C function at a stack level of `L`, or STATE_UNNAMED_FUNCTION; pushed. */
 const char *state_push_function_name(lua_State *L, lua_Debug *debug);
 
 #endif

@@ -112,7 +112,9 @@ cases["takes a list with a metatable, whose error is raised once what runs has e
     function meta.__index() error() end
     assert.is_nil(error_of(async.map, list, echo))
     function meta.__index() async.checkpoint() end
-    misuse("async.checkpoint cannot wait inside", async.map, list, echo)
+    misuse("async.checkpoint cannot wait inside 'perilune.async.map'", async.map, list, echo)
+    function meta.__len() async.checkpoint() end
+    misuse("async.checkpoint cannot wait inside 'perilune.async.map'", async.map, list, echo)
   end
 
 cases["of ten thousand items, three at a time, keeps its memory"] = function()
