@@ -13,10 +13,12 @@
 #include <string.h>
 
 /* From when on the scopes around a fiber, and around those of that, interrupt it. A fiber that was
- * cancelled itself has its own grace. */
+ * cancelled itself has its own grace. The limit ends circles, too: a child may go on with the
+ * coroutine of its parent. */
 static uint64_t find_interrupt_around(const struct scope *base) {
   uint64_t earliest_ns = HEARTBEAT_NEVER;
-  while (base->around && *base->around && base->cause == SCOPE_OPEN) {
+  for (int i = 0; i < SCOPES_AROUND_MAX; i++) {
+    if (!base->around || !*base->around || base->cause != SCOPE_OPEN) break;
     const struct scope *scope = *base->around;
     for (;; scope = scope->outer) {
       if (scope->interrupt_ns < earliest_ns) earliest_ns = scope->interrupt_ns;

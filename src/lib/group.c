@@ -30,6 +30,7 @@ struct body_group {
   bool has_ended;
   bool body_failed;
   bool body_was_first;       /* it failed before any child did */
+  struct fiber *beginner;    /* in which the body began; it may end in another one */
   const void *joined_before; /* the error that had others before the body began */
 };
 
@@ -91,6 +92,10 @@ static int body_ended(lua_State *L, int status, lua_KContext context) {
   scope_pop(&group->body);
   group->children.scope = NULL;
   struct fiber *fiber = fiber_running(L);
+  if (fiber != group->beginner && task_group_has(&group->children, fiber))
+    return luaL_error(L,
+                      "a task cannot wait for itself: the function of the group was resumed, and "
+                      "has ended, in one of its children");
   group->children.around = fiber->scope;
   if (group->body_failed && lua_topointer(L, AT_RESULTS) == group->joined_before)
     fiber->trail_is_joined = false; /* raised again */
@@ -133,6 +138,7 @@ static lua_nret begin(lua_State *L) {
   lua_insert(L, AT_HANDLER);
   push_handle(L);
   struct fiber *fiber = fiber_running(L);
+  group->beginner = fiber;
   if (fiber->trail_is_joined) group->joined_before = fiber->trail_error;
   scope_push(fiber, &group->body, 0, false);
   group->children.scope = group->children.around = &group->body;

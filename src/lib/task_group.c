@@ -94,6 +94,13 @@ void task_group_adopt(struct task_group *group, struct task *task, lua_Integer k
   task_group_add(group, task, key);
 }
 
+bool task_group_has(const struct task_group *group, const struct fiber *fiber) {
+  const struct list *members = &group->members;
+  for (const struct list *link = members->next; link != members; link = link->next)
+    if (container_of(link, const struct member, in_group)->task->fiber == fiber) return true;
+  return false;
+}
+
 void task_group_keep_failed(lua_State *L, int index) {
   const struct task *task = task_at(L, index);
   for (struct list *link = task->groups.next; link != &task->groups; link = link->next) {

@@ -55,6 +55,9 @@ void task_group_adopt(struct task_group *group, struct task *task, lua_Integer k
 /* [owner] Cancels all members. */
 void task_group_cancel(struct task_group *group, const char *reason);
 
+/* [owner] Whether the fiber is that of a member. */
+bool task_group_has(const struct task_group *group, const struct fiber *fiber);
+
 /* [owner] For task.c: the task at `index` has errors; it goes on the lists of its groups. Raises
  * when there is no memory. */
 void task_group_keep_failed(lua_State *L, int index);

@@ -395,6 +395,21 @@ cases["a suspended group that is collected cancels its children"] = function()
   assert.equal("cancelled: its group is gone", tostring(child.error))
 end
 
+cases["a function that ends in a child of its own cannot wait for that"] = function()
+  local other, child
+  local step = coroutine.wrap(function()
+    async.group(function(group)
+      other = group:spawn(sleep_long)
+      coroutine.yield(group)
+      async.checkpoint()
+    end)
+  end)
+  child = step():spawn(function() step() end)
+  local err = error_of(async.timeout, SHORT, child.wait, child)
+  assert.is_truthy(tostring(err):find("a task cannot wait for itself", 1, true), tostring(err))
+  fails_with("cancelled", other.wait, other)
+end
+
 -- --- misuse -------------------------------------------------------------------------------------
 
 cases["says what it cannot take, and when it is over"] = function()
