@@ -47,6 +47,23 @@ static void joins_the_traceback_of_a_coroutine(void **state) {
   expect_failed(&run, "table");
 }
 
+/* Errors that are kept and raised again, and short strings, are the same value each time. */
+static void bounds_the_traceback_of_an_error_raised_again_and_again(void **state) {
+  struct fixture *fixture = *state;
+  static const char *const chunks[] = {
+      "local kept = {} for i = 1, 500 do pcall(timeout, 1, error, kept) end error(kept)",
+      "for i = 1, 500 do pcall(coroutine.wrap(error), 'x') end error('x', 0)",
+      "for i = 1, 500 do pcall(gather, function() error('x', 0) end) end error('x', 0)"};
+  for (size_t i = 0; i < array_len(chunks); i++) {
+    struct run run;
+    start_run(fixture, &run, chunks[i]);
+    turn_until(fixture, run.ended);
+    assert_non_null(run.traceback);
+    assert_true(strlen(run.traceback) < 2 * TRAIL_BYTES_MAX);
+    expect_failed(&run, "");
+  }
+}
+
 /* An abort is no accident: nobody reads its traceback. */
 static void makes_no_traceback_for_an_abort(void **state) {
   struct fixture *fixture = *state;
@@ -238,6 +255,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       fixture_test(gives_error_and_traceback_to_failed),
       fixture_test(joins_the_traceback_of_a_coroutine),
+      fixture_test(bounds_the_traceback_of_an_error_raised_again_and_again),
       fixture_test(makes_no_traceback_for_an_abort),
       fixture_test(calls_ended_once_however_it_ends),
       fixture_test(closes_variables_before_it_ends),

@@ -130,6 +130,37 @@ static void drops_tickets_of_an_earlier_fiber(void **state) {
   expect_done(&second);
 }
 
+/* Cancelled, timed out or ended where it waited, then used for another fiber. */
+static void drops_tickets_of_waits_that_were_cancelled(void **state) {
+  struct fixture *fixture = *state;
+  static const char *const chunks[] = {
+      "fails('cancelled', 'spec', park, 1) trace 'a'",
+      "use_clock() fails('timeout', '', timeout, 1, park, 1) trace 'a'",
+      "race(function() park(1) end, checkpoint) trace 'a'"};
+  for (size_t i = 0; i < array_len(chunks); i++) {
+    struct run first, runs[3];
+    struct fiber *fiber = start_run(fixture, &first, chunks[i]);
+    turn(fixture);
+    if (i == 0) fiber_cancel(fiber, "spec");
+    if (i == 1) advance(fixture, NS_PER_SECOND);
+    turn_until(fixture, first.ended);
+    expect_done(&first);
+    expect_trace(fixture, "a");
+    struct ticket stale = fixture->tickets[1];
+    bool used_again = false;
+    for (int j = 0; j < 3; j++)
+      used_again |= start_run(fixture, &runs[j], "park(2)") == stale.fiber;
+    assert_true(used_again);
+    turn(fixture);
+    assert_false(fiber_wake(stale));
+    turn(fixture);
+    for (int j = 0; j < 3; j++) assert_int_equal(runs[j].ended, 0);
+    worker_cancel_all(&fixture->worker, NULL);
+    turn_until(fixture, list_is_empty(&fixture->worker.fibers));
+    for (int j = 0; j < 3; j++) expect_failed(&runs[j], "cancelled");
+  }
+}
+
 struct crowd {
   struct list waiting;
   char letter;
@@ -265,6 +296,75 @@ static void is_cancelled_between_wake_and_resume(void **state) {
   expect_failed(&run, "cancelled: late");
 }
 
+static size_t count_ready(struct fixture *fixture) {
+  size_t count = 0;
+  const struct list *ready = &fixture->worker.ready;
+  for (const struct list *link = ready->next; link != ready; link = link->next) count++;
+  return count;
+}
+
+/* Whichever comes first has its way, and wakes it once. */
+static void is_woken_once_when_cancelled_as_its_timer_fires(void **state) {
+  struct fixture *fixture = *state;
+  for (int cancel_first = 0; cancel_first <= 1; cancel_first++) {
+    struct run run;
+    struct fiber *fiber = start_run(fixture, &run, "use_clock() sleep(2) trace 'a' sleep(2)");
+    settle(fixture);
+    uint64_t wait = fiber->wait;
+    assert_int_equal(timers_advance(&fixture->clock, 2 * NS_PER_SECOND), 0);
+    if (cancel_first) fiber_cancel(fiber, "spec");
+    timers_run(&fixture->clock);
+    fiber_cancel(fiber, "spec");
+    timers_run(&fixture->clock);
+    assert_int_equal(fiber->wait, wait + 1);
+    assert_int_equal(count_ready(fixture), 1);
+    assert_int_equal(fixture->clock._count, 0);
+    settle(fixture);
+    expect_trace(fixture, cancel_first ? "" : "a");
+    expect_failed(&run, "cancelled: spec");
+  }
+}
+
+/* As above, by a fiber that runs in the very turn. */
+static void is_woken_once_when_cancelled_by_a_fiber_of_its_turn(void **state) {
+  struct fixture *fixture = *state;
+  struct run run;
+  start_run(fixture, &run,
+            "use_clock()\n"
+            "local function two() sleep(2) trace 'b' sleep(2) trace '?' end\n"
+            "local task = spawn(function() sleep(2) trace 'a' other:cancel 'x' end)\n"
+            "other = spawn(two)\n"
+            "settle(task, other)\n"
+            "eq(tostring(other.error), 'cancelled: x')\n"
+            "other = nil");
+  settle(fixture);
+  advance(fixture, 2 * NS_PER_SECOND);
+  turn_until(fixture, run.ended);
+  expect_done(&run);
+  expect_trace(fixture, "ab");
+  assert_int_equal(fixture->clock._count, 0);
+}
+
+/* The end of the task and the limit of the wait in one turn: the results are there. */
+static void has_what_ended_with_the_limit_of_its_wait(void **state) {
+  struct fixture *fixture = *state;
+  for (int waiter_first = 0; waiter_first <= 1; waiter_first++) {
+    struct run run;
+    start_run(fixture, &run,
+              waiter_first ? "use_clock()\n"
+                             "local task = spawn(function() checkpoint() sleep(2) return 7 end)\n"
+                             "fails('timeout', 'in time', task.wait, task, 2) eq(task:wait(), 7)"
+                           : "use_clock()\n"
+                             "local task = spawn(function() sleep(2) return 7 end)\n"
+                             "checkpoint() eq(task:wait(2), 7)");
+    settle(fixture);
+    advance(fixture, 2 * NS_PER_SECOND);
+    turn_until(fixture, run.ended);
+    expect_done(&run);
+    assert_int_equal(fixture->clock._count, 0);
+  }
+}
+
 static void is_cancelled_while_it_runs(void **state) {
   struct fixture *fixture = *state;
   struct run run;
@@ -350,6 +450,7 @@ int main(void) {
       fixture_test(inherits_name_request_and_clock),
       fixture_test(parks_and_is_woken_with_its_ticket),
       fixture_test(drops_tickets_of_an_earlier_fiber),
+      fixture_test(drops_tickets_of_waits_that_were_cancelled),
       fixture_test(wakes_all_of_a_list_in_order),
       fixture_test(waits_until_a_time_and_not_longer),
       fixture_test(goes_on_after_a_checkpoint_of_an_idle_worker),
@@ -358,6 +459,9 @@ int main(void) {
       fixture_test(is_cancelled_before_it_has_started),
       fixture_test(is_cancelled_where_it_waits),
       fixture_test(is_cancelled_between_wake_and_resume),
+      fixture_test(is_woken_once_when_cancelled_as_its_timer_fires),
+      fixture_test(is_woken_once_when_cancelled_by_a_fiber_of_its_turn),
+      fixture_test(has_what_ended_with_the_limit_of_its_wait),
       fixture_test(is_cancelled_while_it_runs),
       fixture_test(is_left_alone_when_it_has_ended),
       fixture_test(keeps_the_first_reason),

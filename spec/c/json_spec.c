@@ -147,6 +147,22 @@ static void encodes_tables(void **state) {
       "is('{\"1\":2}', { ['1'] = 2 })");
 }
 
+/* As async.map gives its results. */
+static void takes_the_length_of_an_array_from_its_n(void **state) {
+  (void)state;
+  run("is('[]', json.array { n = 0 }) is('[1,2]', json.array { 1, 2, n = 2 })\n"
+      "is('[null,null]', json.array { n = 2 })\n"
+      "is('[1,null,[3],null]', json.array { 1, nil, { 3 }, n = 4 })\n"
+      "is('[[],[null]]', { json.array { n = 0 }, json.array { n = 1 } })\n"
+      "is('{\"a\":[]}', { a = json.array { n = 0 } })\n"
+      "is('[1,2,3]', json.array { 1, 2, 3, n = 2 })\n"
+      "no({ 1, 2, n = 2 }, 'value: a table with both strings and numbers')\n"
+      "no(json.array { 1, n = 'x' }, 'a list cannot have the key \"n\"')\n"
+      "no(json.array { 1, n = 2.5 }, 'a list cannot have the key \"n\"')\n"
+      "no(json.array { 1, nil, 3, n = 2 }, 'a list with holes')\n"
+      "no(json.array { n = 2, a = 1 }, 'a list cannot have the key \"a\"')\n");
+}
+
 static void refuses_with_the_path(void **state) {
   (void)state;
   run("no({ users = { {}, { photo = print } } },\n"
@@ -402,6 +418,7 @@ int main(void) {
       cmocka_unit_test(floats_come_back_the_same),
       cmocka_unit_test(escapes_what_must_be_escaped),
       cmocka_unit_test(encodes_tables),
+      cmocka_unit_test(takes_the_length_of_an_array_from_its_n),
       cmocka_unit_test(refuses_with_the_path),
       cmocka_unit_test(refuses_cycles_and_depth),
       cmocka_unit_test(decodes_values),

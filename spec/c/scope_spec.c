@@ -171,12 +171,12 @@ static void has_its_grace_begin_when_it_runs(void **state) {
   scope_cancel(&inner, NULL);
   fixture->worker.running = fiber;
   uint64_t before = uv_hrtime();
-  scope_begin_grace(fiber);
+  scope_refresh(fiber);
   assert_in_range(inner.interrupt_ns, before + INTERRUPT_GRACE_MS * NS_PER_MS,
                   uv_hrtime() + INTERRUPT_GRACE_MS * NS_PER_MS);
   assert_int_equal(fiber->interrupt_ns, inner.interrupt_ns);
   uint64_t first = inner.interrupt_ns;
-  scope_begin_grace(fiber); /* it runs again */
+  scope_refresh(fiber); /* it runs again */
   assert_int_equal(inner.interrupt_ns, first);
   assert_int_equal(outer.interrupt_ns, HEARTBEAT_NEVER);
   scope_pop(&shield); /* now the cancel reaches it */
@@ -300,6 +300,32 @@ static void insists_when_the_grace_is_over_until_the_scope_ends(void **state) {
   assert_null(fiber->interrupted);
 }
 
+static void lets_graces_stand_still_inside_a_shield(void **state) {
+  struct fiber *fiber = new_fiber(*state);
+  static const uint64_t grace = INTERRUPT_GRACE_MS * NS_PER_MS;
+  struct scope before = {0}, meanwhile = {0}, open = {0}, shield = {0};
+  scope_push(fiber, &before, 0, false);
+  scope_push(fiber, &meanwhile, 0, false);
+  scope_push(fiber, &open, 0, false);
+  scope_cancel(&before, NULL);
+  uint64_t due = before.interrupt_ns = uv_hrtime() + grace;
+  uint64_t began = uv_hrtime();
+  scope_push(fiber, &shield, 0, true);
+  assert_in_range(shield.began_ns, began, uv_hrtime());
+  scope_cancel(&meanwhile, NULL);
+  shield.began_ns -= 10 * NS_PER_SECOND; /* it has lasted so long */
+  before.interrupt_ns = due - 10 * NS_PER_SECOND;
+  meanwhile.interrupt_ns = due - 2 * NS_PER_SECOND;
+  began = uv_hrtime();
+  scope_pop(&shield);
+  assert_in_range(before.interrupt_ns, due,
+                  due + (uv_hrtime() - shield.began_ns) - 10 * NS_PER_SECOND);
+  assert_in_range(meanwhile.interrupt_ns, began + grace, uv_hrtime() + grace);
+  assert_int_equal(open.interrupt_ns, HEARTBEAT_NEVER);
+  assert_int_equal(fiber->interrupt_ns, before.interrupt_ns);
+  scope_pop(&before);
+}
+
 /* The inner one uses its grace when the outer one is interrupted too: the order of interruption is
  * not that of nesting, and each may end or be interrupted again first. */
 static void forgets_scopes_in_any_order(void **state) {
@@ -386,6 +412,59 @@ static void wakes_what_waits_when_time_is_over(void **state) {
   assert_int_equal(fixture->clock._count, 0);
 }
 
+/* Both are over at once: each frame that looks gets its own error, the outermost one's is raised in
+ * the end. */
+static void raises_each_of_two_equal_deadlines_in_its_frame(void **state) {
+  struct fixture *fixture = *state;
+  struct run run;
+  start_run(fixture, &run,
+            "use_clock()\n"
+            "local inner\n"
+            "local outer = fails('timeout', 'timeout after 3', timeout, 3, function()\n"
+            "  sleep(1)\n"
+            "  inner = fails('timeout', 'timeout after 2', timeout, 2, sleep, 9)\n"
+            "  trace 'a'\n"
+            "  for _ = 1, 2 do fails('cancelled', 'its time is over', sleep, 0) end\n"
+            "  return 'late'\n"
+            "end)\n"
+            "eq(outer == inner, false) eq(outer.others, nil)\n"
+            "fails('timeout', 'timeout after 3', timeout, 3, function()\n"
+            "  sleep(1) timeout(2, sleep, 9) trace '?'\n"
+            "end)\n"
+            "fails('timeout', 'timeout after 2', timeout, 2, timeout, 2, timeout, 2, sleep, 2)\n"
+            "sleep(1) trace 'b'");
+  settle(fixture);
+  advance(fixture, 9 * NS_PER_SECOND);
+  expect_trace(fixture, "ab");
+  expect_done(&run);
+  assert_int_equal(fixture->clock._count, 0);
+}
+
+/* What has been woken has its result, but the result of the function is late. */
+static void is_over_at_its_deadline(void **state) {
+  struct fixture *fixture = *state;
+  struct run run;
+  start_run(fixture, &run,
+            "use_clock()\n"
+            "local ended = spawn(trace, 'a')\n"
+            "fails('timeout', 'timeout after 2', timeout, 2, function()\n"
+            "  park(1) trace 'b' return 'result'\n"
+            "end)\n"
+            "fails('timeout', 'timeout after 0', timeout, 0, function()\n"
+            "  trace 'c' fails('cancelled', 'its time is over', checkpoint)\n"
+            "  fails('cancelled', 'its time is over', ended.wait, ended) trace 'd'\n"
+            "end)\n"
+            "fails('timeout', 'timeout after 0', timeout, -1, trace, 'e')\n"
+            "sleep(0)");
+  settle(fixture);
+  assert_int_equal(timers_advance(&fixture->clock, 2 * NS_PER_SECOND), 0);
+  assert_true(fiber_wake(fixture->tickets[1]));
+  turn_until(fixture, run.ended);
+  expect_trace(fixture, "abcde");
+  expect_done(&run);
+  assert_int_equal(fixture->clock._count, 0);
+}
+
 /* The deadline passed before the function ended: that it swallowed the error does not help. */
 static void raises_timeout_though_the_function_returns(void **state) {
   struct fixture *fixture = *state;
@@ -430,10 +509,13 @@ int main(void) {
       fixture_test(takes_an_interruption_along_when_detached),
       fixture_test(interrupts_the_outermost_that_is_due),
       fixture_test(insists_when_the_grace_is_over_until_the_scope_ends),
+      fixture_test(lets_graces_stand_still_inside_a_shield),
       fixture_test(forgets_scopes_in_any_order),
       fixture_test(raises_inside_and_not_outside),
       fixture_test(is_shielded_while_it_waits),
       fixture_test(wakes_what_waits_when_time_is_over),
+      fixture_test(raises_each_of_two_equal_deadlines_in_its_frame),
+      fixture_test(is_over_at_its_deadline),
       fixture_test(raises_timeout_though_the_function_returns),
       fixture_test(ends_with_an_error_inside),
   };

@@ -9,11 +9,11 @@ package.path = spec .. "/?.lua;" .. package.path
 local async = require "perilune.async"
 local site = require "support.site"
 
-local modules = {
-  waits = require "apps.async.waits",
-  coroutines = require "apps.async.coroutines",
-  sync = require "apps.async.sync",
-}
+local modules = {}
+for _, name in ipairs { "waits", "coroutines", "sync", "children", "maps", "groups", "scopes",
+  "places" } do
+  modules[name] = require("apps.async." .. name)
+end
 
 local client
 

@@ -268,6 +268,12 @@ describe("a client that leaves", function()
     wait.for_log(app, "(handler cancelled)")
   end)
 
+  it("has errors logged that come up while its handler is cancelled", function()
+    leave("/leave/failing", "failing_started", "reset")
+    wait.for_log(app, "handler failed [^\n]*error=\"cancelled: the client has left\"\n"
+      .. "%s+(another one failed, too: while leaving)")
+  end)
+
   it("is told by req:is_disconnected() otherwise", function()
     leave("/stay", "stay_started", "close")
     app:until_seen "stayed"

@@ -206,6 +206,19 @@ describe("a cancelled task", function()
     end
   end)
 
+  it("is taken out of its pool's queue when it is blocking", function()
+    local path, written = os.tmpname(), os.tmpname()
+    os.remove(written)
+    client:get("/cancel_blocking", { query = { path = path, written = written } })
+    local held, cancelled, after = table.unpack(app.task_list)
+    until_ended(cancelled)
+    assert.equal("cancelled: not wanted", tostring(cancelled.error))
+    os.remove(path)
+    held:wait()
+    assert.equal("next", after:wait())
+    assert.is_nil(io.open(written))
+  end)
+
   it("ends at its wait", function()
     get "/hold/now"
     events(2)
@@ -254,7 +267,9 @@ describe("a handle", function()
     local seen = get("/wait"):json()
     assert.same({ 4, "x", 4 }, { seen.n, seen.last, seen.same })
     assert.is_truthy(seen.never:find "this wait would never end")
+    assert.is_truthy(seen.of_gather:find "this wait would never end")
     assert.is_truthy(seen.own:find "a task cannot wait for itself")
+    assert.same({ "later" }, events(1))
   end)
 end)
 
@@ -324,6 +339,46 @@ describe("the log", function()
       assert.equal(200, server:get(("/fail/now/%s/blocking?what=tell"):format(colour)).status)
     end
     wait.for_log(server, "error=\"told by the pool\".-(error=\"told by the pool\")")
+  end)
+
+  --- The number of the line of the app's source that has the text.
+  local function line_of(text)
+    local source = program.read(site.dir "tasks" .. "/app.lua")
+    local before = source:sub(1, (source:find(text, 1, true)))
+    return 1 + select(2, before:gsub("\n", ""))
+  end
+
+  it("has the error of a task that nobody waits for, and the line that made it", function()
+    for _, way in ipairs { "spawned", "scheduled" } do
+      server:get(("/told/%s?what=told_%s"):format(way, way))
+      local line = wait.for_log(server,
+        ("error=told_%s\n.-%s at:\n[^\n]-app.lua:(%%d+)"):format(way, way))
+      assert.equal(line_of(("-- %s here"):format(way)), math.tointeger(tonumber(line)))
+    end
+  end)
+
+  it("has errors that came too late for an answer, and those of cancelled tasks", function()
+    for _, way in ipairs { "loser", "orphan" } do
+      server:get(("/told/%s?what=told_%s"):format(way, way))
+      wait.for_log(server,
+        ("task failed task=fail_when_cancelled [^\n]*error=(told_%s)"):format(way))
+    end
+    server:get "/told/cancelled?what=told_cancelled"
+    wait.for_log(server, "errors while a task was cancelled [^\n]*error=cancelled\n"
+      .. "%s+(another one failed, too: told_cancelled)")
+  end)
+
+  it("has a scheduled task that others wait for, too, and its on_error is called", function()
+    server:get "/told/gathered?what=told_gathered"
+    wait.for_log(server, "task failed task=gathered [^\n]*error=told_gathered.-"
+      .. "(on_error of a task failed task=gathered)")
+  end)
+
+  it("has nothing of an error that somebody waits for", function()
+    assert.equal(204, server:get("/untold?what=untold").status)
+    server:get "/told/spawned?what=told_last"
+    wait.for_log(server, "error=(told_last)")
+    assert.is_nil(server:log():find("untold", 1, true))
   end)
 
   it("counts dropped tasks (P25)", function()

@@ -23,6 +23,14 @@
 /* Idle coroutines kept for reuse in one Lua state; more are left to the garbage collector. */
 #define IDLE_COROUTINES_MAX 1024
 
+/* Fibers waiting for each other, one inside the other, up to which deadlines of the outermost reach
+ * code that the innermost computes; further ones reach it at its waits only. */
+#define SCOPES_AROUND_MAX 1000
+
+/* Bytes of the traceback that an error has brought from elsewhere; a longer one is not carried on:
+ * an error raised again and again (a table kept for that) would gather all its ways for ever. */
+#define TRAIL_BYTES_MAX (16 * 1024)
+
 /* How long `<close>` handlers may run after an interruption, and a cancelled scope may swallow its
  * cancellation, before Lua code is interrupted (again). */
 #define INTERRUPT_GRACE_MS 1000

@@ -62,6 +62,10 @@ static int release_box(lua_State *L) {
   return 0;
 }
 
+void call_drop(lua_State *L, int index) {
+  drop(luaL_checkudata(L, index, BOX_CLASS));
+}
+
 void call_drop_offered(struct fiber *fiber) {
   if (fiber->offered) drop(fiber->offered);
 }
@@ -176,6 +180,7 @@ static lua_nret raise_error(lua_State *L, struct call *call) {
   transfer_decode_error(L, call->result.data, call->result.len); /* error, traceback */
   const char *traceback = lua_tostring(L, -1);
   fiber_set_trail(L, -2, traceback);
+  fiber_set_joined(L, true); /* if it has others, they came with it */
   lua_pop(L, 1);
   return lua_error(L);
 }

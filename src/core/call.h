@@ -81,6 +81,9 @@ void call_prepare_function(lua_State *L, struct call_host *host, int nargs, cons
  * Raises kind "full". */
 void call_submit(lua_State *L, int index);
 
+/* [owner] Gives up the call in the box at `index`, wherever it is; twice is harmless. */
+void call_drop(lua_State *L, int index);
+
 /* [owner] Waits for the call in the box at `index` and gives its results, or raises its error; kind
  * "timeout" when its time is over before. To be returned from a C function. */
 lua_nret call_await(lua_State *L, int index);

@@ -8,6 +8,7 @@
 
 #include <lauxlib.h>
 #include <stdarg.h>
+#include <string.h>
 
 static int error_tostring(lua_State *L) {
   luaL_checktype(L, 1, LUA_TTABLE);
@@ -73,6 +74,11 @@ const char *error_kind(lua_State *L, int index) {
   }
   lua_pop(L, 2);
   return kind;
+}
+
+bool error_is(lua_State *L, int index, const char *kind) {
+  const char *found = error_kind(L, index);
+  return found && strcmp(found, kind) == 0;
 }
 
 enum { TEXT_FIELDS_MAX = 8 };

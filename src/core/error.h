@@ -9,6 +9,7 @@
 #include "base/base.h"
 
 #include <lua.h>
+#include <stdbool.h>
 
 #define CLASS_ERROR "perilune.error"
 
@@ -26,6 +27,9 @@ NO_RETURN void error_raise(lua_State *L, const char *kind, const char *format, .
 /* [owner] The kind of the error at `index`, NULL when it is not one of Perilune's. Borrowed: it
  * lives as long as that table. Raises when the stack cannot grow. */
 const char *error_kind(lua_State *L, int index);
+
+/* [owner] Whether the error at `index` is one of that kind. As error_kind. */
+bool error_is(lua_State *L, int index, const char *kind);
 
 /* [owner] Pushes what a log says of the error at `index` and gives it (owned by the stack): its
  * tostring, or for a plain table its first fields, as `{ code = 7 }`. A __tostring that raises is

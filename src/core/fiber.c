@@ -9,6 +9,7 @@
 #include "core/error.h"
 #include "core/interrupt.h"
 #include "core/state.h"
+#include "core/traceback.h"
 #include "core/worker.h"
 
 #include <assert.h>
@@ -97,6 +98,23 @@ void fiber_start(struct fiber *fiber, int nargs) {
 
 /* ---- park and wake ---- */
 
+/* Whether a C function of that name is none that is in the way: it can be suspended while it calls
+ * Lua, or is a part of one that has a name. */
+static bool is_passed(const char *name) {
+  static const char *const names[] = {STATE_UNNAMED_FUNCTION,
+                                      "'pcall'",
+                                      "'xpcall'",
+                                      "'require'",
+                                      "'dofile'",
+                                      "'perilune.async.timeout'",
+                                      "'perilune.async.shield'",
+                                      "'perilune.async.group'"};
+  for (size_t i = 0; i < array_len(names); i++) {
+    if (strcmp(name, names[i]) == 0) return true;
+  }
+  return false;
+}
+
 /* Raises the error that says which C function is in the way of a wait, if it is in this coroutine.
  */
 static NO_RETURN void raise_cannot_wait(lua_State *L, const char *what) {
@@ -105,6 +123,7 @@ static NO_RETURN void raise_cannot_wait(lua_State *L, const char *what) {
     lua_getinfo(L, "S", &debug);
     if (*debug.what != 'C') continue;
     const char *name = state_push_function_name(L, &debug);
+    if (is_passed(name)) continue;
     luaL_error(L, "%s cannot wait inside %s: collect first, then wait outside of it", what, name);
   }
   luaL_error(L,
@@ -303,7 +322,7 @@ void fiber_resume(struct fiber *fiber) {
   fiber->waits_for = NULL;
   worker->operations_left = OPERATIONS_MAX;
   worker->running = fiber;
-  if (UNLIKELY(fiber->cancelled)) scope_begin_grace(fiber);
+  if (UNLIKELY(fiber->cancelled || fiber->base)) scope_refresh(fiber);
   uint64_t number = atomic_load_explicit(&heartbeat->resume, memory_order_relaxed);
   atomic_store_explicit(&heartbeat->interrupt_ns, fiber->interrupt_ns, memory_order_relaxed);
   atomic_store_explicit(&heartbeat->resume, number + 1, memory_order_release);
@@ -412,31 +431,15 @@ static int results_taken(lua_State *L, int status, lua_KContext context) {
   return body_ended(L, status, 1);
 }
 
-/* Cancellations are many, and ask for a line, not for a path: this one costs little. */
-static void save_short_traceback(lua_State *L, struct fiber *fiber) {
-  enum { LEVELS_MAX = 8, BYTES_MAX = 1024 };
-  static const char head[] = "stack traceback:\n";
-  char text[BYTES_MAX];
-  memcpy(text, head, sizeof head - 1);
-  size_t len = sizeof head - 1;
-  len += state_write_traceback(L, 1, LEVELS_MAX, "\t", text + len, sizeof text - len);
-  fiber->traceback = memory_copy(text, len);
-}
-
 static int save_traceback(lua_State *L) {
   struct fiber *fiber = fiber_running(L);
   const char *kind = error_kind(L, 1);
   if (!fiber || !fiber->kind->failed || (kind && strcmp(kind, "abort") == 0)) return 1;
+  fiber_push_traceback(L, 1, 1);
+  size_t len;
+  const char *text = lua_tolstring(L, -1, &len);
   free(fiber->traceback);
-  fiber->traceback = NULL;
-  if (kind && strcmp(kind, "cancelled") == 0 && !fiber_find_trail(L, 1)) {
-    save_short_traceback(L, fiber);
-  } else {
-    fiber_push_traceback(L, 1, 1);
-    size_t len;
-    const char *text = lua_tolstring(L, -1, &len);
-    fiber->traceback = memory_copy(text, len);
-  }
+  fiber->traceback = memory_copy(text, len);
   lua_settop(L, 1);
   return 1;
 }
@@ -449,8 +452,8 @@ static int run_body(lua_State *L) {
   lua_CFunction entry = other ? other : kind->entry;
   int handler = kind->kept + 1;
   if (UNLIKELY(other != NULL)) {
-    lua_settop(L, kind->kept);
     for (int i = 1; i <= kind->kept; i++) lua_pushvalue(L, i);
+    lua_rotate(L, kind->kept + 1, kind->kept);
   }
   lua_pushcfunction(L, save_traceback);
   lua_insert(L, handler);
@@ -470,15 +473,18 @@ static int trampoline(lua_State *L) {
 
 struct fiber_trail {
   const void *error; /* lua_topointer of it */
+  bool is_joined;    /* other errors were put into it on its way: lib/children.h */
   char text[];
 };
 
 void fiber_set_trail(lua_State *L, int index, const char *traceback) {
   struct fiber *fiber = fiber_running(L);
   if (!fiber || !traceback) return;
+  const struct fiber_trail *before = fiber->trail;
   size_t size = strlen(traceback) + 1;
   struct fiber_trail *trail = memory_alloc(sizeof *trail + size);
   trail->error = lua_topointer(L, index);
+  trail->is_joined = before && before->error == trail->error && before->is_joined;
   memcpy(trail->text, traceback, size);
   free(fiber->trail);
   fiber->trail = trail;
@@ -488,6 +494,20 @@ const char *fiber_find_trail(lua_State *L, int index) {
   const struct fiber *fiber = fiber_running(L);
   if (!fiber || !fiber->trail || fiber->trail->error != lua_topointer(L, index)) return NULL;
   return fiber->trail->text;
+}
+
+const void *fiber_joined_error(const struct fiber *fiber) {
+  return fiber->trail && fiber->trail->is_joined ? fiber->trail->error : NULL;
+}
+
+bool fiber_is_joined(lua_State *L, int index) {
+  const void *error = lua_topointer(L, index);
+  return error && fiber_joined_error(fiber_running(L)) == error;
+}
+
+void fiber_set_joined(lua_State *L, bool is_joined) {
+  struct fiber *fiber = fiber_running(L);
+  if (fiber->trail) fiber->trail->is_joined = is_joined;
 }
 
 int fiber_save_trail(lua_State *L) {
@@ -501,9 +521,9 @@ int fiber_save_trail(lua_State *L) {
 
 void fiber_push_traceback(lua_State *L, int index, int level) {
   index = lua_absindex(L, index);
-  luaL_traceback(L, L, NULL, level);
+  traceback_push(L, level);
   const char *trail = fiber_find_trail(L, index);
-  if (!trail) return;
+  if (!trail || strlen(trail) > TRAIL_BYTES_MAX) return;
   lua_pushfstring(L, "%s\ncalled from:\n%s", trail, lua_tostring(L, -1));
   lua_remove(L, -2);
 }

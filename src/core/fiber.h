@@ -35,7 +35,8 @@ struct fiber_kind {
   lua_CFunction entry;
   lua_CFunction failed;   /* may be NULL; gets the kept values and the error that ended the body */
   lua_CFunction returned; /* may be NULL; gets the kept values and results, where there are any */
-  /* May be NULL: called before the body; what it gives is run in its place with the kept values. */
+  /* May be NULL: called before the body; what it gives is run in its place, with the kept values
+   * before the arguments. */
   lua_CFunction (*begin)(struct fiber *fiber);
   void (*ended)(struct fiber *fiber); /* may be NULL; the last thing, no Lua */
   int kept;
@@ -163,6 +164,12 @@ void fiber_set_trail(lua_State *L, int index, const char *traceback);
 
 /* [owner] That text, for the error at `index`, or NULL; borrowed until the next one is set. */
 const char *fiber_find_trail(lua_State *L, int index);
+
+/* [owner] Whether the error at `index` has a trail that is joined; that error, or NULL; and the
+ * mark of the trail that is there. */
+bool fiber_is_joined(lua_State *L, int index);
+const void *fiber_joined_error(const struct fiber *fiber);
+void fiber_set_joined(lua_State *L, bool is_joined);
 
 /* [owner] A message handler for lua_pcallk: makes the traceback the trail of the error, gives the
  * error. */

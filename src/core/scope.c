@@ -1,7 +1,7 @@
 /* scope.c - the stack of scopes of a fiber, and what it says about the running code.
  *
- * Whatever changes the stack or a scope on it ends in refresh(), which leaves two answers in the
- * fiber: is it cancelled, and from when on is computing code interrupted. */
+ * Whatever changes the stack or a scope on it ends in scope_refresh, which leaves two answers in
+ * the fiber: is it cancelled, and from when on is computing code interrupted. */
 #include "core/scope.h"
 
 #include "base/limits.h"
@@ -24,30 +24,56 @@ static uint64_t grace_end(void) {
   return uv_hrtime() + INTERRUPT_GRACE_MS * NS_PER_MS;
 }
 
-static void refresh(struct fiber *fiber) {
+/* The grace of what is cancelled begins when code inside it runs: not before it has a chance. */
+static void begin_grace(struct scope *scope) {
+  if (scope->cause == SCOPE_OPEN || scope->interrupt_ns != HEARTBEAT_NEVER) return;
+  scope->interrupt_ns = grace_end();
+}
+
+/* From when on the scopes around a fiber that runs, and around those of that, interrupt it. A fiber
+ * that was cancelled itself has its own grace. The limit ends circles, too: a child may go on with
+ * the coroutine of its parent. */
+static uint64_t find_interrupt_around(const struct scope *base) {
+  uint64_t earliest_ns = HEARTBEAT_NEVER;
+  for (int i = 0; i < SCOPES_AROUND_MAX; i++) {
+    if (!base->around || !*base->around || base->cause != SCOPE_OPEN) break;
+    struct scope *scope = *base->around;
+    for (;; scope = scope->outer) {
+      begin_grace(scope);
+      if (scope->interrupt_ns < earliest_ns) earliest_ns = scope->interrupt_ns;
+      if (scope->shield) return earliest_ns;
+      if (!scope->outer) break;
+    }
+    base = scope;
+  }
+  return earliest_ns;
+}
+
+void scope_refresh(struct fiber *fiber) {
   bool runs = fiber->worker->running == fiber;
   fiber->cancelled = false;
   fiber->interrupt_ns = HEARTBEAT_NEVER;
-  for (struct scope *scope = fiber->scope; scope; scope = scope->outer) {
+  struct scope *scope = fiber->scope;
+  for (; scope; scope = scope->outer) {
     if (scope->cause != SCOPE_OPEN) {
       fiber->cancelled = true;
-      if (runs && scope->interrupt_ns == HEARTBEAT_NEVER) scope->interrupt_ns = grace_end();
+      if (runs) begin_grace(scope);
     }
     if (scope->interrupt_ns < fiber->interrupt_ns) fiber->interrupt_ns = scope->interrupt_ns;
     if (scope->shield) break;
   }
+  if (!scope && runs && fiber->base && fiber->base->around) {
+    uint64_t around_ns = find_interrupt_around(fiber->base);
+    if (around_ns < fiber->interrupt_ns) fiber->interrupt_ns = around_ns;
+  }
   fiber_publish(fiber);
-}
-
-void scope_begin_grace(struct fiber *fiber) {
-  refresh(fiber);
 }
 
 static void end_open(struct scope *scope, enum scope_cause cause) {
   scope->cause = (uint8_t)cause;
   scope->interrupt_ns = HEARTBEAT_NEVER;
   if (!scope->fiber) return;
-  refresh(scope->fiber);
+  scope_refresh(scope->fiber);
   if (scope->fiber->cancelled) fiber_wake_cancelled(scope->fiber);
 }
 
@@ -86,10 +112,11 @@ void scope_push(struct fiber *fiber, struct scope *scope, uint64_t deadline_ns, 
   scope->co = fiber->worker->running == fiber ? fiber->worker->heartbeat.executing : NULL;
   scope->outer = fiber->scope;
   scope->shield = shield;
+  if (shield) scope->began_ns = uv_hrtime();
   scope->interrupt_ns = HEARTBEAT_NEVER;
   fiber->scope = scope;
   if (deadline_ns) start_deadline(fiber, scope, deadline_ns);
-  if (deadline_ns || shield) refresh(fiber);
+  if (deadline_ns || shield) scope_refresh(fiber);
   if (deadline_ns && fiber->timers->_manual && scope_is_expired(scope)) end_time(scope);
 }
 
@@ -120,6 +147,19 @@ static void finish(struct scope *scope) {
   scope->fiber = NULL;
 }
 
+/* What was cancelled around a shield that ends gets the part of its grace that was left, or all of
+ * it when it was cancelled meanwhile. */
+static void go_on_with_graces(const struct scope *shield) {
+  uint64_t now = uv_hrtime(), whole = now + INTERRUPT_GRACE_MS * NS_PER_MS;
+  for (struct scope *scope = shield->outer; scope; scope = scope->outer) {
+    if (scope->cause != SCOPE_OPEN && scope->interrupt_ns != HEARTBEAT_NEVER) {
+      uint64_t left = scope->interrupt_ns + (now - shield->began_ns);
+      scope->interrupt_ns = left < whole ? left : whole;
+    }
+    if (scope->shield) break;
+  }
+}
+
 void scope_pop(struct scope *scope) {
   struct fiber *fiber = scope->fiber;
   if (!fiber) {
@@ -132,9 +172,10 @@ void scope_pop(struct scope *scope) {
     assert(innermost);
     fiber->scope = innermost->outer;
     found = innermost == scope;
+    if (innermost->shield) go_on_with_graces(innermost);
     finish(innermost);
   }
-  refresh(fiber);
+  scope_refresh(fiber);
 }
 
 void scope_free_base(struct fiber *fiber) {
@@ -180,14 +221,15 @@ struct scope *scope_find_cancelled(struct fiber *fiber) {
   return NULL;
 }
 
-/* The outermost: inner ones end with it, while a loop could always open another inner one. */
+/* The outermost: inner ones end with it, while a loop could always open another inner one. What is
+ * due around the fiber ends all of it. */
 static struct scope *find_due(struct fiber *fiber, uint64_t now_ns) {
   struct scope *due = NULL;
   for (struct scope *scope = fiber->scope; scope; scope = scope->outer) {
     if (scope->interrupt_ns <= now_ns) due = scope;
-    if (scope->shield) break;
+    if (scope->shield) return due;
   }
-  return due;
+  return fiber->base && find_interrupt_around(fiber->base) <= now_ns ? fiber->base : due;
 }
 
 struct scope *scope_interrupt(struct fiber *fiber, uint64_t now_ns) {
@@ -201,7 +243,7 @@ struct scope *scope_interrupt(struct fiber *fiber, uint64_t now_ns) {
   scope->interrupted_at_before = fiber->interrupted_at;
   fiber->interrupted = scope;
   fiber->interrupted_at = ++fiber->interrupts;
-  refresh(fiber);
+  scope_refresh(fiber);
   return scope;
 }
 
@@ -215,7 +257,7 @@ struct scope *scope_detach(struct fiber *fiber, const lua_State *co) {
   }
   if (!last) return NULL;
   last->outer = NULL;
-  refresh(fiber);
+  scope_refresh(fiber);
   return innermost;
 }
 
@@ -227,5 +269,5 @@ void scope_attach(struct fiber *fiber, struct scope *innermost) {
   }
   last->outer = fiber->scope;
   fiber->scope = innermost;
-  refresh(fiber);
+  scope_refresh(fiber);
 }

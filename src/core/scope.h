@@ -3,7 +3,8 @@
  * Scopes of a fiber form a stack. Cancellation is level-triggered: once a scope is cancelled every
  * wait inside it raises kind "cancelled", until it is popped; a shield keeps what is outside from
  * reaching inside. Code that computes on is interrupted by a hook: at once when a deadline passes
- * while it computes, else after a grace (INTERRUPT_GRACE_MS), which begins when it next runs. */
+ * while it computes, else after a grace (INTERRUPT_GRACE_MS), which begins when it next runs and
+ * stands still inside a shield. */
 #ifndef CORE_SCOPE_H
 #define CORE_SCOPE_H
 
@@ -23,6 +24,11 @@ struct scope {
   struct deadline *deadline; /* owned by scope.c; NULL: none */
   uint64_t interrupt_ns;     /* uv_hrtime from which computing code is interrupted */
   char *reason;              /* why it was cancelled, owned; may be NULL */
+  uint64_t began_ns;         /* uv_hrtime when a shield was put up */
+
+  /* Of the base of a fiber that another one waits for: where the innermost of the scopes around it
+   * is found, whose deadlines interrupt it too; NULL: there are none. */
+  struct scope *const *around;
 
   /* What the fiber's fields were when this scope was interrupted; given back when it leaves. */
   struct scope *interrupted_before;
@@ -42,9 +48,6 @@ void scope_drop_all(struct fiber *fiber);
 /* [owner] Frees the base of a fiber whose state is closed, and looks at no other scope. */
 void scope_free_base(struct fiber *fiber);
 
-/* [owner] A cancelled fiber is about to run: what is cancelled has its grace from now on. */
-void scope_begin_grace(struct fiber *fiber);
-
 /* [owner] Puts a zeroed scope on the fiber's stack; `deadline_ns` on the fiber's clock, 0: none. */
 void scope_push(struct fiber *fiber, struct scope *scope, uint64_t deadline_ns, bool shield);
 
@@ -54,6 +57,9 @@ void scope_pop(struct scope *scope);
 /* [owner] Cancels a scope: its fiber, where it waits, is woken. A second cancel changes nothing.
  * `reason` is copied and may be NULL. */
 void scope_cancel(struct scope *scope, const char *reason);
+
+/* [owner] Looks again at scopes around a fiber, which another fiber may have changed. */
+void scope_refresh(struct fiber *fiber);
 
 /* [owner] Expires the scopes of a fiber whose deadlines have passed while it computed, so that its
  * next wait raises. */

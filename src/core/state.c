@@ -79,8 +79,19 @@ static void *allocate(void *context, void *block, size_t old_size, size_t new_si
   return grown;
 }
 
-/* Pushes 'module.name' of the function at `function`, or gives false: it is in no loaded module. */
-static bool push_module_name(lua_State *L, int function) {
+void state_push_weak_table(lua_State *L, const void *key) {
+  if (lua_rawgetp(L, LUA_REGISTRYINDEX, key) == LUA_TTABLE) return;
+  lua_pop(L, 1);
+  lua_newtable(L);
+  lua_createtable(L, 0, 1);
+  lua_pushliteral(L, "k");
+  lua_setfield(L, -2, "__mode");
+  lua_setmetatable(L, -2);
+  lua_pushvalue(L, -1);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, key);
+}
+
+bool state_push_module_name(lua_State *L, int function) {
   luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
   int loaded = lua_gettop(L);
   for (lua_pushnil(L); lua_next(L, loaded); lua_pop(L, 1)) {
@@ -103,11 +114,11 @@ const char *state_push_function_name(lua_State *L, lua_Debug *debug) {
   luaL_checkstack(L, 8, "function name");
   lua_getinfo(L, "nf", debug);
   int function = lua_gettop(L);
-  if (!push_module_name(L, function)) {
+  if (!state_push_module_name(L, function)) {
     if (debug->name)
       lua_pushfstring(L, "'%s'", debug->name);
     else
-      lua_pushliteral(L, "a C function");
+      lua_pushliteral(L, STATE_UNNAMED_FUNCTION);
   }
   lua_replace(L, function);
   return lua_tostring(L, -1);

@@ -41,7 +41,16 @@ bool state_is_failed(lua_State *co);
 size_t state_write_traceback(lua_State *L, int level, int levels, const char *indent, char *text,
                              size_t size);
 
-/* [owner] The name of the C function at a stack level of `L`, or "a C function"; pushed. */
+/* [owner] Pushes the table with weak keys at `key` of the registry, made when first asked for. */
+void state_push_weak_table(lua_State *L, const void *key);
+
+/* [owner] Pushes 'module.name' of the function at the absolute index `function`, or gives false: it
+ * is in no loaded module. */
+bool state_push_module_name(lua_State *L, int function);
+
+#define STATE_UNNAMED_FUNCTION "a C function"
+
+/* [owner] The name of the C function at a stack level of `L`, or STATE_UNNAMED_FUNCTION; pushed. */
 const char *state_push_function_name(lua_State *L, lua_Debug *debug);
 
 #endif

@@ -72,9 +72,12 @@ static struct scope *push_scope(lua_State *L) {
   return scope;
 }
 
+/* An error that the function ended with, too, on top of the stack, is not lost. */
 static NO_RETURN void raise_timeout(lua_State *L, lua_Number seconds, bool has_error) {
+  int ended_with = lua_gettop(L);
   error_push(L, "timeout", "timeout after %f s", seconds);
-  if (has_error) fiber_set_trail(L, -1, fiber_find_trail(L, -2));
+  if (has_error)
+    children_join_errors(L, 0, ended_with + 1, fiber_find_trail(L, ended_with), NULL, ended_with);
   lua_error(L);
   __builtin_unreachable();
 }

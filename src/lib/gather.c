@@ -2,7 +2,7 @@
  *
  * They differ in whose end cancels the other children (task_group.h) and in what is made of the
  * results. Stack of the C function all through: 1 the group, 2 the tasks by key, 3 whether the
- * caller gave one table. */
+ * caller gave one table, 4 why not all could be started. */
 #include "lib/gather.h"
 
 #include "core/class.h"
@@ -13,7 +13,7 @@
 
 #include <lauxlib.h>
 
-enum { AT_GROUP = 1, AT_TASKS, AT_ONE_TABLE, AT_CHILDREN };
+enum { AT_GROUP = 1, AT_TASKS, AT_ONE_TABLE, AT_ERROR };
 
 struct kind {
   const char *name;
@@ -113,7 +113,9 @@ static lua_nret go_on(lua_State *L, const struct kind *kind) {
   struct task_group *group = lua_touserdata(L, AT_GROUP);
   if (!list_is_empty(&group->members))
     return task_group_wait(L, group, kind->name, (lua_KContext)kind, woken);
-  children_check_cancelled(L, group, AT_TASKS);
+  children_check_cancelled(L, group, AT_TASKS, 0);
+  if (!lua_isnil(L, AT_ERROR)) return lua_error(L);
+  lua_settop(L, AT_ONE_TABLE);
   return kind->answer(L, group);
 }
 
@@ -136,11 +138,17 @@ static void gather_arguments(lua_State *L) {
   lua_settop(L, 1);
 }
 
+/* start(children, tasks, group) */
+static int start(lua_State *L) {
+  children_start(L, 1, 2, lua_touserdata(L, 3));
+  return 0;
+}
+
 static lua_nret begin(lua_State *L, const struct kind *kind) {
-  bool one_table = lua_gettop(L) == 1 && lua_istable(L, 1);
+  bool one_table = lua_gettop(L) == 1 && lua_istable(L, 1) && !task_is_callable(L, 1);
   if (!one_table && lua_gettop(L) > 0) gather_arguments(L);
   if (lua_gettop(L) == 0) lua_newtable(L);
-  children_check(L, 1, kind->name);
+  children_check(L, 1, kind->name, one_table);
   lua_pushnil(L);
   if (kind->needs_one && !lua_next(L, 1))
     return luaL_error(L, "%s needs at least one function or task", kind->name);
@@ -148,10 +156,12 @@ static lua_nret begin(lua_State *L, const struct kind *kind) {
   struct task_group *group = children_push_group(L, kind->matters, kind->reason);
   lua_newtable(L);
   lua_pushboolean(L, one_table);
-  lua_pushvalue(L, 1);
-  lua_remove(L, 1);
-  children_start(L, AT_CHILDREN, AT_TASKS, group);
-  lua_settop(L, AT_ONE_TABLE);
+  lua_pushcfunction(L, start);
+  lua_rotate(L, 1, -1); /* group, tasks, one_table, start, children */
+  lua_pushvalue(L, AT_TASKS);
+  lua_pushvalue(L, AT_GROUP);
+  if (lua_pcall(L, 3, 0, 0) != LUA_OK) task_group_cancel(group, "not all could be started");
+  lua_settop(L, AT_ERROR);
   return go_on(L, kind);
 }
 

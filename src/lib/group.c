@@ -15,19 +15,26 @@
 #include <string.h>
 
 #define CLASS_GROUP "perilune.group"
+#define OWN_CLASS   "perilune.body_group"
 #define NAME        "async.group"
 
-/* Stack of the C function: the group, the message handler; then the results of the body, or its
- * error. */
+/* Stack of the C function: its own part of the group, the message handler; then the results of the
+ * body, or its error. */
 enum { AT_GROUP = 1, AT_HANDLER, AT_RESULTS };
 
+/* What the body gets is another userdata, whose only user value is this one: its end is for the C
+ * function alone, or for the collector. */
 struct body_group {
   struct task_group children;
   struct scope body;
   bool has_ended;
   bool body_failed;
+  bool body_was_first;       /* it failed before any child did */
+  struct fiber *beginner;    /* in which the body began; it may end in another one */
+  const void *joined_before; /* the error that had others before the body began */
 };
 
+/* Also called when the coroutine that the body has suspended is closed. */
 static int release(lua_State *L) {
   struct body_group *group = lua_touserdata(L, 1);
   group->has_ended = true;
@@ -42,22 +49,17 @@ static int release(lua_State *L) {
 
 /* ---- the end ---- */
 
-static bool is_cancellation(lua_State *L, int index) {
-  const char *kind = error_kind(L, index);
-  return kind && strcmp(kind, "cancelled") == 0;
-}
-
 /* Every child has ended, and so has the body. */
 static lua_nret answer(lua_State *L, struct body_group *group) {
   int results = lua_gettop(L) - AT_HANDLER;
   group->has_ended = true;
+  luaL_checkstack(L, 1, "results");
   lua_rawgeti(L, LUA_REGISTRYINDEX, group->children.failures);
   int failed = lua_gettop(L);
-  children_check_cancelled(L, &group->children, failed);
-  if (group->children.first) {
-    bool adds = group->body_failed && !is_cancellation(L, AT_RESULTS);
-    children_raise(L, failed, group->children.first, adds ? AT_RESULTS : 0);
-  }
+  int body_error = group->body_failed ? AT_RESULTS : 0;
+  children_check_cancelled(L, &group->children, failed, body_error);
+  if (group->children.first && !group->body_was_first)
+    children_raise(L, failed, group->children.first, body_error);
   if (group->body_failed) {
     if (group->children.errors > 0) children_join_errors(L, failed, AT_RESULTS, NULL, NULL, 0);
     lua_settop(L, AT_RESULTS);
@@ -86,10 +88,22 @@ static int body_ended(lua_State *L, int status, lua_KContext context) {
   (void)context;
   struct body_group *group = lua_touserdata(L, AT_GROUP);
   group->body_failed = status != LUA_OK && status != LUA_YIELD;
+  group->body_was_first = group->body_failed && !group->children.first;
   scope_pop(&group->body);
   group->children.scope = NULL;
-  if (group->body_failed && !group->children.cancelled)
-    task_group_cancel(&group->children, "the function of the group failed");
+  struct fiber *fiber = fiber_running(L);
+  if (fiber != group->beginner && task_group_has(&group->children, fiber))
+    return luaL_error(L,
+                      "a task cannot wait for itself: the function of the group was resumed, and "
+                      "has ended, in one of its children");
+  group->children.around = fiber->scope;
+  if (group->body_failed && lua_topointer(L, AT_RESULTS) == group->joined_before)
+    fiber_set_joined(L, false); /* raised again */
+  if (group->body_was_first) {
+    bool was_cancelled = error_is(L, AT_RESULTS, "cancelled");
+    task_group_cancel(&group->children, was_cancelled ? "the function of the group was cancelled"
+                                                      : "the function of the group failed");
+  }
   return go_on(L);
 }
 
@@ -100,11 +114,19 @@ static struct body_group *push_group(lua_State *L) {
   struct body_group *group = lua_newuserdatauv(L, sizeof *group, 0);
   *group = (struct body_group){0};
   task_group_init(&group->children, GROUP_FIRST_ERROR, "another one of the group failed");
-  class_push(L, CLASS_GROUP);
-  lua_setmetatable(L, -2);
+  luaL_setmetatable(L, OWN_CLASS);
   lua_newtable(L);
   group->children.failures = luaL_ref(L, LUA_REGISTRYINDEX);
   return group;
+}
+
+/* Pushes what the body gets. */
+static void push_handle(lua_State *L) {
+  lua_newuserdatauv(L, 0, 1);
+  lua_pushvalue(L, AT_GROUP);
+  lua_setiuservalue(L, -2, 1);
+  class_push(L, CLASS_GROUP);
+  lua_setmetatable(L, -2);
 }
 
 static lua_nret begin(lua_State *L) {
@@ -114,9 +136,13 @@ static lua_nret begin(lua_State *L) {
   lua_toclose(L, AT_GROUP);
   lua_pushcfunction(L, fiber_save_trail);
   lua_insert(L, AT_HANDLER);
-  lua_pushvalue(L, AT_GROUP);
-  scope_push(fiber_running(L), &group->body, 0, false);
-  group->children.scope = &group->body;
+  push_handle(L);
+  struct fiber *fiber = fiber_running(L);
+  group->beginner = fiber;
+  group->joined_before = fiber_joined_error(fiber);
+  scope_base(fiber); /* so that there is one around when the body has ended */
+  scope_push(fiber, &group->body, 0, false);
+  group->children.scope = group->children.around = &group->body;
   return body_ended(L, lua_pcallk(L, 1, LUA_MULTRET, AT_HANDLER, 0, body_ended), 0);
 }
 
@@ -139,20 +165,26 @@ static int spawn(lua_State *L) {
   const char *class = class_name(L, 1);
   if (!class || strcmp(class, CLASS_GROUP) != 0)
     return luaL_error(L, "spawn was called without its group: use a colon (group:spawn)");
-  struct body_group *group = lua_touserdata(L, 1);
+  lua_getiuservalue(L, 1, 1);
+  struct body_group *group = lua_touserdata(L, -1);
+  lua_pop(L, 1); /* the handle keeps it */
   task_check_callable(L, 2, "group:spawn takes a function and its arguments");
   if (group->has_ended) return luaL_error(L, "the group has ended: it takes no more tasks");
   struct task *task = task_spawn(L, lua_gettop(L) - 2);
-  task_group_add(&group->children, task, 0);
+  task_group_adopt(&group->children, task, 0);
   return 1;
 }
 
 void group_open(lua_State *L) {
-  static const luaL_Reg functions[] = {
-      {"spawn", spawn}, {"__gc", release}, {"__close", release}, {NULL, NULL}};
-  luaL_newlib(L, functions);
-  lua_pushvalue(L, -1);
+  static const luaL_Reg methods[] = {{"spawn", spawn}, {NULL, NULL}};
+  static const luaL_Reg ends[] = {{"__gc", release}, {"__close", release}, {NULL, NULL}};
+  lua_newtable(L);
+  lua_pushliteral(L, CLASS_GROUP);
+  lua_setfield(L, -2, "__name");
+  luaL_newlib(L, methods);
   lua_setfield(L, -2, "__index");
   class_register(L, CLASS_GROUP);
-  lua_pop(L, 1);
+  luaL_newmetatable(L, OWN_CLASS);
+  luaL_setfuncs(L, ends, 0);
+  lua_pop(L, 2);
 }

@@ -16,6 +16,7 @@
 #include <lauxlib.h>
 #include <math.h>
 #include <stdbool.h>
+#include <string.h>
 
 struct encoder {
   lua_State *L;
@@ -173,6 +174,11 @@ static inline bool is_marked(struct encoder *encoder) {
   return marked;
 }
 
+static void check_length(struct encoder *encoder, int level) {
+  if (encoder->out->len - encoder->start <= JSON_TEXT_BYTES_MAX) return;
+  fail(encoder, level, "the text is too long");
+}
+
 /* The comma behind the last item becomes the closing bracket. */
 static void close_with(struct buffer *out, char bracket) {
   out->data[out->len - 1] = bracket;
@@ -221,13 +227,14 @@ static lua_Integer list_length(struct encoder *encoder, int level) {
     count++;
   }
   if (own >= last) return own;
-  if (count == last && own < 0) return count;
+  if (count == last) return count;
   fail(encoder, level,
        lua_pushfstring(L, "a list with holes: its last key is %I, but it has %I items",
                        (LUAI_UACINT)last, (LUAI_UACINT)count));
 }
 
-/* Goes on with a list from item `i`, by index. The key and the value on top are dropped. */
+/* Goes on with a list from item `i`, by index; its holes are null. The key and the value on top are
+ * dropped. */
 static void encode_by_index(struct encoder *encoder, int level, lua_Integer i) {
   lua_State *L = encoder->L;
   lua_pop(L, 2);
@@ -240,6 +247,7 @@ static void encode_by_index(struct encoder *encoder, int level, lua_Integer i) {
       encode_value(encoder, level + 1);
     buffer_add_byte(encoder->out, ',');
     lua_pop(L, 2);
+    check_length(encoder, level);
   }
 }
 
@@ -321,9 +329,7 @@ static void encode_table(struct encoder *encoder, int level) {
     encode_list(encoder, level);
   else
     encode_object(encoder, level);
-  if (encoder->out->len - encoder->start > JSON_TEXT_BYTES_MAX) {
-    fail(encoder, level, "the text is too long");
-  }
+  check_length(encoder, level);
 }
 
 /* Encodes the value on top, which stays there. */

@@ -98,14 +98,21 @@ static int await_box(lua_State *L) {
   return call_await(L, 1);
 }
 
-/* Runs in place of what is not to run any more; the task is at 1. */
+/* The error is on top of the stack (popped), the task at 1. */
+static void keep_error(lua_State *L, struct task *task) {
+  lua_setiuservalue(L, 1, TASK_VALUE_RESULT);
+  task->has_error = true;
+}
+
+/* Runs in place of what is not to run any more. Stack: the task, what it would have run. */
 static int skip(lua_State *L) {
-  const struct task *task = lua_touserdata(L, 1);
+  struct task *task = lua_touserdata(L, 1);
+  if (task->has_box) call_drop(L, 2);
   if (task->dropped)
     error_push(L, "cancelled", "cancelled: its handler failed before the task was due");
   else
     fiber_push_cancelled(L, scope_find_cancelled(fiber_running(L)));
-  lua_setiuservalue(L, 1, TASK_VALUE_RESULT);
+  keep_error(L, task);
   return 0;
 }
 
@@ -133,26 +140,33 @@ static const char *push_traceback(lua_State *L, const struct task *task, const c
                          task->scheduled ? "scheduled" : "spawned", maker.short_src, task->line);
 }
 
-/* Whether somebody gets the error of the task. */
+/* Whether somebody gets the error of the task; what is scheduled has its on_error in any case. */
 static bool is_awaited(const struct task *task) {
-  return !list_is_empty(&task->groups) || (!task->scheduled && !list_is_empty(&task->waiting));
+  if (task->scheduled) return false;
+  return !list_is_empty(&task->waiting) || task_group_wants_error(task);
 }
 
 /* Stack: the task (kept by its fiber), the error. */
 static int failed(lua_State *L) {
   struct fiber *fiber = fiber_running(L);
   struct task *task = lua_touserdata(L, 1);
-  const char *kind = error_kind(L, 2), *traceback = NULL;
+  const char *traceback = NULL;
   lua_pushvalue(L, 2);
-  lua_setiuservalue(L, 1, TASK_VALUE_RESULT);
+  keep_error(L, task);
   if (fiber->traceback) {
     traceback = push_traceback(L, task, fiber->traceback);
     lua_pushvalue(L, -1);
     lua_setiuservalue(L, 1, TASK_VALUE_TRACE);
   }
-  task->status = kind && strcmp(kind, "cancelled") == 0 ? TASK_CANCELLED : TASK_FAILED;
-  if (task->status == TASK_FAILED) task_group_keep_failed(L, 1);
-  if (task->status == TASK_CANCELLED || is_awaited(task)) return 0;
+  task->status = error_is(L, 2, "cancelled") ? TASK_CANCELLED : TASK_FAILED;
+  task->is_joined = fiber_is_joined(L, 2);
+  if (!task_has_errors(task)) return 0;
+  task_group_keep_failed(L, 1);
+  if (is_awaited(task)) return 0;
+  if (task->status == TASK_CANCELLED) {
+    log_failure(L, "errors while a task was cancelled", 2, traceback);
+    return 0;
+  }
   metrics_add(&worker_of(L)->metrics, METRIC_TASKS_FAILED, 1);
   log_failure(L, "task failed", 2, traceback);
   lua_settop(L, 2);
@@ -177,11 +191,16 @@ static void ended(struct fiber *fiber) {
 
 /* ---- making one ---- */
 
-void task_check_callable(lua_State *L, int index, const char *what) {
-  if (lua_isfunction(L, index)) return;
-  if (luaL_getmetafield(L, index, "__call") == LUA_TNIL)
-    luaL_error(L, "%s; the function is a %s", what, luaL_typename(L, index));
+bool task_is_callable(lua_State *L, int index) {
+  if (lua_isfunction(L, index)) return true;
+  if (luaL_getmetafield(L, index, "__call") == LUA_TNIL) return false;
   lua_pop(L, 1);
+  return true;
+}
+
+void task_check_callable(lua_State *L, int index, const char *what) {
+  if (!task_is_callable(L, index))
+    luaL_error(L, "%s; the function is a %s", what, luaL_typename(L, index));
 }
 
 enum { MAKER_LEVELS_MAX = 4 };
@@ -304,9 +323,9 @@ void task_cancel(struct task *task, const char *reason) {
 
 void task_push_error(lua_State *L, int index) {
   const struct task *task = task_at(L, index);
-  if (lua_getiuservalue(L, index, TASK_VALUE_RESULT) != LUA_TNIL) return;
-  lua_pop(L, 1);
-  if (task->status == TASK_CANCELLED)
+  if (task->has_error)
+    lua_getiuservalue(L, index, TASK_VALUE_RESULT);
+  else if (task->status == TASK_CANCELLED)
     error_push(L, "cancelled", "the task was cancelled before it started");
   else
     lua_pushliteral(L, "not enough memory");
@@ -315,6 +334,7 @@ void task_push_error(lua_State *L, int index) {
 static NO_RETURN void raise_error(lua_State *L, int index) {
   task_push_error(L, index);
   fiber_set_trail(L, -2, task_push_traceback(L, index));
+  fiber_set_joined(L, task_at(L, index)->is_joined);
   lua_pop(L, 1);
   lua_error(L);
   __builtin_unreachable();
@@ -331,4 +351,12 @@ int task_push_results(lua_State *L, int index) {
   luaL_checkstack(L, count, "too many results");
   for (int i = 1; i <= count; i++) lua_rawgeti(L, -i, i);
   return count;
+}
+
+void task_check_wait(lua_State *L, const struct task *task) {
+  const struct fiber *fiber = fiber_running(L);
+  if (!task->fiber) return;
+  if (task->fiber == fiber) luaL_error(L, "a task cannot wait for itself");
+  if (task->waits && task->agenda->handler == fiber)
+    luaL_error(L, "this wait would never end: the task starts after its handler has");
 }

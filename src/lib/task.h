@@ -32,6 +32,8 @@ struct task {
   uint8_t status; /* enum task_status */
   bool waits;     /* for its point in the agenda */
   bool scheduled, late, dropped, has_box, has_options;
+  bool has_error; /* which may be nil */
+  bool is_joined; /* it brought errors of others along: children.h */
 };
 
 enum {
@@ -59,8 +61,16 @@ bool task_push_of(lua_State *L, struct fiber *fiber);
 /* [owner] Pushes the name of the task at the absolute index `index`. */
 void task_push_name(lua_State *L, int index);
 
+/* [owner] Whether the value at `index` can be called. */
+bool task_is_callable(lua_State *L, int index);
+
 /* [owner] Raises unless the value at `index` can be called; `what` says who wanted it. */
 void task_check_callable(lua_State *L, int index, const char *what);
+
+/* Whether its error tells of a failure: a cancellation does so when it brought one along. */
+static inline bool task_has_errors(const struct task *task) {
+  return task->status == TASK_FAILED || task->is_joined;
+}
 
 /* [owner] Pushes a task that runs the function below its `nargs` arguments on top of the stack
  * (popped); it starts when the running fiber next waits. */
@@ -68,6 +78,10 @@ struct task *task_spawn(lua_State *L, int nargs);
 
 /* [owner] Cancels a task; one that has ended is left alone. `reason` may be NULL. */
 void task_cancel(struct task *task, const char *reason);
+
+/* [owner] Raises when the running fiber would wait for ever for the task: it is its own, or starts
+ * only after the fiber has ended. */
+void task_check_wait(lua_State *L, const struct task *task);
 
 /* [owner] Pushes the error that the task at `index` has ended with. */
 void task_push_error(lua_State *L, int index);

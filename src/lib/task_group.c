@@ -30,13 +30,17 @@ static void leave(struct member *member) {
   free(member);
 }
 
-static void leave_all(struct list *members) {
-  while (!list_is_empty(members)) leave(container_of(members->next, struct member, in_group));
+/* A task that has not ended is alive, whatever became of its handle. */
+static void part(struct member *member) {
+  struct scope *base = member->task->fiber->base;
+  if (base && base->around == &member->group->around) base->around = NULL;
+  leave(member);
 }
 
 void task_group_finish(struct task_group *group) {
-  leave_all(&group->members);
-  leave_all(&group->ended);
+  struct list *members = &group->members, *ended = &group->ended;
+  while (!list_is_empty(members)) part(container_of(members->next, struct member, in_group));
+  while (!list_is_empty(ended)) leave(container_of(ended->next, struct member, in_group));
   if (group->shield.fiber) scope_pop(&group->shield);
 }
 
@@ -65,7 +69,7 @@ static bool matters(const struct task_group *group, const struct task *task) {
 }
 
 static void note_end(struct task_group *group, struct task *task) {
-  if (task->status == TASK_FAILED) group->errors++;
+  if (task_has_errors(task)) group->errors++;
   if (group->first || !matters(group, task)) return;
   group->first = task;
   task_group_cancel(group, group->reason);
@@ -85,6 +89,18 @@ void task_group_add(struct task_group *group, struct task *task, lua_Integer key
   if (group->cancelled) task_cancel(task, group->reason);
 }
 
+void task_group_adopt(struct task_group *group, struct task *task, lua_Integer key) {
+  scope_base(task->fiber)->around = &group->around;
+  task_group_add(group, task, key);
+}
+
+bool task_group_has(const struct task_group *group, const struct fiber *fiber) {
+  const struct list *members = &group->members;
+  for (const struct list *link = members->next; link != members; link = link->next)
+    if (container_of(link, const struct member, in_group)->task->fiber == fiber) return true;
+  return false;
+}
+
 void task_group_keep_failed(lua_State *L, int index) {
   const struct task *task = task_at(L, index);
   for (struct list *link = task->groups.next; link != &task->groups; link = link->next) {
@@ -95,6 +111,15 @@ void task_group_keep_failed(lua_State *L, int index) {
     lua_rawseti(L, -2, (lua_Integer)lua_rawlen(L, -2) + 1);
     lua_pop(L, 1);
   }
+}
+
+bool task_group_wants_error(const struct task *task) {
+  for (const struct list *link = task->groups.next; link != &task->groups; link = link->next) {
+    const struct task_group *group = container_of(link, const struct member, in_task)->group;
+    bool has_answer = group->first && group->first->status == TASK_DONE;
+    if (!has_answer || group->parent_cancelled) return true;
+  }
+  return false;
 }
 
 void task_group_tell(struct task *task) {

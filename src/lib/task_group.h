@@ -30,8 +30,9 @@ struct task_group {
   bool keeps_ended;      /* and wakes the parent for each */
   struct task *first;    /* that mattered; the parent keeps it alive */
   struct scope *scope;   /* what is cancelled with the members; may be NULL */
+  struct scope *around;  /* the parent's innermost scope around what was made for the group */
   const char *reason;    /* for that: static text */
-  unsigned errors;       /* members that failed, the first one too */
+  unsigned errors;       /* members that had any, the first one too */
   int failures;          /* reference of a list that gets them; LUA_NOREF: none is kept */
   bool cancelled;        /* its members were, whatever the reason */
   bool parent_cancelled; /* the parent was, while it waited for them */
@@ -47,12 +48,23 @@ void task_group_finish(struct task_group *group);
 /* [owner] Makes a task a member; one that has ended counts at once. `key` is the caller's own. */
 void task_group_add(struct task_group *group, struct task *task, lua_Integer key);
 
+/* [owner] As task_group_add, for a task that was made for this group: what is around the parent is
+ * around the task. */
+void task_group_adopt(struct task_group *group, struct task *task, lua_Integer key);
+
 /* [owner] Cancels all members. */
 void task_group_cancel(struct task_group *group, const char *reason);
 
-/* [owner] For task.c: the task at `index` has failed; it goes on the lists of its groups. Raises
+/* [owner] Whether the fiber is that of a member. */
+bool task_group_has(const struct task_group *group, const struct fiber *fiber);
+
+/* [owner] For task.c: the task at `index` has errors; it goes on the lists of its groups. Raises
  * when there is no memory. */
 void task_group_keep_failed(lua_State *L, int index);
+
+/* [owner] For task.c: whether an error of the task is told to the parent of one of its groups: one
+ * that has its answer already tells nobody. */
+bool task_group_wants_error(const struct task *task);
 
 /* [owner] For task.c: the task has ended; its groups are told and left. */
 void task_group_tell(struct task *task);

@@ -38,9 +38,7 @@ static int begin_waiting(lua_State *L) {
   lua_settop(L, 1);
   if (!task->fiber) return task_push_results(L, 1);
   struct fiber *fiber = fiber_begin_wait(L, "task:wait");
-  if (task->fiber == fiber) return luaL_error(L, "a task cannot wait for itself");
-  if (task->waits && task->agenda->handler == fiber)
-    return luaL_error(L, "this wait would never end: the task starts after its handler has");
+  task_check_wait(L, task);
   if (has_timeout)
     timer_start(fiber->timers, &fiber->timer, timers_now(fiber->timers) + timeout_ns,
                 fiber_wake_by_timer);
@@ -88,8 +86,15 @@ static void push_args(lua_State *L, const struct task *task) {
   lua_setfield(L, -2, "n");
 }
 
+/* For metamethods, which Lua code can call with anything. */
+static struct task *check_self(lua_State *L) {
+  struct task *task = task_at(L, 1);
+  luaL_argexpected(L, task, 1, "task");
+  return task;
+}
+
 static int index_task(lua_State *L) {
-  struct task *task = lua_touserdata(L, 1);
+  struct task *task = check_self(L);
   const char *key = luaL_checkstring(L, 2);
   bool is_done = task->status == TASK_DONE;
   lua_pushnil(L);
@@ -117,7 +122,7 @@ static int index_task(lua_State *L) {
 }
 
 static int describe(lua_State *L) {
-  const struct task *task = lua_touserdata(L, 1);
+  const struct task *task = check_self(L);
   task_push_name(L, 1);
   lua_pushfstring(L, "task: %s (%s)", lua_tostring(L, -1), task_status_name(task->status));
   return 1;

@@ -300,7 +300,7 @@ static void answer_failed(lua_State *L, struct run *run, const char *traceback) 
     return;
   }
   bool has_left = exchange_has_left(run->source.exchange);
-  if (kind && strcmp(kind, "cancelled") == 0 && has_left)
+  if (kind && strcmp(kind, "cancelled") == 0 && has_left && !fiber_is_joined(L, 1))
     log_run(run, LOG_INFO, "handler cancelled", error_push_text(L, 1), NULL);
   else if (kind && strcmp(kind, "disconnected") == 0 && has_left)
     log_run(run, LOG_INFO, "handler ended", error_push_text(L, 1), NULL);

@@ -1,4 +1,4 @@
--- app.lua - runs the cases of the other files here in the pool, and in a plain handler.
+-- app.lua - runs the cases of the modules beside it in the pool, and in a plain handler.
 --
 -- /blocking/MODULE/NAME and /plain/MODULE/NAME answer 200 when the case went well, else 500 with
 -- what it said.
@@ -7,11 +7,11 @@ local perilune = require "perilune"
 
 local app = perilune.app { name = "async" }
 
-local modules = {
-  waits = require "waits",
-  coroutines = require "coroutines",
-  sync = require "sync",
-}
+local modules = {}
+for _, name in ipairs { "waits", "coroutines", "sync", "children", "maps", "groups", "scopes",
+  "places" } do
+  modules[name] = require(name)
+end
 
 local function run_case(req)
   local case = modules[req.params.module][req.params.name]

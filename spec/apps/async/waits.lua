@@ -1,45 +1,19 @@
 -- waits.lua - cases of perilune.async, by name: functions that raise when something is wrong.
 --
 -- async_spec.lua runs them in a spec's fiber, and again in the pool through app.lua: a case may not
--- know where it runs. Durations are asserted downwards only; what should never happen within a case
--- is given LONG seconds, which no case waits for.
+-- know where it runs. Durations are asserted downwards only.
 
 local assert = require "luassert"
 local async = require "perilune.async"
 
-local LONG = 60
-local SHORT = 0.02
+local expect = require(((...):gsub("%w+$", "expect")))
+
+local LONG, SHORT = expect.LONG, expect.SHORT
+local closing, compute_forever = expect.closing, expect.compute_forever
+local fails_with, kind_of = expect.fails_with, expect.kind_of
+local sleep_long, until_true = expect.sleep_long, expect.until_true
 
 local waits = {}
-
-local function kind_of(err)
-  return type(err) == "table" and err.kind or nil
-end
-
---- The error of a call that must raise one of that kind.
-local function fails_with(kind, fn, ...)
-  local ok, err = pcall(fn, ...)
-  assert.is_false(ok)
-  assert.equal(kind, kind_of(err), tostring(err))
-  return err
-end
-
-local function sleep_long() async.sleep(LONG) end
-
-local function compute_forever() while true do end end
-
-local function closing(fn)
-  return setmetatable({}, { __close = fn })
-end
-
---- Lets others run until the check holds.
-local function until_true(check)
-  local deadline = async.now() + LONG / 2
-  while not check() do
-    if async.now() > deadline then error("waited in vain", 2) end
-    async.checkpoint()
-  end
-end
 
 -- --- sleep, now, checkpoint, spawn --------------------------------------------------------------
 
@@ -95,6 +69,14 @@ waits["spawn gives a task"] = function()
   assert.equal("function", type(task.fn))
   assert.same(results, table.pack(task:wait()))
   assert.is_false(pcall(async.spawn, "no function"))
+end
+
+waits["a task's metamethods take tasks only"] = function()
+  local meta = getmetatable(async.spawn(async.checkpoint))
+  for _, value in ipairs { 7, {}, setmetatable({}, meta), io.stdout } do
+    assert.is_false(pcall(meta.__index, value, "status"))
+    assert.is_false(pcall(meta.__tostring, value))
+  end
 end
 
 waits["a spawned task keeps its error"] = function()

@@ -316,6 +316,14 @@ app:get("/leave/{how}", { cancel_on_disconnect = true }, function()
   async.sleep(3600)
 end)
 
+app:get("/leave/failing", { cancel_on_disconnect = true }, function()
+  async.gather(function()
+    note("failing_started", true)
+    pcall(async.sleep, 3600)
+    error("while leaving", 0)
+  end)
+end)
+
 app:get("/stay", function(req)
   note("stay_started", true)
   while not req:is_disconnected() do async.sleep(0.001) end

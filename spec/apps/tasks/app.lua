@@ -190,6 +190,52 @@ app:get("/inherit", function(req)
   tasks:task { on_error = function() note "own" end }:schedule(fail, "x")
 end)
 
+local function fail_when_cancelled(what)
+  pcall(async.sleep, 60)
+  fail(what)
+end
+
+local told = {
+  spawned = function(what)
+    async.spawn(fail, what) -- spawned here
+  end,
+  scheduled = function(what, tasks)
+    tasks:schedule(fail, what) -- scheduled here
+  end,
+  loser = function(what)
+    async.race(async.checkpoint, { fail_when_cancelled, what })
+  end,
+  cancelled = function(what)
+    local task = async.spawn(function() async.gather { { fail_when_cancelled, what } } end)
+    for _ = 1, 3 do async.checkpoint() end
+    task:cancel()
+  end,
+  orphan = function(what)
+    local co = coroutine.create(function()
+      async.group(function(group) coroutine.yield(group:spawn(fail_when_cancelled, what)) end)
+    end)
+    coroutine.resume(co)
+    async.checkpoint()
+    coroutine.close(co)
+  end,
+  gathered = function(what, tasks)
+    local task = tasks:task { on_error = fail, name = "gathered" }:schedule(fail, what)
+    pcall(async.gather, task)
+  end,
+}
+app:get("/told/{way}", function(req) told[req.params.way](req.query.what, req.tasks) end)
+
+app:get("/untold", function(req)
+  local what = req.query.what
+  local task = async.spawn(fail, what)
+  pcall(task.wait, task)
+  for _, many in ipairs { async.gather, async.settle, async.race, async.any } do
+    pcall(many, { fail, what }, async.checkpoint)
+  end
+  pcall(async.map, { what }, fail)
+  pcall(async.group, function(group) group:spawn(fail, what) end)
+end)
+
 app:get("/cancel/{timing}", function(req)
   local tasks = req.params.timing == "now" and req.tasks or req.tasks[req.params.timing]
   app.task = tasks:task { on_error = function() note "on_error" end }:schedule(note, "ran")
@@ -206,15 +252,29 @@ app:get("/blocking_tasks", function(req)
   }
 end)
 
+local blocking_write = perilune.blocking(function(path)
+  local file = assert(io.open(path, "w"))
+  file:write "written"
+  file:close()
+end)
+
+app:get("/cancel_blocking", function(req)
+  local held = req.tasks:schedule(blocking_hold, req.query.path)
+  local written = req.tasks:schedule(blocking_write, req.query.written)
+  written:cancel "not wanted"
+  app.task_list = { held, written, req.tasks:schedule(blocking_echo, "next") }
+end)
+
 app:get("/wait", function(req)
   local now = req.tasks:schedule(function() return 1, nil, "x", nil end)
   local results = table.pack(now:wait())
   local later = req.tasks.after_response:schedule(note, "later")
   local _, err = pcall(later.wait, later)
+  local _, of_gather = pcall(async.gather, { note, "started" }, later)
   local own
   own = req.tasks:schedule(function() return select(2, pcall(own.wait, own)) end)
   return { n = results.n, last = results[3], same = now.results.n, never = tostring(err),
-    own = own:wait() }
+    of_gather = tostring(of_gather), own = own:wait() }
 end)
 
 app:get("/misuse", function(req)
