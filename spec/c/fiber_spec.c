@@ -2,6 +2,7 @@
  *
  * Fibers run Lua chunks or C functions in a real worker, turn by turn. Cancellation is tried in
  * every state a fiber can be in. How fibers end is in fiber_end_spec.c. */
+#include "base/stress.h"
 #include "worker_fixture.h"
 
 /* ---- starting ---- */

@@ -198,7 +198,7 @@
 #define FILE_MEMORY_BYTES_MAX STRESSED(12 * 1024, 64)
 
 /* Bytes of a file that one connection sends in one turn; the rest waits for the next. */
-#define FILE_TURN_BYTES_MAX STRESSED(1024 * 1024, 16 * 1024)
+#define FILE_TURN_BYTES_MAX STRESSED(1024 * 1024, 256 * 1024)
 
 /* Bytes of a file that a thread reads at once when they are not in the kernel's cache. */
 #define FILE_AHEAD_BYTES STRESSED(4 * 1024 * 1024, 16 * 1024)

@@ -7,6 +7,8 @@
 #ifndef CORE_STRESS_H
 #define CORE_STRESS_H
 
+#include "base/stress.h"
+
 struct fiber;
 struct worker;
 
