@@ -76,6 +76,19 @@ static bool find_name(struct slice line, struct slice *name) {
   return word && (name_behind(line, word, name) || name_before(line, word, name));
 }
 
+/* The path of a source below the directory, or NULL. */
+static const char *path_below(const char *source, const char *dir) {
+  size_t len = strlen(dir);
+  bool is_below = source[0] == '@' && strncmp(source + 1, dir, len) == 0 && source[len + 1] == '/';
+  return is_below ? source + len + 2 : NULL;
+}
+
+/* busted loads spec files by their absolute paths. */
+static const char *path_in_app(const struct snapshot *snapshot, const char *source) {
+  const char *path = path_below(source, snapshot_shown_dir(snapshot));
+  return path ? path : path_below(source, snapshot_dir(snapshot));
+}
+
 void function_name_push(lua_State *L, int index) {
   lua_Debug debug;
   lua_pushvalue(L, index);
@@ -85,12 +98,9 @@ void function_name_push(lua_State *L, int index) {
   }
   lua_getinfo(L, ">S", &debug);
   struct snapshot *snapshot = worker_of(L)->snapshot;
-  const char *dir = snapshot ? snapshot_shown_dir(snapshot) : "";
-  size_t len = strlen(dir);
+  const char *path = snapshot ? path_in_app(snapshot, debug.source) : NULL;
   struct slice text, name;
-  bool is_app_file = snapshot && debug.source[0] == '@' &&
-                     strncmp(debug.source + 1, dir, len) == 0 && debug.source[1 + len] == '/';
-  if (is_app_file && snapshot_read(snapshot, debug.source + len + 2, &text) &&
+  if (path && snapshot_read(snapshot, path, &text) &&
       find_name(find_line(text, debug.linedefined), &name))
     lua_pushlstring(L, name.data, name.len);
   else
