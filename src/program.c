@@ -24,6 +24,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -47,6 +48,7 @@ static uv_err program_init(lua_State *L, struct program *program) {
   lua_rawgetp(L, LUA_REGISTRYINDEX, &lua_dir_key);
   program->process.lua_dir = lua_tostring(L, -1); /* the registry keeps it */
   lua_pop(L, 1);
+  if (getrandom(program->process.code_key, CODE_KEY_BYTES, 0) != CODE_KEY_BYTES) return UV_EIO;
   log_init(&program->log, STDERR_FILENO, (enum log_format)program->settings.log_format,
            (enum log_level)program->settings.log_level);
   directory_init(&program->directory);
@@ -73,7 +75,7 @@ static struct program *push_program(lua_State *L) {
   if (lua_istable(L, -1)) command_read_settings(L, -1, &program->settings);
   lua_pop(L, 1);
   if (lua_getfield(L, 1, "app_settings") == LUA_TTABLE)
-    transfer_encode(L, lua_gettop(L), 1, "setting", &program->app_settings);
+    transfer_encode_named(L, lua_gettop(L), "settings", &program->app_settings);
   lua_pop(L, 1);
   uv_err error = program_init(L, program);
   if (error) luaL_error(L, "cannot start: %s", uv_strerror(error));

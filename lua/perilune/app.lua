@@ -126,6 +126,7 @@ function app.load_directory()
     end
     resolve.app(result, result.statuses)
     policy.check_mounted(result)
+    native.loaded(result)
     return result
   end
   local what = result == nil and "nothing: end it with `return app`"

@@ -4,6 +4,7 @@
 -- perilune.json, perilune.log, ...).
 
 local app = require "perilune.app"
+local async = require "perilune.async"
 local check = require "perilune.check"
 local context = require "perilune.context"
 local file = require "perilune.file"
@@ -27,11 +28,16 @@ local perilune = {
   context = context,
 }
 
-local blocking_options = { "pool", "name" }
+local blocking_options = { "pool", "name", "timeout" }
+
+--- What runs fn in a thread of the pool itself, where nobody waits for it elsewhere.
+local function with_timeout(seconds, fn)
+  return function(...) return async.timeout(seconds, fn, ...) end
+end
 
 --- Marks a function as blocking: wherever it is called from, it runs on the thread pool, in a Lua
 --- state of its own. Marks are made while the app loads.
----@param options table|function { pool=, name= }, may be left out
+---@param options table|function { pool=, timeout=, name= }, may be left out
 ---@param fn function|nil
 ---@return function marked a plain function
 ---@usage local thumbnail = perilune.blocking(function(path, width) ... return out end)
@@ -42,7 +48,14 @@ function perilune.blocking(options, fn)
   check.options(options, blocking_options)
   check.field(options, "pool", "string")
   check.field(options, "name", "string")
-  return check.call(native.mark, fn, options.pool, options.name)
+  check.field(options, "timeout", "number")
+  local timeout = options.timeout
+  if not timeout then return check.call(native.mark, fn, options.pool, options.name) end
+  if timeout <= 0 or timeout ~= timeout then
+    check.fail('option "timeout" is a number of seconds above 0')
+  end
+  return check.call(native.mark, fn, options.pool, options.name, timeout,
+    with_timeout(timeout, fn))
 end
 
 return perilune

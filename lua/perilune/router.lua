@@ -67,6 +67,15 @@ local function check_methods(list)
   return result
 end
 
+--- The options and what stands behind them. `require "x"` as the last argument gives the path of
+--- the file, too, which is none of ours.
+local function split(options, last)
+  if last == nil or (type(last) == "string" and type(options) ~= "string") then
+    return {}, options
+  end
+  return options, last
+end
+
 local function check_options(options)
   if type(options) == "table" then return options end
   check.fail("options come before the handler, as a table, not a %s", type(options))
@@ -81,7 +90,7 @@ local methods = {}
 ---@param handler function|nil
 function methods.route(self, list, path, options, handler)
   check_loading(self)
-  if handler == nil then options, handler = {}, options end
+  options, handler = split(options, handler)
   if type(path) ~= "string" then check.fail("a path is a string, not a %s", type(path)) end
   if path ~= "" and path:sub(1, 1) ~= "/" then
     check.fail('the path "%s" does not begin with "/"', path)
@@ -100,7 +109,10 @@ end
 ---@usage app:use(function(req, proceed) return proceed():header("x-served-by", "me") end)
 function methods.use(self, fn, ...)
   check_loading(self)
-  if select("#", ...) > 0 then check.fail("use takes one function; call it for each") end
+  local count = select("#", ...)
+  if count > 1 or (count == 1 and type(...) ~= "string") then
+    check.fail("use takes one function; call it for each")
+  end
   route_options.check_callable("middleware", fn)
   self.middleware[#self.middleware + 1] = fn
 end
@@ -131,7 +143,7 @@ end
 ---@usage app:group("/admin", { middleware = { only_admins } }, function(g) g:get("", list) end)
 function methods.group(self, prefix, options, fn)
   check_loading(self)
-  if fn == nil then options, fn = {}, options end
+  options, fn = split(options, fn)
   prefix = check_prefix(prefix)
   if type(fn) ~= "function" then
     check.fail("group takes a function that writes its routes, not a %s", type(fn))
@@ -152,7 +164,7 @@ end
 ---@param mounted table router or app
 function methods.mount(self, prefix, options, mounted)
   check_loading(self)
-  if mounted == nil then options, mounted = {}, options end
+  options, mounted = split(options, mounted)
   prefix = check_prefix(prefix)
   local class = getmetatable(mounted)
   if not recorders[class] or class == Group then

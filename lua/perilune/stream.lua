@@ -1,11 +1,13 @@
 -- stream.lua - perilune.stream and perilune.sse: responses that a function writes.
 --
 -- Both are response objects with the function as their field `stream`; it runs once the head of
--- the response has been sent (src/lib/stream.c). `keep_alive` marks an event stream: seconds
--- between the comments that keep it open, or false for none.
+-- the response has been sent (src/lib/stream.c), and nowhere else than in the state that made it.
+-- `keep_alive` marks an event stream: seconds between the comments that keep it open, or false for
+-- none.
 
 local check = require "perilune.check"
 local json = require "perilune.json"
+local native = require "perilune.native.app"
 local response = require "perilune.response"
 
 local stream = {}
@@ -30,7 +32,7 @@ end
 function stream.new(options, fn)
   options, fn = check_arguments("perilune.stream", options, fn, stream_options)
   local result = response.new { status = options.status, headers = options.headers }
-  result.stream = fn
+  result.stream = native.keep(fn)
   return result
 end
 
@@ -105,9 +107,9 @@ function stream.events(options, fn)
   if not has_cache_control then result:header("Cache-Control", "no-cache") end
   result:header("X-Accel-Buffering", "no")
   result.keep_alive = check_keep_alive(options.keep_alive)
-  result.stream = function(write)
+  result.stream = native.keep(function(write)
     return fn(function(event) write(format(event)) end)
-  end
+  end)
   return result
 end
 

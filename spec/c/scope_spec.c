@@ -26,7 +26,7 @@ static uint64_t in(struct fixture *fixture, uint64_t seconds) {
 
 static void starts_open(void **state) {
   struct fiber *fiber = new_fiber(*state);
-  assert_ptr_equal(fiber->scope, &fiber->base);
+  assert_null(fiber->scope);
   assert_false(fiber->cancelled);
   assert_null(scope_find_cancelled(fiber));
   assert_int_equal(fiber->interrupt_ns, HEARTBEAT_NEVER);
@@ -52,7 +52,7 @@ static void pops_with_what_is_inside(void **state) {
   scope_pop(&b);
   scope_pop(&a);
   scope_pop(&a);
-  assert_ptr_equal(fiber->scope, &fiber->base);
+  assert_null(fiber->scope);
   assert_int_equal(fixture->clock._count, 0);
 }
 
@@ -90,7 +90,7 @@ static void finds_the_innermost_cancelled(void **state) {
   scope_pop(&a);
   assert_null(scope_find_cancelled(fiber));
   fiber_cancel(fiber, NULL);
-  assert_ptr_equal(scope_find_cancelled(fiber), &fiber->base);
+  assert_ptr_equal(scope_find_cancelled(fiber), scope_base(fiber));
 }
 
 static void keeps_the_outside_from_reaching_inside_a_shield(void **state) {
@@ -138,6 +138,7 @@ static void expires(void **state) {
   scope_cancel(&scope, "late");
   assert_null(scope.reason);
   assert_int_equal(scope.cause, SCOPE_TIMEOUT);
+  scope_pop(&scope);
 }
 
 /* The watchdog's clock is the real one: code is interrupted by deadlines of it only. */
@@ -153,11 +154,36 @@ static void has_computing_code_interrupted_in_real_time(void **state) {
   scope_push(fiber, &later, due + 1, false);
   assert_int_equal(fiber->interrupt_ns, due);
   scope_pop(&real);
-  uint64_t before = uv_hrtime();
-  scope_cancel(&manual, NULL); /* a grace is real time too */
-  assert_in_range(fiber->interrupt_ns, before + INTERRUPT_GRACE_MS * NS_PER_MS,
-                  uv_hrtime() + INTERRUPT_GRACE_MS * NS_PER_MS);
+  scope_cancel(&manual, NULL);
+  assert_int_equal(fiber->interrupt_ns, HEARTBEAT_NEVER);
   scope_pop(&manual);
+}
+
+/* However long it takes until a cancelled fiber gets to run: its grace is its own. */
+static void has_its_grace_begin_when_it_runs(void **state) {
+  struct fixture *fixture = *state;
+  struct fiber *fiber = new_fiber(fixture);
+  struct scope outer = {0}, shield = {0}, inner = {0};
+  scope_push(fiber, &outer, 0, false);
+  scope_push(fiber, &shield, 0, true);
+  scope_push(fiber, &inner, 0, false);
+  scope_cancel(&outer, NULL);
+  scope_cancel(&inner, NULL);
+  fixture->worker.running = fiber;
+  uint64_t before = uv_hrtime();
+  scope_begin_grace(fiber);
+  assert_in_range(inner.interrupt_ns, before + INTERRUPT_GRACE_MS * NS_PER_MS,
+                  uv_hrtime() + INTERRUPT_GRACE_MS * NS_PER_MS);
+  assert_int_equal(fiber->interrupt_ns, inner.interrupt_ns);
+  uint64_t first = inner.interrupt_ns;
+  scope_begin_grace(fiber); /* it runs again */
+  assert_int_equal(inner.interrupt_ns, first);
+  assert_int_equal(outer.interrupt_ns, HEARTBEAT_NEVER);
+  scope_pop(&shield); /* now the cancel reaches it */
+  assert_in_range(outer.interrupt_ns, before + INTERRUPT_GRACE_MS * NS_PER_MS,
+                  uv_hrtime() + INTERRUPT_GRACE_MS * NS_PER_MS);
+  fixture->worker.running = NULL;
+  scope_pop(&outer);
 }
 
 /* ---- detached scopes ---- */
@@ -186,7 +212,7 @@ static void takes_off_what_a_coroutine_has_opened(void **state) {
   assert_ptr_equal(other->scope, &b);
   assert_ptr_equal(scope_find_cancelled(other), &a);
   scope_pop(&a);
-  assert_ptr_equal(other->scope, &other->base);
+  assert_null(other->scope);
   assert_false(other->cancelled);
 }
 
@@ -203,7 +229,7 @@ static void may_be_popped_while_detached(void **state) {
   scope_pop(&a);
   scope_pop(&a);
   assert_int_equal(fixture->clock._count, 0);
-  assert_ptr_equal(fiber->scope, &fiber->base);
+  assert_null(fiber->scope);
   assert_false(fiber->cancelled);
 }
 
@@ -398,6 +424,7 @@ int main(void) {
       fixture_test(keeps_the_outside_from_reaching_inside_a_shield),
       fixture_test(expires),
       fixture_test(has_computing_code_interrupted_in_real_time),
+      fixture_test(has_its_grace_begin_when_it_runs),
       fixture_test(takes_off_what_a_coroutine_has_opened),
       fixture_test(may_be_popped_while_detached),
       fixture_test(takes_an_interruption_along_when_detached),

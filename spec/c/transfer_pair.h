@@ -2,13 +2,16 @@
  *
  * The states have an allocator that counts, has a limit, and can be told to fail from the n-th
  * request on. Both know `null`, `array(t)`, `class(name, t)`, `box(n)` (a userdata that may be
- * sent unless n < 0), `describe(...)` (a canonical text of values, sharing included), and
- * send the function `print`. */
+ * sent unless n < 0), `homeless()` (a function in C of no module), `module_note(name)` and
+ * `describe(...)` (a canonical text of values, sharing included). They have no app: neither marks
+ * nor an index. */
 #ifndef SPEC_TRANSFER_PAIR_H
 #define SPEC_TRANSFER_PAIR_H
 
 #include "core/class.h"
+#include "core/code.h"
 #include "core/error.h"
+#include "core/module.h"
 #include "core/transfer.h"
 
 #include <setjmp.h>
@@ -61,8 +64,27 @@ static const char prelude[] =
     "  for _, k in ipairs(tables) do add(out, seen, k) add(out, seen, t[k]) end\n"
     "  out[#out + 1] = '}'\n"
     "end\n"
+    "local function add_function(out, seen, f)\n"
+    "  if seen[f] then out[#out + 1] = '#' .. seen[f] return end\n"
+    "  seen.n = seen.n + 1\n"
+    "  seen[f] = seen.n\n"
+    "  out[#out + 1] = 'f' .. debug.getinfo(f, 'S').linedefined .. '{'\n"
+    "  for i = 1, debug.getinfo(f, 'u').nups do\n"
+    "    local name, value = debug.getupvalue(f, i)\n"
+    "    local id = debug.upvalueid(f, i)\n"
+    "    out[#out + 1] = name .. (seen[id] and '~' .. seen[id] or '=')\n"
+    "    if not seen[id] then\n"
+    "      seen.n = seen.n + 1\n"
+    "      seen[id] = seen.n\n"
+    "      if value ~= _G then add(out, seen, value) end\n"
+    "    end\n"
+    "  end\n"
+    "  out[#out + 1] = '}'\n"
+    "end\n"
     "function add(out, seen, v)\n"
     "  if type(v) == 'table' then return add_table(out, seen, v) end\n"
+    "  if type(v) == 'function' and debug.getinfo(v, 'S').what ~= 'C' then\n"
+    "    return add_function(out, seen, v) end\n"
     "  out[#out + 1] = scalar(v)\n"
     "end\n"
     "function describe(...)\n"
@@ -130,31 +152,35 @@ static void decode_box(lua_State *L, const char *data, size_t len) {
   lua_call(L, 1, 1);
 }
 
-static bool encode_function(lua_State *L, int index, struct buffer *out) {
-  lua_getglobal(L, "print");
-  bool known = lua_rawequal(L, index, -1);
-  lua_pop(L, 1);
-  buffer_add_text(out, "print");
-  return known;
-}
-
-static void decode_function(lua_State *L, const char *data, size_t len) {
-  if (len != strlen("print") || memcmp(data, "print", len) != 0)
-    error_raise(L, "transfer", "no such function");
-  lua_getglobal(L, "print");
-}
-
 static const struct transfer_kind box_kind = {"spec.box", encode_box, decode_box};
-static const struct transfer_kind function_kind = {TRANSFER_FUNCTION, encode_function,
-                                                   decode_function};
+/* Both states are of one process. */
+static const unsigned char pair_key[CODE_KEY_BYTES] = "spec";
+
+static int l_module_note(lua_State *L) {
+  module_note(L, luaL_checkstring(L, 1));
+  return 0;
+}
+
+static int l_nothing(lua_State *L) {
+  (void)L;
+  return 0;
+}
+
+static int l_homeless(lua_State *L) {
+  lua_pushcfunction(L, l_nothing);
+  return 1;
+}
 
 static lua_State *pair_state(struct tally *tally) {
   static const luaL_Reg functions[] = {
-      {"array", l_array}, {"class", l_class}, {"box", l_box}, {"unbox", l_unbox}, {NULL, NULL}};
+      {"array", l_array}, {"class", l_class},       {"box", l_box},
+      {"unbox", l_unbox}, {"homeless", l_homeless}, {"module_note", l_module_note},
+      {NULL, NULL}};
   lua_State *L = lua_newstate(tally_allocate, tally);
   assert_non_null(L);
   luaL_openlibs(L);
   error_open(L);
+  code_open(L, pair_key);
   class_push_null(L);
   lua_setglobal(L, "null");
   lua_pushglobaltable(L);
@@ -162,7 +188,7 @@ static lua_State *pair_state(struct tally *tally) {
   lua_pop(L, 1);
   assert_int_equal(luaL_dostring(L, prelude), LUA_OK);
   transfer_register(L, &box_kind);
-  transfer_register(L, &function_kind);
+  module_note_all(L); /* as when an app has loaded */
   assert_int_equal(lua_gettop(L), 0);
   return L;
 }
@@ -235,6 +261,61 @@ static inline void pair_send(struct pair *pair, const char *code) {
   int status = pair_decode(pair, exact, pair->buffer.len);
   free(exact);
   if (status) fail_msg("%s: %s", code, luaL_tolstring(pair->to, -1, NULL));
+}
+
+/* What the chunk `code` makes in one state the chunk `check` gets as `...` in the other, and gives
+ * whether it is right. */
+static inline void assert_crosses(struct pair *pair, const char *code, const char *check) {
+  pair_send(pair, code);
+  lua_State *L = pair->to;
+  if (luaL_loadstring(L, check)) fail_msg("%s", lua_tostring(L, -1));
+  lua_insert(L, 1);
+  if (lua_pcall(L, lua_gettop(L) - 1, 1, 0)) fail_msg("%s: %s", check, lua_tostring(L, -1));
+  if (!lua_toboolean(L, -1)) fail_msg("%s does not give %s", code, check);
+  lua_settop(L, 0);
+}
+
+/* The error on top of the stack, which is emptied. */
+static inline void assert_transfer_error(lua_State *L, const char *message) {
+  const char *kind = error_kind(L, -1);
+  assert_non_null(kind);
+  assert_string_equal(kind, "transfer");
+  assert_string_equal(luaL_tolstring(L, -1, NULL), message);
+  lua_settop(L, 0);
+}
+
+/* What the chunk makes cannot be sent. */
+static inline void assert_refused(struct pair *pair, const char *code, const char *message) {
+  lua_settop(pair->from, 0);
+  pair_run(pair->from, code);
+  assert_int_equal(pair_encode(pair), LUA_ERRRUN);
+  assert_transfer_error(pair->from, message);
+}
+
+/* What the chunk makes in one state cannot be received in the other. */
+static inline void assert_not_received(struct pair *pair, const char *code, const char *message) {
+  lua_settop(pair->from, 0);
+  pair_run(pair->from, code);
+  if (pair_encode(pair)) fail_msg("%s: %s", code, luaL_tolstring(pair->from, -1, NULL));
+  assert_int_equal(pair_decode(pair, pair->buffer.data, pair->buffer.len), LUA_ERRRUN);
+  assert_transfer_error(pair->to, message);
+}
+
+/* Sends the error that `code` gives, with a traceback, and checks the two values that arrive. */
+static inline void assert_error_crosses(struct pair *pair, const char *code, const char *traceback,
+                                        const char *check) {
+  lua_State *L = pair->to;
+  lua_settop(pair->from, 0);
+  lua_settop(L, 0);
+  pair_run(pair->from, code);
+  buffer_clear(&pair->buffer);
+  transfer_encode_error(pair->from, -1, traceback, &pair->buffer);
+  assert_int_equal(lua_gettop(pair->from), 1);
+  assert_int_equal(luaL_loadstring(L, check), LUA_OK);
+  transfer_decode_error(L, pair->buffer.data, pair->buffer.len);
+  assert_int_equal(lua_gettop(L), 3);
+  if (lua_pcall(L, 2, 1, 0)) fail_msg("%s: %s", check, lua_tostring(L, -1));
+  if (!lua_toboolean(L, -1)) fail_msg("%s does not give %s", code, check);
 }
 
 #endif

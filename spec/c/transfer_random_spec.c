@@ -7,7 +7,7 @@
 
 #define VALUES       100
 #define CORRUPTIONS  100000
-#define SAMPLE_BYTES 1024
+#define SAMPLE_BYTES 2048
 /* What one damaged message may make a state allocate beyond what it has. */
 #define DAMAGE_BYTES_MAX ((size_t)1024 * 1024)
 
@@ -48,12 +48,21 @@ static const char generator[] =
     "  if mark == 1 then array(t) elseif mark == 2 then class('class' .. random(3), t) end\n"
     "  return t\n"
     "end\n"
+    "local function new_function(depth)\n"
+    "  local a, b, c = value(depth + 1), nil, nil\n"
+    "  local function get() return a, b, c end\n"
+    "  local function set(x) a, c = x, a return get, print end\n"
+    "  known[#known + 1], known[#known + 2] = get, set\n"
+    "  b, c = known[random(#known)], value(depth + 1)\n"
+    "  return random(2) == 1 and get or set\n"
+    "end\n"
     "function value(depth)\n"
     "  if depth > 4 or random(3) > 1 then\n"
     "    local v repeat v = scalar() until v == v or depth < 9\n"
     "    return v\n"
     "  end\n"
     "  if random(10) == 1 and #known > 0 then return known[random(#known)] end\n"
+    "  if random(6) == 1 then return new_function(depth) end\n"
     "  return new_table(depth)\n"
     "end\n"
     "function make_values()\n"
@@ -68,6 +77,8 @@ static const char sample[] =
     "local t = { 1, -1, 300, 70000, 1 << 40, 0.5, 'short', ('long'):rep(20), nil, true, false,\n"
     "  null, array { 1 }, class('perilune.error', { kind = 'x', message = 'y' }), box(3), print }\n"
     "t.self, t.box, t.print = t, t[15], print\n"
+    "local function again(n) return again, t end\n"
+    "t.again, t.peer, t.format, t.math = again, function() return again end, string.format, math\n"
     "for i = 1, 5 do t['key ' .. i] = { i, name = 'n' .. i } end\n"
     "return nil, t, t.self, { t[14] }, 'end'";
 
@@ -232,6 +243,7 @@ static int count_failures(struct pair *pair, lua_State *L, struct tally *memory,
 
 static const char many_tables[] =
     "local t = { box(1), print, null } for i = 1, 200 do t[i + 3] = { i, k = array {} } end\n"
+    "for i = 1, 20 do t['f' .. i] = function() return i, t, print end end\n"
     "local deep = {} for i = 1, 150 do deep = { deep } end\n"
     "return t, deep, class('fresh', t[4])";
 
@@ -253,7 +265,8 @@ static void decoding_without_memory_raises(void **state) {
 static void errors_without_memory_raise_or_cross(void **state) {
   struct pair *pair = *state;
   static const char error[] =
-      "local e = { { {} }, f = pairs, bad = setmetatable({}, { __tostring = error }) }\n"
+      "local e = { { {} }, f = pairs, g = function() return io.stdout end, bad = setmetatable({}, "
+      "{ __tostring = error }) }\n"
       "for i = 1, 50 do e[i] = setmetatable({}, { __name = 'Name' .. i }) end\n"
       "return setmetatable(e, { __tostring = function() return ('text'):rep(20) end })";
   assert_true(count_failures(pair, pair->from, &pair->memory[0], l_encode_error, error, true) > 2);

@@ -2,11 +2,14 @@
  *
  * A message decodes or raises kind "transfer", or there is not enough memory: the state has a
  * limit, so that no message makes it hold much more than the message has. What decodes must encode
- * again, to a message of as many values. */
+ * again, to a message of as many values. The bytes cannot hold sealed code; where they have
+ * LEAD_CODE, "code" and a digit, that of one of a few functions is put in. */
 #include "base/buffer.h"
 #include "core/class.h"
+#include "core/code.h"
 #include "core/error.h"
-#include "core/transfer.h"
+#include "core/function_index.h"
+#include "core/transfer_format.h"
 #include "fuzz.h"
 
 #include <lauxlib.h>
@@ -49,44 +52,97 @@ static void decode_box(lua_State *L, const char *data, size_t len) {
   lua_setmetatable(L, -2);
 }
 
-static bool encode_function(lua_State *L, int index, struct buffer *out) {
-  (void)index;
-  (void)out;
-  return L != NULL;
+static const struct transfer_kind box_kind = {BOX_CLASS, encode_box, decode_box};
+
+/* ---- what messages may name ---- */
+
+static const unsigned char key[CODE_KEY_BYTES] = "fuzz";
+
+/* Functions of no, one and several upvalues, the globals among them or not. */
+static const char *const codes[] = {
+    "return function(...) return ... end",
+    "local a return function() return a end",
+    "return function() return type end",
+    "local a, b, c return function(x) a, b = b, x return a, c, type end",
+    "local f return function(n) if n and n > 0 then return f(n - 1) end return f end",
+};
+
+enum { MARKER_BYTES = 6 };
+
+/* The code that stands at `at`, or -1. */
+static int find_marker(const char *at, const char *end) {
+  if (end - at < MARKER_BYTES || memcmp(at + 1, "code", 4) != 0) return -1;
+  int lead = (unsigned char)*at | LEAD_SHARED_BIT, number = at[5] - '0';
+  bool is_one = lead == LEAD_CODE_SHARED && number >= 0 && number < (int)array_len(codes);
+  return is_one ? number : -1;
 }
 
-static int l_nothing(lua_State *L) {
-  (void)L;
+static void add_code(lua_State *L, int number, struct buffer *out) {
+  int status = luaL_dostring(L, codes[number]);
+  assert(status == LUA_OK);
+  (void)status;
+  uint32_t len = 0;
+  size_t at = out->len;
+  buffer_add(out, &len, sizeof len);
+  code_write(L, lua_gettop(L), out);
+  len = (uint32_t)(out->len - at - sizeof len);
+  memcpy(out->data + at, &len, sizeof len);
+  lua_pop(L, 1);
+}
+
+/* Appends the input with code in the place of markers. */
+static void add_message(lua_State *L, struct slice bytes, struct buffer *out) {
+  const char *at = bytes.data, *end = bytes.data + bytes.len;
+  while (at < end) {
+    int number = find_marker(at, end);
+    buffer_add_byte(out, *at);
+    if (number >= 0) add_code(L, number, out);
+    at += number >= 0 ? MARKER_BYTES : 1;
+  }
+}
+
+static int l_open(lua_State *L) {
+  error_open(L);
+  code_open(L, key);
+  transfer_register(L, &box_kind);
+  luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
+  lua_pushglobaltable(L);
+  lua_setfield(L, -2, LUA_GNAME);
+  if (luaL_dostring(L, "return { Class = {}, f = function() end, inner = { Class = {} } }"))
+    return lua_error(L);
+  lua_setfield(L, -2, "m");
+  if (luaL_dostring(L, "local app = {} app.apps = { app, {} } return app")) return lua_error(L);
+  function_index_build(L, -1);
   return 0;
 }
 
-static void decode_function(lua_State *L, const char *data, size_t len) {
-  (void)data;
-  if (len > 0) error_raise(L, "transfer", "no such function");
-  lua_pushcfunction(L, l_nothing);
-}
+/* ---- one message ---- */
 
-static const struct transfer_kind box_kind = {BOX_CLASS, encode_box, decode_box};
-static const struct transfer_kind function_kind = {TRANSFER_FUNCTION, encode_function,
-                                                   decode_function};
+enum mode { MODE_VALUES, MODE_LOADED, MODE_ERROR };
 
 struct message {
   struct memory *memory;
   struct slice bytes;
   struct buffer again;
-  bool is_error;
+  enum mode mode;
 };
 
 static int l_decode(lua_State *L) {
   struct message *message = lua_touserdata(L, 1);
   lua_settop(L, 0);
   message->memory->limit_bytes = MEMORY_BYTES_MAX;
-  if (message->is_error) {
-    transfer_decode_error(L, message->bytes.data, message->bytes.len);
-    assert(lua_gettop(L) == 2);
-    return 2;
+  struct slice bytes = message->bytes;
+  int count = 2;
+  if (message->mode == MODE_VALUES)
+    count = transfer_decode(L, bytes.data, bytes.len);
+  else if (message->mode == MODE_LOADED)
+    count = transfer_decode_loaded(L, bytes.data, bytes.len);
+  else
+    transfer_decode_error(L, bytes.data, bytes.len);
+  if (count == TRANSFER_NOT_LOADED) {
+    assert(lua_type(L, -1) == LUA_TSTRING);
+    count = 1;
   }
-  int count = transfer_decode(L, message->bytes.data, message->bytes.len);
   assert(lua_gettop(L) == count);
   return count;
 }
@@ -128,25 +184,45 @@ static void check_again(lua_State *L, struct message *message) {
   if (call(L, l_decode, &again)) assert(lua_gettop(L) == count);
 }
 
-static void check(struct slice bytes, bool is_error) {
+/* Code of this process is whole: it can be run, whatever its upvalues are. */
+static void run_functions(lua_State *L, struct memory *memory) {
+  int count = lua_gettop(L);
+  memory->limit_bytes = memory->used_bytes + MEMORY_BYTES_MAX;
+  for (int i = 1; i <= count; i++) {
+    if (!lua_isfunction(L, i)) continue;
+    lua_pushvalue(L, i);
+    lua_pushinteger(L, 1);
+    if (lua_pcall(L, 1, 0, 0) != LUA_OK) lua_pop(L, 1);
+  }
+  memory->limit_bytes = SIZE_MAX;
+}
+
+static void check(struct slice bytes, enum mode mode) {
   struct memory memory = {.limit_bytes = SIZE_MAX};
-  struct message message = {.memory = &memory, .bytes = bytes, .is_error = is_error};
+  struct buffer whole = {0};
   lua_State *L = lua_newstate(allocate, &memory);
   assert(L);
-  error_open(L);
-  transfer_register(L, &box_kind);
-  transfer_register(L, &function_kind);
+  lua_pushcfunction(L, l_open);
+  lua_call(L, 0, 0);
+  add_message(L, bytes, &whole);
   assert(lua_gettop(L) == 0);
-  if (call(L, l_decode, &message)) check_again(L, &message);
+  struct message message = {
+      .memory = &memory, .bytes = {whole.data ? whole.data : "", whole.len}, .mode = mode};
+  if (call(L, l_decode, &message)) {
+    run_functions(L, &memory);
+    check_again(L, &message);
+  }
   lua_close(L);
   assert(memory.used_bytes == 0);
   buffer_finish(&message.again);
+  buffer_finish(&whole);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len) {
   struct input input = input_of(data, len);
   struct slice bytes = input_take(&input, len);
-  check(bytes, false);
-  check(bytes, true);
+  check(bytes, MODE_VALUES);
+  check(bytes, MODE_LOADED);
+  check(bytes, MODE_ERROR);
   return 0;
 }

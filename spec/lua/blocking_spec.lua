@@ -82,6 +82,7 @@ describe("a call", function()
     local _, err = pcall(f.fail_strangely)
     assert.equal(7, err.code)
     assert.is_truthy(err.where:find "builtin" or err.where:find "function")
+    assert.equal(print, err.print)
     assert.is_truthy(err.deep[1]:find "file")
   end)
 
@@ -168,6 +169,21 @@ describe("a value", function()
       :gsub('{"b"', '{"a":[],"b"'))
     assert.equal("[]", json.encode(f.decode "[]"))
     assert.equal("[[],[1]]", json.encode(f.echo(json.decode "[[],[1]]")))
+  end)
+
+  it("may be a function, as argument, in a table, as result and in an error", function()
+    local n = 1
+    local function add(by) return n + by end
+    assert.equal(3, f.call(add, 2))
+    local t = f.echo { add, print, [add] = "key", twice = add }
+    assert.equal(4, t[1](3))
+    assert.equal(t[1], t.twice)
+    assert.equal("key", t[t[1]])
+    assert.equal(print, t[2])
+    assert.equal(f.echo, f.echo(f.echo))
+    assert.equal("inline", f.call(f.echo, "inline"))
+    local _, err = pcall(f.fail, { add = add })
+    assert.equal(6, err.add(5))
   end)
 
   it("that cannot cross is refused with its path", function()
@@ -284,6 +300,16 @@ return app
     assert.equal(1, result.code, result.err)
     return result.err
   end
+
+  it("has a timeout above 0, or none", function()
+    for _, wrong in ipairs { "0", "-1", "0/0" } do
+      local err = complaint(("perilune.blocking({ timeout = %s }, print)"):format(wrong))
+      assert.is_truthy(err:find('app.lua:3: option "timeout" is a number of seconds above 0', 1,
+        true), err)
+    end
+    local err = complaint 'perilune.blocking({ timeout = "1" }, print)'
+    assert.is_truthy(err:find('option "timeout" is a number, not a string', 1, true), err)
+  end)
 
   it("that cannot be told from another is a load error", function()
     local err = complaint [[

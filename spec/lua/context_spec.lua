@@ -105,7 +105,7 @@ describe("perilune.context", function()
     local expected = {
       request_id = "app.lua:%d+: context.request_id is set by the server",
       nil_key = "a key is not nil", nan_key = "a key is not nan",
-      transfer = "context.*db.handle %(userdata%) cannot be sent to another Lua state",
+      transfer = "^context%.db%.handle %(userdata%) cannot be sent to another Lua state",
     }
     for name, text in pairs(expected) do
       local told = get("/misuse/" .. name).error

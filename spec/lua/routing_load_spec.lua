@@ -152,3 +152,29 @@ describe("a router that is not mounted", function()
     assert.is_nil(result.out:find("/a", 1, true))
   end)
 end)
+
+describe("what require gives", function()
+  it("is taken as the last argument, with the path of the file that comes along", function()
+    local directory = program.make_directory {
+      ["app.lua"] = [[
+local perilune = require "perilune"
+local app = perilune.app {}
+app:use(require "layer")
+app:get("/a", require "layer")
+app:get("/b", { name = "b" }, require "layer")
+app:mount("/c", require "routes")
+app:group("/d", require "fill")
+return app
+]],
+      ["layer.lua"] = "return function(req, proceed) return proceed and proceed() end",
+      ["routes.lua"] = 'local r = require "perilune".router() r:get("/x", print) return r',
+      ["fill.lua"] = 'return function(group) group:get("/y", print) end',
+    }
+    local result = program.run { "routes", directory }
+    program.remove_directory(directory)
+    assert.equal(0, result.code, result.err)
+    for _, path in ipairs { "/a", "/b", "/c/x", "/d/y" } do
+      assert.is_truthy(result.out:find("GET%s+" .. path .. "%s"), path)
+    end
+  end)
+end)

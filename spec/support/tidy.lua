@@ -43,6 +43,7 @@ local lua_headers = { ["lua.h"] = true, ["lauxlib.h"] = true, ["lualib.h"] = tru
 --- Headers whose functions live in a file of another name.
 local homes = {
   ["src/base/base.h"] = { file = "src/base/memory.c", stem = "memory" },
+  ["src/core/transfer_encoder.h"] = { file = "src/core/transfer_encoder.c", stem = "encoder" },
   ["src/core/transfer_format.h"] = { file = "src/core/transfer.c", stem = "transfer" },
 }
 

@@ -67,11 +67,16 @@
  * it; above that their growth is refused, and the next new object is in any case. */
 #define MEMORY_OVERSHOOT_PERCENT 12
 
-/* Nesting of tables that may cross between Lua states; deeper raises kind "transfer". */
+/* Nesting of tables, and of functions in upvalues, that may cross between Lua states; deeper raises
+ * kind "transfer". */
 #define TRANSFER_DEPTH_MAX 200
 
 /* Bytes of one message between Lua states; larger raises kind "transfer". */
 #define TRANSFER_BYTES_MAX (2048ull * 1024 * 1024)
+
+/* Entries of a table in which the functions of an app, or of a module, are looked for when the app
+ * has loaded; a larger one is taken for data and not looked into. */
+#define INDEX_ENTRIES_MAX 1000
 
 /* Bytes of a route's pattern; longer is an error at load. Bounds the depth of the route tree too.
  */

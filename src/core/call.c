@@ -7,6 +7,7 @@
 #include "core/ask.h"
 #include "core/context.h"
 #include "core/error.h"
+#include "core/module.h"
 #include "core/transfer.h"
 #include "core/worker.h"
 
@@ -21,6 +22,8 @@ struct call_box {
   bool submitted;
   int index;           /* of the box on the stack, while it is awaited */
   struct fiber *fiber; /* the one it is offered to */
+  uint64_t timeout_ns; /* from when it is awaited on; 0: none */
+  uint64_t due_ns;     /* on the clock of who awaits it; 0: none */
 };
 
 /* An ask of the function that has its result but goes on. */
@@ -79,35 +82,67 @@ static struct call_box *push_box(lua_State *L) {
   return box;
 }
 
+/* Without a place the function is below its arguments and sent along. */
 static void write_payload(lua_State *L, const struct place *place, int first, int nargs,
                           struct buffer *payload) {
-  uint32_t len = (uint32_t)place->identity_len;
+  uint32_t len = place ? (uint32_t)place->identity_len : 0;
   buffer_add(payload, &len, sizeof len);
-  buffer_add(payload, place->identity, len);
+  if (place) buffer_add(payload, place->identity, len);
   context_write(L, payload);
-  transfer_encode(L, first, nargs, "argument", payload);
+  if (place)
+    transfer_encode(L, first, nargs, "argument", payload);
+  else
+    transfer_encode_call(L, first - 1, nargs, payload);
 }
 
 static NO_RETURN void raise_refused(lua_State *L, const struct call *call, uv_err error) {
   if (error == UV_ENOBUFS) error_raise(L, "full", "the queue of pool '%s' is full", call->pool);
+  if (error == UV_ENOENT && place_is_loading(L))
+    luaL_error(L, "there is no pool '%s' while the app loads: use app:on_start", call->pool);
   if (error == UV_ENOENT) luaL_error(L, "there is no pool '%s' in this app", call->pool);
+  if (error == UV_ECANCELED)
+    luaL_error(L, "pool '%s' has ended: the app is not served any more", call->pool);
   luaL_error(L, "pool '%s' cannot start a thread: %s", call->pool, uv_strerror(error));
   abort();
 }
 
-void call_prepare(lua_State *L, struct place *place, int nargs, const char *pool) {
+/* Pushes the box of a call with the `nargs` values on top of the stack. */
+static struct call_box *prepare(lua_State *L, struct call_host *host, const struct place *place,
+                                int nargs) {
   struct worker *worker = worker_of(L);
   const struct fiber *fiber = worker->running;
   int first = lua_gettop(L) - nargs + 1;
-  struct call *call = push_box(L)->call;
-  call->host = place->host;
+  struct call_box *box = push_box(L);
+  struct call *call = box->call;
+  call->host = host;
   call->host->retain(call->host);
-  call->pool = place->pool ? place->pool : pool;
   call->caller = worker;
   call->request = fiber ? fiber->request : 0;
   write_payload(L, place, first, nargs, &call->payload);
+  return box;
+}
+
+void call_prepare(lua_State *L, struct place *place, int nargs, const char *pool) {
+  int first = lua_gettop(L) - nargs + 1;
+  struct call_box *box = prepare(L, place->host, place, nargs);
+  box->call->pool = place->pool ? place->pool : pool;
+  box->timeout_ns = place->timeout_ns;
   if (nargs > 0) lua_replace(L, first);
   lua_settop(L, first);
+}
+
+void call_prepare_function(lua_State *L, struct call_host *host, int nargs, const char *pool,
+                           uint64_t timeout_ns) {
+  int function = lua_gettop(L) - nargs;
+  const struct place *place = place_of(L, function);
+  struct call_box *box = prepare(L, place ? place->host : host, place, nargs);
+  const char *own_pool = place && place->pool ? place->pool : "default";
+  box->call->pool = pool ? pool : own_pool;
+  box->timeout_ns = timeout_ns;
+  if (place && place->timeout_ns && (!timeout_ns || place->timeout_ns < timeout_ns))
+    box->timeout_ns = place->timeout_ns;
+  lua_replace(L, function);
+  lua_settop(L, function);
 }
 
 void call_submit(lua_State *L, int index) {
@@ -134,9 +169,8 @@ void call_return(struct call *call) {
   inbox_post(&call->caller->inbox, &call->message);
 }
 
-/* Pushes the results, or raises the error, of a call that is done. */
-static lua_nret take_result(lua_State *L, struct call *call) {
-  if (call->kind == CALL_RETURNED) return transfer_decode(L, call->result.data, call->result.len);
+/* Raises the error of a call that is done. */
+static lua_nret raise_error(lua_State *L, struct call *call) {
   if (call->result.len == 0)
     error_raise(L, "cancelled", "the call was not run: its pool stopped or had no memory for it");
   transfer_decode_error(L, call->result.data, call->result.len); /* error, traceback */
@@ -146,8 +180,20 @@ static lua_nret take_result(lua_State *L, struct call *call) {
   return lua_error(L);
 }
 
+static lua_nret finish_await(lua_State *L, struct call_box *box);
+
+static int module_of_result_ended(lua_State *L, int status, lua_KContext context) {
+  module_end_require(L, status);
+  return finish_await(L, (struct call_box *)context);
+}
+
+/* The results of a call that is done, once the modules that they name are loaded. */
 static lua_nret finish_await(lua_State *L, struct call_box *box) {
-  int results = take_result(L, box->call);
+  struct call *call = box->call;
+  if (call->kind == CALL_RAISED) return raise_error(L, call);
+  int results = transfer_decode_loaded(L, call->result.data, call->result.len);
+  if (results == TRANSFER_NOT_LOADED)
+    return module_require(L, (lua_KContext)box, module_of_result_ended);
   drop(box);
   return results;
 }
@@ -157,6 +203,7 @@ static lua_nret take_offer(lua_State *L, struct call_box *box) {
   struct offer *offer = box->call->offer;
   int results = transfer_decode(L, offer->results.data, offer->results.len);
   buffer_finish(&offer->results);
+  box->timeout_ns = 0; /* its function has given its result in time */
   lua_pushvalue(L, box->index);
   lua_setfield(L, -results - 1, "call");
   struct fiber *fiber = fiber_running(L);
@@ -173,16 +220,24 @@ static int await_woken(lua_State *L, int status, lua_KContext context) {
     drop(box);
     fiber_check_cancelled(L);
   }
+  if (box->due_ns && timers_now(fiber_running(L)->timers) >= box->due_ns) {
+    drop(box);
+    error_raise(L, "timeout", "timeout after %f s",
+                (lua_Number)box->timeout_ns / (lua_Number)NS_PER_SECOND);
+  }
   if (!box->call->done) return take_offer(L, box);
   return finish_await(L, box);
 }
 
 static lua_nret await(lua_State *L, struct call_box *box, int index) {
+  static const char waits_for[] = "a blocking function";
   if (box->call->done) return finish_await(L, box);
-  struct fiber *fiber = fiber_begin_wait(L, "a blocking function");
+  struct fiber *fiber = fiber_begin_wait(L, waits_for);
   box->call->ticket = fiber_ticket(fiber);
   box->index = lua_absindex(L, index);
-  return fiber_park(L, fiber, "a blocking function", (lua_KContext)box, await_woken);
+  box->due_ns = box->timeout_ns ? timers_now(fiber->timers) + box->timeout_ns : 0;
+  if (!box->due_ns) return fiber_park(L, fiber, waits_for, (lua_KContext)box, await_woken);
+  return fiber_park_until(L, fiber, waits_for, box->due_ns, (lua_KContext)box, await_woken);
 }
 
 lua_nret call_await(lua_State *L, int index) {
@@ -258,10 +313,22 @@ int call_marked(lua_State *L) {
     call_submit(L, -1);
     return call_await(L, -1);
   }
-  lua_pushvalue(L, lua_upvalueindex(1));
+  lua_pushvalue(L, lua_upvalueindex(3));
   lua_insert(L, 1);
   lua_callk(L, nargs, LUA_MULTRET, 0, inline_ended);
   return inline_ended(L, LUA_OK, 0);
+}
+
+static int module_of_call_ended(lua_State *L, int status, lua_KContext context) {
+  (void)context;
+  module_end_require(L, status);
+  lua_callk(L, call_push_function(L, worker_of(L)->call), LUA_MULTRET, 0, inline_ended);
+  return inline_ended(L, LUA_OK, 0);
+}
+
+/* load_and_run(name): requires the module, which may wait, and then runs the call */
+static int load_and_run(lua_State *L) {
+  return module_require(L, 0, module_of_call_ended);
 }
 
 int call_push_function(lua_State *L, const struct call *call) {
@@ -269,8 +336,15 @@ int call_push_function(lua_State *L, const struct call *call) {
   uint32_t len;
   memcpy(&len, payload->data, sizeof len);
   const char *identity = payload->data + sizeof len;
-  place_push_found(L, identity, len);
   const char *context = identity + len;
-  const char *arguments = context + context_read(L, context);
-  return transfer_decode(L, arguments, payload->len - (size_t)(arguments - payload->data));
+  const char *values = context + context_read(L, context);
+  size_t values_len = payload->len - (size_t)(values - payload->data);
+  int top = lua_gettop(L);
+  if (len > 0) place_push_found(L, identity, len);
+  int count = transfer_decode_loaded(L, values, values_len);
+  if (count != TRANSFER_NOT_LOADED) return len > 0 ? count : count - 1;
+  lua_pushcfunction(L, load_and_run);
+  lua_insert(L, -2);
+  if (len > 0) lua_remove(L, top + 1);
+  return 1;
 }

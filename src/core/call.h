@@ -32,7 +32,7 @@ struct call {
   uint64_t id;           /* of this call, not 0 */
   uint64_t request;      /* the request it is made for */
   bool takes_offer;      /* its caller knows what to do with an offer */
-  struct buffer payload; /* identity length, identity, arguments */
+  struct buffer payload; /* identity length, identity, arguments; or 0, function, arguments */
   struct buffer result;  /* results, or the error */
   enum call_result kind;
 
@@ -71,12 +71,18 @@ struct call_host {
  * Raises kind "transfer". */
 void call_prepare(lua_State *L, struct place *place, int nargs, const char *pool);
 
+/* [owner] As call_prepare, for the function below the `nargs` values, which is popped too. One that
+ * is not marked is sent along, to `host`. `pool` (NULL: the function's own, or "default") lives
+ * until the call is submitted; `timeout_ns` (0: none) counts from when it is awaited. */
+void call_prepare_function(lua_State *L, struct call_host *host, int nargs, const char *pool,
+                           uint64_t timeout_ns);
+
 /* [owner] Hands the call in the box at `index` to its host; handed over already, it is left alone.
  * Raises kind "full". */
 void call_submit(lua_State *L, int index);
 
-/* [owner] Waits for the call in the box at `index` and gives its results, or raises its error. To
- * be returned from a C function. */
+/* [owner] Waits for the call in the box at `index` and gives its results, or raises its error; kind
+ * "timeout" when its time is over before. To be returned from a C function. */
 lua_nret call_await(lua_State *L, int index);
 
 /* [owner] For the runner: offers the `count` values on top of the stack, the first of them a table,
@@ -99,12 +105,13 @@ lua_nret call_accept(lua_State *L, int index, struct call_target target);
 /* [owner] Drops what a fiber was offered and has not accepted; at the fiber's end. */
 void call_drop_offered(struct fiber *fiber);
 
-/* [owner] The C function behind every marked function (upvalues: the function, its place): runs it
- * inline in a worker that runs blocking functions, else through its host, and waits. */
+/* [owner] The C function behind every marked function (upvalues: the function, its place, what runs
+ * it inline): runs it inline in a worker that runs blocking functions, else through its host, and
+ * waits. */
 int call_marked(lua_State *L);
 
-/* [owner] For the runner: reads the payload; pushes the function and its arguments and gives their
- * number. Raises. */
+/* [owner] For the runner of worker->call: reads the payload; pushes the function and its arguments
+ * and gives their number. Called, it may first require modules that the arguments name. Raises. */
 int call_push_function(lua_State *L, const struct call *call);
 
 /* [any thread] For the host: frees a call. */

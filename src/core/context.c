@@ -65,7 +65,7 @@ void context_write(lua_State *L, struct buffer *out) {
   size_t start = out->len;
   buffer_add(out, &len, sizeof len);
   if (!context_push(L)) return;
-  transfer_encode(L, lua_gettop(L), 1, "context", out);
+  transfer_encode_named(L, lua_gettop(L), "context", out);
   lua_pop(L, 1);
   len = (uint32_t)(out->len - start - sizeof len);
   memcpy(out->data + start, &len, sizeof len);

@@ -80,8 +80,6 @@ struct fiber *fiber_create(struct worker *worker, const struct fiber_kind *kind)
   fiber->instance = parent ? parent->instance : NULL;
   fiber->timers = parent ? parent->timers : &worker->timers;
   fiber->interrupt_ns = HEARTBEAT_NEVER;
-  fiber->base = (struct scope){0};
-  scope_push(fiber, &fiber->base, 0, false);
   list_push(&worker->fibers, &fiber->live);
   return fiber;
 }
@@ -242,7 +240,7 @@ void fiber_raise_cancelled(lua_State *L, const struct scope *scope) {
 
 void fiber_cancel(struct fiber *fiber, const char *reason) {
   if (fiber->state == FIBER_IDLE || fiber->state == FIBER_ENDED) return;
-  scope_cancel(&fiber->base, reason);
+  scope_cancel(scope_base(fiber), reason);
 }
 
 /* ---- resume ---- */
@@ -271,10 +269,7 @@ static void drop_coroutine(struct fiber *fiber) {
 
 static void retire(struct fiber *fiber, int status) {
   struct worker *worker = fiber->worker;
-  while (fiber->scope) {
-    struct scope *scope = fiber->scope;
-    scope_pop(scope);
-  }
+  if (UNLIKELY(fiber->scope != NULL)) scope_drop_all(fiber);
   fiber->state = FIBER_IDLE;
   fiber->wait++;
   timer_stop(fiber->timers, &fiber->timer);
@@ -311,6 +306,7 @@ void fiber_resume(struct fiber *fiber) {
   fiber->waits_for = NULL;
   worker->operations_left = OPERATIONS_MAX;
   worker->running = fiber;
+  if (UNLIKELY(fiber->cancelled)) scope_begin_grace(fiber);
   uint64_t number = atomic_load_explicit(&heartbeat->resume, memory_order_relaxed);
   atomic_store_explicit(&heartbeat->interrupt_ns, fiber->interrupt_ns, memory_order_relaxed);
   atomic_store_explicit(&heartbeat->resume, number + 1, memory_order_release);
@@ -384,11 +380,8 @@ static int failed_ended(lua_State *L, int status, lua_KContext context) {
 
 /* Unwinds what an interrupted or failed body left: the failed function starts on a clean fiber. */
 static void leave_scopes(struct fiber *fiber) {
-  while (fiber->scope != &fiber->base) scope_pop(fiber->scope);
-  scope_pop(&fiber->base);
-  fiber->base = (struct scope){0};
+  scope_drop_all(fiber);
   fiber->insist = false;
-  scope_push(fiber, &fiber->base, 0, false);
 }
 
 /* Calls a C function of the kind with the kept values and the `count` values on top. */

@@ -55,9 +55,9 @@ struct fiber {
   struct timer timer;    /* of the current wait */
   struct timers *timers; /* the clock it lives on */
 
-  struct scope base;     /* cancelling it cancels the fiber */
-  struct scope *scope;   /* innermost */
-  uint64_t interrupt_ns; /* kept by scope.c, as the next three */
+  struct scope *scope; /* innermost; NULL: none */
+  struct scope *base;  /* kept by scope.c, as the next four */
+  uint64_t interrupt_ns;
   struct scope *interrupted;
   unsigned interrupts, interrupted_at;
 

@@ -109,8 +109,8 @@ void interrupt_signal(struct worker *worker) {
 static NO_RETURN void raise_killed(lua_State *L, struct fiber *fiber) {
   static const char reason[] = "it held its event loop longer than --stall-kill allows";
   for (struct scope *scope = fiber->scope; scope; scope = scope->outer) scope->shield = false;
-  scope_cancel(&fiber->base, reason);
-  fiber->base.interrupt_ns = 0;
+  scope_cancel(scope_base(fiber), reason);
+  fiber->base->interrupt_ns = 0;
   scope_interrupt(fiber, uv_hrtime());
   error_raise(L, "stall", "interrupted: %s", reason);
 }
@@ -120,9 +120,10 @@ static void take_cancel(struct worker *worker, struct fiber *fiber) {
   struct heartbeat *heartbeat = &worker->heartbeat;
   uint64_t cancel = atomic_load_explicit(&heartbeat->cancel, memory_order_acquire);
   if (cancel == 0 || cancel != atomic_load_explicit(&heartbeat->call, memory_order_relaxed)) return;
-  if (fiber->base.cause != SCOPE_OPEN) return;
-  scope_cancel(&fiber->base, "by its caller");
-  fiber->base.interrupt_ns = 0; /* at once: it computes */
+  struct scope *base = scope_base(fiber);
+  if (base->cause != SCOPE_OPEN) return;
+  scope_cancel(base, "by its caller");
+  base->interrupt_ns = 0; /* at once: it computes */
 }
 
 static void hook(lua_State *L, lua_Debug *debug) {

@@ -5,8 +5,11 @@
  * several marks share the first (a factory that marks what it returns). */
 #include "core/place.h"
 
+#include "base/hash.h"
 #include "core/call.h"
-#include "core/worker.h"
+#include "core/code.h"
+#include "core/error.h"
+#include "core/function_index.h"
 
 #include <lauxlib.h>
 #include <stdio.h>
@@ -14,62 +17,46 @@
 #include <string.h>
 
 #define PLACE_CLASS "perilune.place"
+#define LOAD_CLASS  "perilune.load"
 
-/* Registry keys: marked functions (first part -> list); struct load, while the app loads. */
+/* Registry keys: marked functions (first part -> list); struct load. */
 static const char marks_key = 0;
 static const char load_key = 0;
 
-/* ---- hashing (FNV-1a, 64 bits) ---- */
+/* The load of the app: going on, or the last one. */
+struct load {
+  struct call_host *host; /* NULL: there was none */
+  bool is_going_on;
+};
 
-static uint64_t hash_bytes(uint64_t hash, const void *data, size_t len) {
-  const unsigned char *bytes = data;
-  for (size_t i = 0; i < len; i++) hash = (hash ^ bytes[i]) * 0x100000001B3ull;
-  return hash;
-}
-
-static const uint64_t hash_seed = 0xCBF29CE484222325ull;
-
-static int hash_chunk(lua_State *L, const void *data, size_t len, void *context) {
-  (void)L;
-  uint64_t *hash = context;
-  *hash = hash_bytes(*hash, data, len);
-  return 0;
-}
-
-static uint64_t hash_code(lua_State *L, int index) {
-  uint64_t hash = hash_seed;
-  lua_pushvalue(L, index);
-  lua_dump(L, hash_chunk, &hash, 0);
-  lua_pop(L, 1);
-  return hash;
-}
+/* ---- identities ---- */
 
 /* Adds a primitive value to the hash; false for any other. */
 static bool hash_value(lua_State *L, int index, uint64_t *hash) {
   int type = lua_type(L, index);
-  *hash = hash_bytes(*hash, &type, sizeof type);
+  *hash = hash_add(*hash, &type, sizeof type);
   size_t len;
   switch (type) {
   case LUA_TNIL:
     return true;
   case LUA_TBOOLEAN: {
     int truth = lua_toboolean(L, index);
-    *hash = hash_bytes(*hash, &truth, sizeof truth);
+    *hash = hash_add(*hash, &truth, sizeof truth);
     return true;
   }
   case LUA_TNUMBER: {
     int is_integer = lua_isinteger(L, index); /* 1 and 1.0 are different, and so are 2^53 and + 1 */
     lua_Integer integer = is_integer ? lua_tointeger(L, index) : 0;
     lua_Number number = is_integer ? 0 : lua_tonumber(L, index);
-    *hash = hash_bytes(*hash, &is_integer, sizeof is_integer);
-    *hash = hash_bytes(*hash, &integer, sizeof integer);
-    *hash = hash_bytes(*hash, &number, sizeof number);
+    *hash = hash_add(*hash, &is_integer, sizeof is_integer);
+    *hash = hash_add(*hash, &integer, sizeof integer);
+    *hash = hash_add(*hash, &number, sizeof number);
     return true;
   }
   case LUA_TSTRING: {
     const char *text = lua_tolstring(L, index, &len);
-    *hash = hash_bytes(*hash, &len, sizeof len);
-    *hash = hash_bytes(*hash, text, len);
+    *hash = hash_add(*hash, &len, sizeof len);
+    *hash = hash_add(*hash, text, len);
     return true;
   }
   default:
@@ -90,8 +77,6 @@ static uint64_t hash_function(lua_State *L, int index, uint64_t code, bool *only
   }
   return hash;
 }
-
-/* ---- identities ---- */
 
 static void push_first_part(lua_State *L, int index, uint64_t code, const char *name) {
   if (name) {
@@ -128,58 +113,87 @@ static void set_identity(struct place *place, const char *first, size_t len, uin
 
 /* ---- marks ---- */
 
+static void set_host(struct call_host **at, struct call_host *host) {
+  if (host) host->retain(host);
+  if (*at) (*at)->release(*at);
+  *at = host;
+}
+
 static int release_place(lua_State *L) {
   struct place *place = lua_touserdata(L, 1);
-  if (place->host) place->host->release(place->host);
-  place->host = NULL;
+  set_host(&place->host, NULL);
   free(place->pool);
   free(place->identity);
   place->pool = place->identity = NULL;
   return 0;
 }
 
-void place_open(lua_State *L) {
-  luaL_newmetatable(L, PLACE_CLASS);
-  lua_pushcfunction(L, release_place);
+static int release_load(lua_State *L) {
+  set_host(&((struct load *)lua_touserdata(L, 1))->host, NULL);
+  return 0;
+}
+
+static void make_class(lua_State *L, const char *name, lua_CFunction release) {
+  luaL_newmetatable(L, name);
+  lua_pushcfunction(L, release);
   lua_setfield(L, -2, "__gc");
   lua_pop(L, 1);
+}
+
+void place_open(lua_State *L) {
+  make_class(L, PLACE_CLASS, release_place);
+  make_class(L, LOAD_CLASS, release_load);
+  struct load *load = lua_newuserdatauv(L, sizeof *load, 0);
+  *load = (struct load){0};
+  luaL_setmetatable(L, LOAD_CLASS);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &load_key);
   place_forget(L);
-  place_end_load(L);
 }
 
 void place_forget(lua_State *L) {
   lua_newtable(L);
   lua_rawsetp(L, LUA_REGISTRYINDEX, &marks_key);
+  function_index_forget(L);
 }
 
-/* Setting the key again, which is there from place_open on, needs no memory: these three are called
- * outside of protected calls. */
+/* It is there from place_open on, so this needs no memory: it is called outside of protected calls,
+ * too. */
+static struct load *load_of(lua_State *L) {
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &load_key);
+  struct load *load = lua_touserdata(L, -1);
+  lua_pop(L, 1);
+  return load;
+}
+
 void place_begin_load(lua_State *L, struct call_host *host) {
-  lua_pushlightuserdata(L, host);
-  lua_rawsetp(L, LUA_REGISTRYINDEX, &load_key);
+  struct load *load = load_of(L);
+  load->is_going_on = true;
+  set_host(&load->host, host);
 }
 
 void place_end_load(lua_State *L) {
-  lua_pushboolean(L, 0);
-  lua_rawsetp(L, LUA_REGISTRYINDEX, &load_key);
+  load_of(L)->is_going_on = false;
 }
 
 bool place_is_loading(lua_State *L) {
-  bool loading = lua_rawgetp(L, LUA_REGISTRYINDEX, &load_key) == LUA_TLIGHTUSERDATA;
-  lua_pop(L, 1);
-  return loading;
+  return load_of(L)->is_going_on;
 }
 
-/* Pushes the place and the host that the load gave. */
-static struct place *push_place(lua_State *L, const char *pool, double timeout) {
+struct call_host *place_host(lua_State *L) {
+  return load_of(L)->host;
+}
+
+void place_push_marks(lua_State *L) {
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &marks_key);
+}
+
+/* Pushes the place, with the host that the load gave. */
+static struct place *push_place(lua_State *L, const struct place_options *options) {
   struct place *place = lua_newuserdatauv(L, sizeof *place, 0);
-  *place = (struct place){.timeout = timeout};
+  *place = (struct place){.timeout_ns = options->timeout_ns};
   luaL_setmetatable(L, PLACE_CLASS);
-  if (pool) place->pool = memory_copy(pool, strlen(pool));
-  lua_rawgetp(L, LUA_REGISTRYINDEX, &load_key);
-  place->host = lua_touserdata(L, -1);
-  place->host->retain(place->host);
-  lua_pop(L, 1);
+  if (options->pool) place->pool = memory_copy(options->pool, strlen(options->pool));
+  set_host(&place->host, place_host(L));
   return place;
 }
 
@@ -209,15 +223,15 @@ static void check_may_mark(lua_State *L) {
                 "module at the top of app.lua, or call async.run_blocking(fn, ...)");
 }
 
-void place_mark(lua_State *L, int index, const char *pool, const char *name, double timeout) {
+void place_mark(lua_State *L, int index, const struct place_options *options) {
   index = lua_absindex(L, index);
   check_may_mark(L);
   if (lua_iscfunction(L, index))
     luaL_error(L, place_of(L, index) ? "the function is marked already"
                                      : "a C function cannot be marked: wrap it in a Lua function");
-  struct place *place = push_place(L, pool, timeout);
-  uint64_t code = hash_code(L, index);
-  push_first_part(L, index, code, name);
+  struct place *place = push_place(L, options);
+  uint64_t code = code_hash(L, index);
+  push_first_part(L, index, code, options->name);
   bool only_primitive;
   size_t len;
   const char *first = lua_tolstring(L, -1, &len);
@@ -228,7 +242,8 @@ void place_mark(lua_State *L, int index, const char *pool, const char *name, dou
   bool known = is_known(L, place, index, only_primitive);
   lua_pushvalue(L, index);
   lua_pushvalue(L, -5);
-  lua_pushcclosure(L, call_marked, 2);
+  lua_pushvalue(L, options->timed ? options->timed : index);
+  lua_pushcclosure(L, call_marked, 3);
   if (!known) {
     lua_pushvalue(L, -1);
     lua_rawseti(L, -3, (lua_Integer)lua_rawlen(L, -3) + 1);
@@ -262,15 +277,21 @@ static bool find_mark(lua_State *L, const char *identity, size_t len) {
   return false;
 }
 
-void place_push_found(lua_State *L, const char *identity, size_t len) {
+void place_push_marked(lua_State *L, const char *identity, size_t len) {
   lua_rawgetp(L, LUA_REGISTRYINDEX, &marks_key);
-  bool found = lua_getfield(L, -1, identity) == LUA_TTABLE && find_mark(L, identity, len);
+  bool found = lua_istable(L, -1) && lua_getfield(L, -1, identity) == LUA_TTABLE &&
+               find_mark(L, identity, len);
   if (!found)
-    luaL_error(L,
-               "this Lua state has no marked function %s: it was marked in one state only, or the "
-               "states loaded different code",
-               push_title(L, identity));
+    error_raise(L, "transfer",
+                "this Lua state has no marked function %s: it was marked in one state only, or the "
+                "states loaded different code",
+                push_title(L, identity));
+  lua_replace(L, -3);
+  lua_pop(L, 1);
+}
+
+void place_push_found(lua_State *L, const char *identity, size_t len) {
+  place_push_marked(L, identity, len);
   place_push_function(L, -1);
-  lua_replace(L, -4);
-  lua_pop(L, 2);
+  lua_remove(L, -2);
 }

@@ -17,9 +17,15 @@ struct call_host;
 struct place {
   struct call_host *host; /* runs its calls */
   char *pool;             /* owned; NULL: the pool that the caller chooses */
-  double timeout;         /* seconds; 0: none */
+  uint64_t timeout_ns;    /* 0: none */
   char *identity;         /* owned */
   size_t identity_len;
+};
+
+struct place_options {
+  const char *pool, *name; /* may be NULL */
+  uint64_t timeout_ns;     /* 0: none */
+  int timed;               /* stack index of what runs it with its timeout; 0: it has none */
 };
 
 /* [owner] Prepares a state. */
@@ -30,12 +36,19 @@ void place_begin_load(lua_State *L, struct call_host *host);
 void place_end_load(lua_State *L);
 bool place_is_loading(lua_State *L);
 
-/* [owner] Forgets all marks: the app's files are about to be run anew in this state. */
+/* [owner] The host that the last load gave, NULL before the first. */
+struct call_host *place_host(lua_State *L);
+
+/* [owner] Forgets all marks and the function index: the app's files are about to be run anew in
+ * this state. */
 void place_forget(lua_State *L);
 
-/* [owner] Pushes a marked function for the function at `index`. `pool` and `name` may be NULL.
- * Raises after the load has ended, and when the mark cannot be told from another one. */
-void place_mark(lua_State *L, int index, const char *pool, const char *name, double timeout);
+/* [owner] Pushes all marks, for the function index: a table of lists. */
+void place_push_marks(lua_State *L);
+
+/* [owner] Pushes a marked function for the function at `index`. Raises after the load has ended,
+ * and when the mark cannot be told from another one. */
+void place_mark(lua_State *L, int index, const struct place_options *options);
 
 /* [owner] The place of the value at `index`, or NULL when it is not a marked function. */
 struct place *place_of(lua_State *L, int index);
@@ -43,7 +56,9 @@ struct place *place_of(lua_State *L, int index);
 /* [owner] Pushes the function that was marked, for the marked function at `index`. */
 void place_push_function(lua_State *L, int index);
 
-/* [owner] Pushes this state's function with that identity; raises when it has none. */
+/* [owner] Pushes this state's marked function with that identity; the function that was marked so.
+ * They raise kind "transfer" when there is none. */
+void place_push_marked(lua_State *L, const char *identity, size_t len);
 void place_push_found(lua_State *L, const char *identity, size_t len);
 
 #endif

@@ -7,6 +7,7 @@
 
 #include "base/list.h"
 #include "core/fiber.h"
+#include "core/module.h"
 #include "core/snapshot.h"
 #include "core/worker.h"
 
@@ -85,6 +86,16 @@ static void note_app_module(lua_State *L, const char *name) {
   lua_pushboolean(L, 1);
   lua_setfield(L, -2, name);
   lua_pop(L, 1);
+}
+
+bool require_is_app_module(lua_State *L, const char *name) {
+  bool is_of_app = false;
+  if (lua_rawgetp(L, LUA_REGISTRYINDEX, &app_modules_key) == LUA_TTABLE) {
+    is_of_app = lua_getfield(L, -1, name) != LUA_TNIL;
+    lua_pop(L, 1);
+  }
+  lua_pop(L, 1);
+  return is_of_app;
 }
 
 void require_forget_app(lua_State *L) {
@@ -190,6 +201,7 @@ static int module_ended(lua_State *L, int status, lua_KContext context) {
   } else {
     lua_pop(L, 1);
   }
+  module_note(L, name);
   lua_getfield(L, -1, name);
   lua_pushvalue(L, 3);
   return 2;
@@ -280,6 +292,7 @@ void require_open(lua_State *L) {
   lua_rawsetp(L, LUA_REGISTRYINDEX, &loading_key);
   lua_newtable(L);
   lua_rawsetp(L, LUA_REGISTRYINDEX, &app_modules_key);
+  module_open(L);
   replace_loader(L, "load", 3);
   replace_loader(L, "loadfile", 2);
   lua_register(L, "dofile", do_file);

@@ -20,24 +20,32 @@ struct deadline {
   struct timer timer;
 };
 
+static uint64_t grace_end(void) {
+  return uv_hrtime() + INTERRUPT_GRACE_MS * NS_PER_MS;
+}
+
 static void refresh(struct fiber *fiber) {
+  bool runs = fiber->worker->running == fiber;
   fiber->cancelled = false;
   fiber->interrupt_ns = HEARTBEAT_NEVER;
   for (struct scope *scope = fiber->scope; scope; scope = scope->outer) {
-    if (scope->cause != SCOPE_OPEN) fiber->cancelled = true;
+    if (scope->cause != SCOPE_OPEN) {
+      fiber->cancelled = true;
+      if (runs && scope->interrupt_ns == HEARTBEAT_NEVER) scope->interrupt_ns = grace_end();
+    }
     if (scope->interrupt_ns < fiber->interrupt_ns) fiber->interrupt_ns = scope->interrupt_ns;
     if (scope->shield) break;
   }
   fiber_publish(fiber);
 }
 
-static uint64_t grace_end(void) {
-  return uv_hrtime() + INTERRUPT_GRACE_MS * NS_PER_MS;
+void scope_begin_grace(struct fiber *fiber) {
+  refresh(fiber);
 }
 
 static void end_open(struct scope *scope, enum scope_cause cause) {
   scope->cause = (uint8_t)cause;
-  scope->interrupt_ns = grace_end();
+  scope->interrupt_ns = HEARTBEAT_NEVER;
   if (!scope->fiber) return;
   refresh(scope->fiber);
   if (scope->fiber->cancelled) fiber_wake_cancelled(scope->fiber);
@@ -59,6 +67,17 @@ static void start_deadline(struct fiber *fiber, struct scope *scope, uint64_t du
   scope->deadline = deadline;
   timer_start(deadline->timers, &deadline->timer, due_ns, expire);
   if (!deadline->timers->_manual) scope->interrupt_ns = due_ns;
+}
+
+struct scope *scope_base(struct fiber *fiber) {
+  if (fiber->base) return fiber->base;
+  struct scope *base = memory_alloc_zero(sizeof *base);
+  base->fiber = fiber;
+  base->interrupt_ns = HEARTBEAT_NEVER;
+  struct scope **link = &fiber->scope;
+  while (*link) link = &(*link)->outer;
+  *link = fiber->base = base;
+  return base;
 }
 
 void scope_push(struct fiber *fiber, struct scope *scope, uint64_t deadline_ns, bool shield) {
@@ -116,6 +135,18 @@ void scope_pop(struct scope *scope) {
     finish(innermost);
   }
   refresh(fiber);
+}
+
+void scope_free_base(struct fiber *fiber) {
+  if (!fiber->base) return;
+  free(fiber->base->reason);
+  free(fiber->base);
+  fiber->base = NULL;
+}
+
+void scope_drop_all(struct fiber *fiber) {
+  while (fiber->scope) scope_pop(fiber->scope);
+  scope_free_base(fiber);
 }
 
 void scope_cancel(struct scope *scope, const char *reason) {
@@ -176,7 +207,7 @@ struct scope *scope_interrupt(struct fiber *fiber, uint64_t now_ns) {
 
 struct scope *scope_detach(struct fiber *fiber, const lua_State *co) {
   struct scope *innermost = fiber->scope, *last = NULL;
-  while (fiber->scope->co == co) {
+  while (fiber->scope && fiber->scope->co == co) {
     last = fiber->scope;
     leave_interrupted(fiber, last);
     last->fiber = NULL;

@@ -3,7 +3,7 @@
  * Scopes of a fiber form a stack. Cancellation is level-triggered: once a scope is cancelled every
  * wait inside it raises kind "cancelled", until it is popped; a shield keeps what is outside from
  * reaching inside. Code that computes on is interrupted by a hook: at once when a deadline passes
- * while it computes, else after a grace (INTERRUPT_GRACE_MS). */
+ * while it computes, else after a grace (INTERRUPT_GRACE_MS), which begins when it next runs. */
 #ifndef CORE_SCOPE_H
 #define CORE_SCOPE_H
 
@@ -31,6 +31,19 @@ struct scope {
   uint8_t cause; /* enum scope_cause */
   bool shield;
 };
+
+/* [owner] The fiber's outermost scope, made when first asked for: cancelling it cancels the fiber.
+ */
+struct scope *scope_base(struct fiber *fiber);
+
+/* [owner] Takes all scopes off a fiber, the base, too. */
+void scope_drop_all(struct fiber *fiber);
+
+/* [owner] Frees the base of a fiber whose state is closed, and looks at no other scope. */
+void scope_free_base(struct fiber *fiber);
+
+/* [owner] A cancelled fiber is about to run: what is cancelled has its grace from now on. */
+void scope_begin_grace(struct fiber *fiber);
 
 /* [owner] Puts a zeroed scope on the fiber's stack; `deadline_ns` on the fiber's clock, 0: none. */
 void scope_push(struct fiber *fiber, struct scope *scope, uint64_t deadline_ns, bool shield);

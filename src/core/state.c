@@ -132,6 +132,7 @@ size_t state_write_traceback(lua_State *L, int level, int levels, const char *in
 
 static int open_state(lua_State *L) {
   luaL_openlibs(L);
+  code_open(L, worker_of(L)->process->code_key);
   error_open(L);
   coroutine_open(L);
   require_open(L);

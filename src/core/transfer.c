@@ -1,7 +1,8 @@
 /* transfer.c - which values beyond plain data a Lua state knows how to send and receive.
  *
  * The kinds stand in a table in the registry, name to address of the (constant) struct. The bytes
- * are written in transfer_encode.c and read in transfer_decode.c. */
+ * are written in transfer_encode*.c and read in transfer_decode*.c. */
+#include "core/code.h"
 #include "core/transfer_format.h"
 
 #include <assert.h>
@@ -31,4 +32,9 @@ const struct transfer_kind *transfer_kind_find(lua_State *L, const char *name) {
   }
   lua_pop(L, 1);
   return kind;
+}
+
+uint64_t transfer_fingerprint(lua_State *L, int index) {
+  if (lua_iscfunction(L, index)) return (uint64_t)(uintptr_t)lua_tocfunction(L, index);
+  return lua_isfunction(L, index) ? code_hash(L, index) : 0;
 }

@@ -1,10 +1,10 @@
 /* transfer.h - Lua values as bytes, from one Lua state to another of the same process.
  *
- * A message holds a list of values: nil, booleans, integers and floats, strings, tables (cycles
- * and shared references kept within the message), tables of a named class (core/class.h), and
- * what was registered here. Everything else is refused by an error of kind "transfer" that names
- * the path to it. Access is raw: no metamethod runs. The bytes are native; they never leave the
- * process and are not meant to be stored. */
+ * A message holds a list of values: nil, booleans, numbers, strings, tables (cycles and shared
+ * references kept within the message), with a metatable if that is a class (core/class.h) or in a
+ * module, functions, modules, and userdata that was registered here. Everything else is refused by
+ * an error of kind "transfer" that names the path to it. Access is raw: no metamethod runs. The
+ * bytes are native and good in this process only. */
 #ifndef CORE_TRANSFER_H
 #define CORE_TRANSFER_H
 
@@ -14,13 +14,9 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* The name under which functions are registered. */
-#define TRANSFER_FUNCTION "function"
-
-/* How values cross that are neither plain data nor tables: all userdata of one class, or all
- * functions. Both calls have LUA_MINSTACK free slots. */
+/* How all userdata of one class cross. Both calls have LUA_MINSTACK free slots. */
 struct transfer_kind {
-  const char *name; /* class name of the metatable, or TRANSFER_FUNCTION */
+  const char *name; /* class name of the metatable */
 
   /* Appends what stands for the value at `index`; false when this one cannot cross (what was
    * appended is dropped then). May raise. Leaves the stack as it was. */
@@ -40,9 +36,22 @@ void transfer_register(lua_State *L, const struct transfer_kind *kind);
  * caller's, and must be owned by something a raise does not skip; what it holds then is junk. */
 void transfer_encode(lua_State *L, int first, int count, const char *what, struct buffer *out);
 
+/* [owner] As transfer_encode, for the function at the absolute index `function` and the `nargs`
+ * arguments above it; arguments are counted from 1 in errors, the function is named so. */
+void transfer_encode_call(lua_State *L, int function, int nargs, struct buffer *out);
+
 /* [owner] Pushes the values of one message and gives their number. Raises kind "transfer" when the
- * bytes are no message, or name a class or kind that this state does not have. */
+ * bytes are no message, or name what this state does not have. May require modules. */
 int transfer_decode(lua_State *L, const char *data, size_t len);
+
+/* [owner] As transfer_decode, but requires nothing: where the message names a module that is not
+ * loaded, pushes its name and gives TRANSFER_NOT_LOADED. It is to be required, which may wait, and
+ * this called again. */
+enum { TRANSFER_NOT_LOADED = -1 };
+int transfer_decode_loaded(lua_State *L, const char *data, size_t len);
+
+/* [owner] As transfer_encode, one value, which has a name in errors and no number. */
+void transfer_encode_named(lua_State *L, int index, const char *name, struct buffer *out);
 
 /* [owner] Appends a message with an error value and its traceback (may be NULL). An error always
  * crosses: what cannot is replaced by its text, in fields too; a table with a metatable of the
@@ -50,8 +59,9 @@ int transfer_decode(lua_State *L, const char *data, size_t len);
  * runs out. */
 void transfer_encode_error(lua_State *L, int index, const char *traceback, struct buffer *out);
 
-/* [owner] Pushes the error value and the traceback (nil where there was none) of such a message;
- * raises as transfer_decode does. */
+/* [owner] Pushes the error value and the traceback (nil where there was none) of such a message.
+ * What it names and this state does not have is replaced by its text; a class is left out. Raises
+ * when the bytes are no such message. */
 void transfer_decode_error(lua_State *L, const char *data, size_t len);
 
 #endif

@@ -60,7 +60,12 @@ static void add_key(struct transfer_path *path, lua_State *L, int key) {
 static void add_steps(struct transfer_path *path, lua_State *L, const struct transfer_step *step) {
   if (!step) return;
   add_steps(path, L, step->up);
-  add_key(path, L, step->key);
+  if (!step->upvalue) {
+    add_key(path, L, step->key);
+    return;
+  }
+  add_part(path, ".upvalue ");
+  add_part(path, step->upvalue);
 }
 
 void transfer_path_write(struct transfer_path *path, lua_State *L, const char *what, int number,

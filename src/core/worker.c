@@ -81,14 +81,14 @@ static void free_fibers(struct worker *worker) {
   while ((link = list_pop(&worker->ready))) continue;
   while ((link = list_pop(&worker->fibers))) {
     struct fiber *fiber = container_of(link, struct fiber, live);
-    list_push(&worker->idle_fibers, &fiber->link);
+    list_push(&worker->idle_fibers, &fiber->link); /* what it waited in is gone with the state */
   }
   while ((link = list_pop(&worker->idle_fibers))) {
     struct fiber *fiber = container_of(link, struct fiber, link);
     timer_stop(fiber->timers, &fiber->timer);
     free(fiber->traceback);
     free(fiber->trail);
-    free(fiber->base.reason);
+    scope_free_base(fiber);
     free(fiber);
   }
 }

@@ -7,6 +7,7 @@
 
 #include "base/base.h"
 #include "base/list.h"
+#include "core/code.h"
 #include "core/heartbeat.h"
 #include "core/inbox.h"
 #include "core/metrics.h"
@@ -44,10 +45,11 @@ struct process {
   bool has_metrics;               /* workers publish what they count */
   struct watchdog *watchdog;
   struct directory *directory;
-  struct spool *spool;       /* temporary files of requests: lib/spool.h */
-  const char *lua_dir;       /* the framework's Lua files */
-  struct slice app_settings; /* app.settings, as a transfer message; empty: none */
-  lua_CFunction open_libs;   /* registers the modules in C; runs once in each new state */
+  struct spool *spool;                    /* temporary files of requests: lib/spool.h */
+  const char *lua_dir;                    /* the framework's Lua files */
+  struct slice app_settings;              /* app.settings, as a transfer message; empty: none */
+  unsigned char code_key[CODE_KEY_BYTES]; /* seals code that crosses between states */
+  lua_CFunction open_libs; /* registers the modules in C; runs once in each new state */
 };
 
 struct worker {

@@ -5,6 +5,8 @@
 
 #include "core/class.h"
 #include "core/error.h"
+#include "core/function_index.h"
+#include "core/module.h"
 #include "core/place.h"
 #include "core/require.h"
 #include "core/snapshot.h"
@@ -45,11 +47,18 @@ static int settings(lua_State *L) {
   return 1;
 }
 
-/* mark(fn, pool | nil, name | nil, timeout | nil) -> the marked function */
+/* mark(fn, pool | nil, name | nil) -> the marked function
+ * mark(fn, pool | nil, name | nil, timeout, timed): timed(...) runs fn with that timeout here */
 static int mark(lua_State *L) {
   luaL_checktype(L, 1, LUA_TFUNCTION);
-  lua_settop(L, 4);
-  place_mark(L, 1, luaL_optstring(L, 2, NULL), luaL_optstring(L, 3, NULL), luaL_optnumber(L, 4, 0));
+  struct place_options options = {.pool = luaL_optstring(L, 2, NULL),
+                                  .name = luaL_optstring(L, 3, NULL)};
+  if (!lua_isnoneornil(L, 4)) {
+    luaL_checktype(L, 5, LUA_TFUNCTION);
+    options.timeout_ns = options_check_seconds(L, 4);
+    options.timed = 5;
+  }
+  place_mark(L, 1, &options);
   return 1;
 }
 
@@ -61,6 +70,44 @@ static int marked(lua_State *L) {
   place_push_function(L, 1);
   lua_pushstring(L, place->pool ? place->pool : "default");
   return 2;
+}
+
+static int kept_ended(lua_State *L, int status, lua_KContext context) {
+  (void)status;
+  (void)context;
+  return lua_gettop(L);
+}
+
+/* Upvalue 1: the function. */
+static int call_kept(lua_State *L) {
+  lua_pushvalue(L, lua_upvalueindex(1));
+  lua_insert(L, 1);
+  lua_callk(L, lua_gettop(L) - 1, LUA_MULTRET, 0, kept_ended);
+  return kept_ended(L, LUA_OK, 0);
+}
+
+/* keep(fn) -> a function that does the same and stays in this state: it cannot be sent */
+static int keep(lua_State *L) {
+  luaL_checktype(L, 1, LUA_TFUNCTION);
+  lua_settop(L, 1);
+  lua_pushcclosure(L, call_kept, 1);
+  return 1;
+}
+
+/* loaded(app): the app has loaded, its functions are what they are */
+static int loaded(lua_State *L) {
+  luaL_checktype(L, 1, LUA_TTABLE);
+  lua_settop(L, 1);
+  function_index_build(L, 1);
+  return 0;
+}
+
+/* environment(table): it stands for the globals in functions that are sent to other states */
+static int environment(lua_State *L) {
+  luaL_checktype(L, 1, LUA_TTABLE);
+  lua_settop(L, 1);
+  module_set_environment(L, 1);
+  return 0;
 }
 
 /* class(name, metatable) -> metatable, known in every state under that name */
@@ -136,6 +183,9 @@ int app_open(lua_State *L) {
                                        {"settings", settings},
                                        {"mark", mark},
                                        {"marked", marked},
+                                       {"keep", keep},
+                                       {"loaded", loaded},
+                                       {"environment", environment},
                                        {"class", class},
                                        {"nearest", nearest},
                                        {"error", make_error},

@@ -15,6 +15,7 @@
 #include "lib/map.h"
 #include "lib/mutex.h"
 #include "lib/options.h"
+#include "lib/run_blocking.h"
 #include "lib/running.h"
 #include "lib/semaphore.h"
 #include "lib/task.h"
@@ -149,5 +150,6 @@ int async_open(lua_State *L) {
   mutex_open(L);
   event_open(L);
   channel_open(L);
+  run_blocking_open(L);
   return 1;
 }

@@ -220,8 +220,7 @@ void children_raise(lua_State *L, int tasks, const struct task *failed, int furt
     int task = lua_gettop(L);
     task_push_error(L, task);
     int error = lua_gettop(L);
-    lua_getiuservalue(L, task, TASK_VALUE_TRACEBACK);
-    children_join_errors(L, tasks, error, lua_tostring(L, -1), failed, further);
+    children_join_errors(L, tasks, error, task_push_traceback(L, task), failed, further);
     lua_settop(L, error);
     lua_error(L);
   }

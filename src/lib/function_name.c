@@ -76,17 +76,11 @@ static bool find_name(struct slice line, struct slice *name) {
   return word && (name_behind(line, word, name) || name_before(line, word, name));
 }
 
-/* The path of a source below the directory, or NULL. */
-static const char *path_below(const char *source, const char *dir) {
+/* The path behind a directory of the source of a chunk, or NULL when it is not in it. */
+static const char *path_in(const char *dir, const char *source) {
   size_t len = strlen(dir);
-  bool is_below = source[0] == '@' && strncmp(source + 1, dir, len) == 0 && source[len + 1] == '/';
-  return is_below ? source + len + 2 : NULL;
-}
-
-/* busted loads spec files by their absolute paths. */
-static const char *path_in_app(const struct snapshot *snapshot, const char *source) {
-  const char *path = path_below(source, snapshot_shown_dir(snapshot));
-  return path ? path : path_below(source, snapshot_dir(snapshot));
+  bool is_inside = *source == '@' && strncmp(source + 1, dir, len) == 0 && source[1 + len] == '/';
+  return is_inside ? source + len + 2 : NULL;
 }
 
 void function_name_push(lua_State *L, int index) {
@@ -98,8 +92,9 @@ void function_name_push(lua_State *L, int index) {
   }
   lua_getinfo(L, ">S", &debug);
   struct snapshot *snapshot = worker_of(L)->snapshot;
-  const char *path = snapshot ? path_in_app(snapshot, debug.source) : NULL;
   struct slice text, name;
+  const char *path = snapshot ? path_in(snapshot_shown_dir(snapshot), debug.source) : NULL;
+  if (snapshot && !path) path = path_in(snapshot_dir(snapshot), debug.source);
   if (path && snapshot_read(snapshot, path, &text) &&
       find_name(find_line(text, debug.linedefined), &name))
     lua_pushlstring(L, name.data, name.len);

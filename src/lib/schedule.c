@@ -14,6 +14,7 @@
 #include "lib/spool.h"
 #include "lib/task.h"
 
+#include <assert.h>
 #include <lauxlib.h>
 #include <stdlib.h>
 #include <string.h>
@@ -50,17 +51,15 @@ void schedule_agenda_leave(struct agenda *agenda) {
 /* A task of a request that is not over yet belongs to it until its end. */
 static void join_agenda(struct task *task, struct agenda *agenda) {
   if (!agenda || agenda->unfinished == 0) return;
-  task->owner = agenda;
+  task->agenda = agenda;
   agenda->unfinished++;
   agenda->references++;
 }
 
 void schedule_start(struct task *task) {
-  struct agenda *agenda = task->agenda;
-  list_remove(&task->link);
-  task->agenda = NULL;
+  list_remove(&task->fiber->link);
+  task->waits = false;
   task_start(task);
-  schedule_agenda_release(agenda);
 }
 
 unsigned schedule_agenda_reach(struct agenda *agenda, enum task_when when, bool failed) {
@@ -69,7 +68,7 @@ unsigned schedule_agenda_reach(struct agenda *agenda, enum task_when when, bool 
   agenda->reached = failed ? TASK_AFTER_RESPONSE : when;
   for (enum task_when at = TASK_AFTER_ROUTE; at <= agenda->reached; at++) {
     while (!list_is_empty(&agenda->waiting[at])) {
-      struct task *task = container_of(agenda->waiting[at].next, struct task, link);
+      struct task *task = task_of(container_of(agenda->waiting[at].next, struct fiber, link));
       task->dropped = failed;
       dropped += failed;
       schedule_start(task);
@@ -123,6 +122,16 @@ static int push_call(lua_State *L, int function, bool at_once) {
   return function;
 }
 
+/* Puts the scheduler's options at `index` and gives that, or 0: it has none. */
+static int insert_options(lua_State *L, int index) {
+  if (lua_getiuservalue(L, 1, SCHEDULER_OPTIONS) == LUA_TTABLE) {
+    lua_insert(L, index);
+    return index;
+  }
+  lua_pop(L, 1);
+  return 0;
+}
+
 /* schedule(self, function, ...) */
 static int schedule(lua_State *L) {
   struct scheduler *scheduler = check_scheduler(L, "schedule");
@@ -134,11 +143,10 @@ static int schedule(lua_State *L) {
   task_check_callable(L, 2, "a task is a function and its arguments");
   bool passed = !scheduler->agenda || scheduler->agenda->reached >= scheduler->when;
   int box = push_call(L, 2, passed);
-  struct task *task = task_push(L, lua_gettop(L) - (box ? 3 : 2));
-  if (lua_getiuservalue(L, 1, SCHEDULER_OPTIONS) != LUA_TNIL)
-    lua_setiuservalue(L, -2, TASK_VALUE_OPTIONS);
-  else
-    lua_pop(L, 1);
+  int function = box ? box + 1 : 2;
+  int options = insert_options(L, function);
+  if (options) function++;
+  struct task *task = task_push(L, lua_gettop(L) - function, options);
   task->scheduled = true;
   task_make_fiber(L, box);
   join_agenda(task, scheduler->agenda);
@@ -147,9 +155,9 @@ static int schedule(lua_State *L) {
     task_start(task);
     return 1;
   }
-  task->agenda = scheduler->agenda;
-  scheduler->agenda->references++;
-  list_push(&scheduler->agenda->waiting[scheduler->when], &task->link);
+  assert(task->agenda);
+  task->waits = true;
+  list_push(&scheduler->agenda->waiting[scheduler->when], &task->fiber->link);
   return 1;
 }
 

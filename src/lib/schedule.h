@@ -30,7 +30,7 @@ struct agenda {
   uint64_t request;
   struct fiber *handler;  /* NULL once it has ended */
   enum task_when reached; /* what is scheduled for a point reached starts at once */
-  struct list waiting[3]; /* task.link, by enum task_when; [TASK_NOW] stays empty */
+  struct list waiting[3]; /* fiber.link, by enum task_when; [TASK_NOW] stays empty */
 };
 
 /* [owner] Registers the class in a state. */

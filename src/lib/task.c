@@ -34,11 +34,26 @@ struct task *task_at(lua_State *L, int index) {
   return class && strcmp(class, CLASS_TASK) == 0 ? lua_touserdata(L, index) : NULL;
 }
 
+void task_push_options(lua_State *L, int index) {
+  const struct task *task = lua_touserdata(L, index);
+  if (task->has_options)
+    lua_getiuservalue(L, index, TASK_VALUE_COUNT + task->nargs + 1);
+  else
+    lua_pushnil(L);
+}
+
+const char *task_push_traceback(lua_State *L, int index) {
+  if (lua_getiuservalue(L, index, TASK_VALUE_TRACE) == LUA_TSTRING) return lua_tostring(L, -1);
+  lua_pop(L, 1);
+  lua_pushnil(L);
+  return NULL;
+}
+
 /* The name given, else that of the function. */
 void task_push_name(lua_State *L, int index) {
   int top = lua_gettop(L);
-  bool has_name = lua_getiuservalue(L, index, TASK_VALUE_OPTIONS) == LUA_TTABLE &&
-                  lua_getfield(L, -1, "name") == LUA_TSTRING;
+  task_push_options(L, index);
+  bool has_name = lua_istable(L, -1) && lua_getfield(L, -1, "name") == LUA_TSTRING;
   if (!has_name) {
     lua_getiuservalue(L, index, TASK_VALUE_FUNCTION);
     if (lua_isfunction(L, -1))
@@ -58,14 +73,12 @@ static void log_failure(lua_State *L, const char *message, int error, const char
   task_push_name(L, 1);
   const char *name = lua_tostring(L, -1);
   req_format_id(request, worker->running->request);
-  const struct log_field fields[] = {
-      log_text("task", name),
-      log_integer("attempt", 1),
-      log_text("request", request),
-      log_text("error", error_push_text(L, error)),
-      log_text("traceback", traceback ? traceback : ""),
-  };
-  log_write(worker->process->log, LOG_ERROR, message, fields, array_len(fields));
+  struct log_field fields[5] = {log_text("task", name), log_integer("attempt", 1)};
+  size_t count = 2;
+  if (worker->running->request != 0) fields[count++] = log_text("request", request);
+  fields[count++] = log_text("error", error_push_text(L, error));
+  fields[count++] = log_text("traceback", traceback ? traceback : "");
+  log_write(worker->process->log, LOG_ERROR, message, fields, count);
 }
 
 /* Stack: the task, its results. */
@@ -113,7 +126,7 @@ static int handled(lua_State *L, int status, lua_KContext context) {
 /* Pushes the traceback of the error that ended the task at 1, joined with the line that made it. */
 static const char *push_traceback(lua_State *L, const struct task *task, const char *traceback) {
   lua_Debug maker;
-  if (lua_getiuservalue(L, 1, TASK_VALUE_MAKER) != LUA_TFUNCTION)
+  if (lua_getiuservalue(L, 1, TASK_VALUE_TRACE) != LUA_TFUNCTION)
     return lua_pushstring(L, traceback);
   lua_getinfo(L, ">S", &maker);
   return lua_pushfstring(L, "%s\n%s at:\n\t%s:%d", traceback,
@@ -135,7 +148,7 @@ static int failed(lua_State *L) {
   if (fiber->traceback) {
     traceback = push_traceback(L, task, fiber->traceback);
     lua_pushvalue(L, -1);
-    lua_setiuservalue(L, 1, TASK_VALUE_TRACEBACK);
+    lua_setiuservalue(L, 1, TASK_VALUE_TRACE);
   }
   task->status = kind && strcmp(kind, "cancelled") == 0 ? TASK_CANCELLED : TASK_FAILED;
   if (task->status == TASK_FAILED) task_group_keep_failed(L, 1);
@@ -143,7 +156,7 @@ static int failed(lua_State *L) {
   metrics_add(&worker_of(L)->metrics, METRIC_TASKS_FAILED, 1);
   log_failure(L, "task failed", 2, traceback);
   lua_settop(L, 2);
-  lua_getiuservalue(L, 1, TASK_VALUE_OPTIONS);
+  task_push_options(L, 1);
   if (!lua_istable(L, -1) || lua_getfield(L, -1, "on_error") != LUA_TFUNCTION) return 0;
   lua_pushvalue(L, 1);
   lua_pushvalue(L, 2);
@@ -158,8 +171,8 @@ static void ended(struct fiber *fiber) {
   if (task->status == TASK_RUNNING) task->status = fiber->succeeded ? TASK_DONE : TASK_FAILED;
   fiber_wake_all(&task->waiting);
   task_group_tell(task);
-  schedule_agenda_leave(task->owner);
-  task->owner = NULL;
+  schedule_agenda_leave(task->agenda);
+  task->agenda = NULL;
 }
 
 /* ---- making one ---- */
@@ -180,7 +193,7 @@ static void note_maker(lua_State *L, struct task *task) {
     lua_getinfo(L, "lf", &debug);
     if (debug.currentline > 0) {
       task->line = debug.currentline;
-      lua_setiuservalue(L, -2, TASK_VALUE_MAKER);
+      lua_setiuservalue(L, -2, TASK_VALUE_TRACE);
       return;
     }
     lua_pop(L, 1);
@@ -192,11 +205,11 @@ void task_open(lua_State *L) {
   lua_rawsetp(L, LUA_REGISTRYINDEX, &metatable_key);
 }
 
-struct task *task_push(lua_State *L, int nargs) {
+struct task *task_push(lua_State *L, int nargs, int options) {
   int function = lua_gettop(L) - nargs;
-  struct task *task = lua_newuserdatauv(L, sizeof *task, TASK_VALUE_COUNT + nargs);
-  *task = (struct task){.nargs = nargs};
-  list_init(&task->link);
+  int values = TASK_VALUE_COUNT + nargs + (options ? 1 : 0);
+  struct task *task = lua_newuserdatauv(L, sizeof *task, values);
+  *task = (struct task){.nargs = nargs, .has_options = options != 0};
   list_init(&task->waiting);
   list_init(&task->groups);
   lua_rawgetp(L, LUA_REGISTRYINDEX, &metatable_key);
@@ -204,6 +217,10 @@ struct task *task_push(lua_State *L, int nargs) {
   for (int i = 0; i <= nargs; i++) {
     lua_pushvalue(L, function + i);
     lua_setiuservalue(L, -2, i == 0 ? TASK_VALUE_FUNCTION : TASK_VALUE_COUNT + i);
+  }
+  if (options) {
+    lua_pushvalue(L, options);
+    lua_setiuservalue(L, -2, values);
   }
   lua_replace(L, function);
   lua_settop(L, function);
@@ -271,7 +288,7 @@ void task_start(struct task *task) {
 }
 
 struct task *task_spawn(lua_State *L, int nargs) {
-  struct task *task = task_push(L, nargs);
+  struct task *task = task_push(L, nargs, 0);
   task_make_fiber(L, 0);
   task_start(task);
   return task;
@@ -280,7 +297,7 @@ struct task *task_spawn(lua_State *L, int nargs) {
 void task_cancel(struct task *task, const char *reason) {
   if (!task->fiber) return;
   fiber_cancel(task->fiber, reason);
-  if (task->agenda) schedule_start(task);
+  if (task->waits) schedule_start(task);
 }
 
 /* ---- how it ended ---- */
@@ -297,8 +314,7 @@ void task_push_error(lua_State *L, int index) {
 
 static NO_RETURN void raise_error(lua_State *L, int index) {
   task_push_error(L, index);
-  lua_getiuservalue(L, index, TASK_VALUE_TRACEBACK);
-  fiber_set_trail(L, -2, lua_tostring(L, -1));
+  fiber_set_trail(L, -2, task_push_traceback(L, index));
   lua_pop(L, 1);
   lua_error(L);
   __builtin_unreachable();

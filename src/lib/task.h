@@ -18,29 +18,27 @@ struct fiber;
 
 enum task_status { TASK_WAITING, TASK_RUNNING, TASK_DONE, TASK_FAILED, TASK_CANCELLED };
 
-/* The handle: a userdata. Its user values: function, results or error, options, traceback, the
- * function that made it, and the arguments behind them. */
+/* The handle: a userdata. Its user values: function; results or error; the function that made it,
+ * or the traceback of its error; behind them its arguments, and its options if it has any. */
 struct task {
-  struct list link;      /* agenda.waiting */
-  struct fiber *fiber;   /* NULL once it has ended */
-  struct agenda *agenda; /* a reference, while it waits there; else NULL */
-  struct agenda *owner;  /* a reference, until it has ended: the request it belongs to; or NULL */
-  struct list groups;    /* member.in_task; none: its errors are logged */
-  struct list waiting;   /* fiber.link of those in task:wait() */
-  uint64_t id;           /* made when asked for */
-  enum task_status status;
+  struct fiber *fiber; /* NULL once it has ended */
+  struct agenda
+      *agenda;         /* a reference, until it has ended: of the request it belongs to; or NULL */
+  struct list groups;  /* member.in_task; none: its errors are logged */
+  struct list waiting; /* fiber.link of those in task:wait() */
+  uint64_t id;         /* made when asked for */
   int nargs;
-  int line; /* where it was made, in the function that made it; 0: unknown */
-  bool scheduled, late, dropped, has_box;
+  int line;       /* where it was made, in the function that made it; 0: unknown */
+  uint8_t status; /* enum task_status */
+  bool waits;     /* for its point in the agenda */
+  bool scheduled, late, dropped, has_box, has_options;
 };
 
 enum {
   TASK_VALUE_FUNCTION = 1,
   TASK_VALUE_RESULT,
-  TASK_VALUE_OPTIONS,
-  TASK_VALUE_TRACEBACK,
-  TASK_VALUE_MAKER,
-  TASK_VALUE_COUNT = TASK_VALUE_MAKER
+  TASK_VALUE_TRACE,
+  TASK_VALUE_COUNT = TASK_VALUE_TRACE
 };
 
 /* [owner] Makes the table on top of the stack (popped) the metatable of tasks in its state. */
@@ -77,9 +75,15 @@ void task_push_error(lua_State *L, int index);
 /* [owner] Pushes the results of the task at `index` and gives their number, or raises its error. */
 int task_push_results(lua_State *L, int index);
 
-/* [owner] Pushes a task of the function below its `nargs` arguments (popped); it has no fiber yet.
- */
-struct task *task_push(lua_State *L, int nargs);
+/* [owner] Pushes a task of the function below its `nargs` arguments (popped), with the table at
+ * `options` (absolute; 0: none); it has no fiber yet. */
+struct task *task_push(lua_State *L, int nargs, int options);
+
+/* [owner] Pushes the options of the task at `index`, or nil. */
+void task_push_options(lua_State *L, int index);
+
+/* [owner] Pushes the traceback of the error of the task at `index` and gives it, or pushes nil. */
+const char *task_push_traceback(lua_State *L, int index);
 
 /* [owner] Makes the fiber of the task on top of the stack; `box` is the index of the box of its
  * call when the function is blocking, else 0. task_start starts it. */

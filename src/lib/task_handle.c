@@ -39,7 +39,7 @@ static int begin_waiting(lua_State *L) {
   if (!task->fiber) return task_push_results(L, 1);
   struct fiber *fiber = fiber_begin_wait(L, "task:wait");
   if (task->fiber == fiber) return luaL_error(L, "a task cannot wait for itself");
-  if (task->agenda && task->agenda->handler == fiber)
+  if (task->waits && task->agenda->handler == fiber)
     return luaL_error(L, "this wait would never end: the task starts after its handler has");
   if (has_timeout)
     timer_start(fiber->timers, &fiber->timer, timers_now(fiber->timers) + timeout_ns,
@@ -106,7 +106,7 @@ static int index_task(lua_State *L) {
   else if (strcmp(key, "late") == 0)
     lua_pushboolean(L, task->late);
   else if (strcmp(key, "traceback") == 0)
-    lua_getiuservalue(L, 1, TASK_VALUE_TRACEBACK);
+    task_push_traceback(L, 1);
   else if (strcmp(key, "results") == 0 && is_done)
     lua_getiuservalue(L, 1, TASK_VALUE_RESULT);
   else if (strcmp(key, "error") == 0 && !is_done)

@@ -5,6 +5,7 @@
 
 local deadlock = require "perilune.native.deadlock"
 local lfs = require "lfs"
+local native = require "perilune.native.app"
 local runner = require "perilune.runner"
 
 local function spec_root(dir)
@@ -34,6 +35,13 @@ local function guard_functions(busted)
   end
 end
 
+--- What the functions of specs have for their globals: where they are sent to, it is the globals.
+local function environment_of(busted)
+  local function probe() return _ENV end
+  busted.wrap(probe)
+  return probe()
+end
+
 --- Counts the results of the instance of busted that its runner makes.
 local function count_results()
   local counts = { success = 0, failure = 0, error = 0, pending = 0 }
@@ -41,6 +49,7 @@ local function count_results()
   package.loaded["busted.core"] = function(...)
     local busted = core(...)
     guard_functions(busted)
+    native.environment(environment_of(busted))
     busted.subscribe({ "test", "end" }, function(_, _, status)
       counts[status] = (counts[status] or 0) + 1
       return nil, true

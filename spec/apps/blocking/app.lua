@@ -60,10 +60,13 @@ f.fail_here = blocking(function(text) error(text) end)
 f.fail_object = blocking(function()
   error(setmetatable({ code = 7 }, { __tostring = function(e) return "code " .. e.code end }))
 end)
-f.fail_strangely = blocking(function() error { code = 7, where = print, deep = { io.stdout } } end)
+f.fail_strangely = blocking(function()
+  error { code = 7, where = coroutine.wrap(print), print = print, deep = { io.stdout } }
+end)
 f.abort = blocking(function(...) perilune.abort(...) end)
 f.time_out = blocking(function() async.timeout(0.001, async.sleep, 60) end)
-f.return_function = blocking(function() return 1, { deep = { print } } end)
+f.return_function = blocking(function() return 1, { deep = { coroutine.wrap(print) } } end)
+f.call = blocking(function(fn, ...) return fn(...) end)
 f.return_thread = blocking(function() return coroutine.create(print) end)
 
 local function culprit() error "deep down" end

@@ -124,7 +124,9 @@ for group, handlers in pairs { good = good, wrong = wrong } do
   end
 end
 
-app:get("/wrong/unsent", perilune.blocking(function() return { deep = { print } } end))
+app:get("/wrong/unsent", perilune.blocking(function()
+  return { deep = { coroutine.wrap(print) } }
+end))
 
 local Callable = setmetatable({}, { __call = function(_, req) return req.path end })
 
