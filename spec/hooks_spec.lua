@@ -120,8 +120,11 @@ describe("hooks of a server with several workers", function()
   end)
 
   it("run at the end once, in reverse order", function()
-    assert.same({ "innermost stop", "inner stop", "outer stop 2 pool", "outer stop 1" },
-      table.move(events, #events - 3, #events, 1, {}))
+    local stops = {}
+    for _, event in ipairs(events) do
+      if event:find " stop" then stops[#stops + 1] = event end
+    end
+    assert.same({ "innermost stop", "inner stop", "outer stop 2 pool", "outer stop 1" }, stops)
     assert.equal(1, count(log, "note outer stop 1"))
     assert.is_true(log:find("stopping signal", 1, true) < log:find("note innermost stop", 1, true))
   end)

@@ -9,6 +9,7 @@
 #include "core/interrupt.h"
 #include "core/require.h"
 #include "core/snapshot.h"
+#include "core/stress.h"
 #include "core/transfer.h"
 #include "lib/command.h"
 #include "lib/deadlock.h"
@@ -35,6 +36,7 @@ static const char lua_dir_key = 0;
 /* ---- setting up the process ---- */
 
 static uv_err program_init(lua_State *L, struct program *program) {
+  if (STRESS) stress_choose_seed();
   program->process =
       (struct process){.settings = &program->settings,
                        .log = &program->log,

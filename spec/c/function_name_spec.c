@@ -63,6 +63,33 @@ static void reads_the_line_that_defines_it(void **state) {
   snapshot_destroy(app.snapshot);
 }
 
+/* A snapshot whose directory is shown as seen from its parent. */
+static struct snapshot *create_seen_from_above(const char *dir) {
+  char here[1024], parent[1024];
+  assert_non_null(getcwd(here, sizeof here));
+  snprintf(parent, sizeof parent, "%.*s", (int)(strrchr(dir, '/') - dir), dir);
+  assert_int_equal(chdir(parent), 0);
+  struct snapshot *snapshot = snapshot_create(dir);
+  assert_int_equal(chdir(here), 0);
+  assert_string_not_equal(snapshot_shown_dir(snapshot), dir);
+  return snapshot;
+}
+
+static void knows_a_file_that_was_loaded_by_its_absolute_path(void **state) {
+  struct site *site = *state;
+  struct site app = {.fixture = site->fixture};
+  char chunk[256];
+  lua_register(site->fixture->worker.L, "function_name", function_name);
+  write_app(&app, "local function absolute() end return absolute\n");
+  struct snapshot *snapshot = create_seen_from_above(app.dir);
+  site->fixture->worker.snapshot = snapshot;
+  snprintf(chunk, sizeof chunk, "eq(function_name(loadfile '%s/app.lua' ()), 'absolute')", app.dir);
+  expect_call(site, chunk);
+  site->fixture->worker.snapshot = site->snapshot;
+  snapshot_destroy(snapshot);
+  remove_app(&app);
+}
+
 static void gives_file_and_line_of_other_functions(void **state) {
   struct site *site = *state;
   lua_register(site->fixture->worker.L, "function_name", function_name);
@@ -78,6 +105,7 @@ static void gives_file_and_line_of_other_functions(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       site_test(reads_the_line_that_defines_it),
+      site_test(knows_a_file_that_was_loaded_by_its_absolute_path),
       site_test(gives_file_and_line_of_other_functions),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

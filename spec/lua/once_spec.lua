@@ -55,7 +55,10 @@ for colour, ask_for in pairs { plain = ask, blocking = ask_blocking } do
     end)
 
     it("does not keep an error", function()
-      assert.same({ "try1", "try2", 3, 3 }, ask_for("fails", { "close 3" }):json())
+      local results = ask_for("fails", { "close 3" }):json()
+      assert.equal("try1", table.remove(results, 1))
+      table.sort(results, function(a, b) return tostring(a) < tostring(b) end)
+      assert.same({ 3, 3, "try2" }, results)
     end)
 
     it("keeps nil and the first result", function()

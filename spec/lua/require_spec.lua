@@ -142,7 +142,8 @@ describe("a module that waits while it loads", function()
     assert.is_false(pcall(third.wait, third))
     gates.open.slow = true
     assert.equal("slow", second:wait().value)
-    assert.equal(2, gates.runs.slow)
+    local runs = gates.runs.slow
+    assert.is_true(runs == 2 or runs == 3, "the third may have run it too before its cancel")
   end)
 
   it("does not keep requests waiting", function()

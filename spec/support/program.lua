@@ -1,8 +1,9 @@
 -- program.lua - the built perilune as specs start it, and what they need around it.
 --
--- The binary is PERILUNE_BINARY, else the one in the build directory of SANITIZE. Temporary files
--- and directories are made below os.tmpname's directory; who makes one removes it. Words for the
--- shell are quoted here. What runs to its end has a limit; long-running servers are server.lua's.
+-- The binary is PERILUNE_BINARY, else the one in the build directory of SANITIZE and STRESS.
+-- Temporary files and directories are made below os.tmpname's directory; who makes one removes it.
+-- Words for the shell are quoted here. What runs to its end has a limit; long-running servers are
+-- server.lua's.
 
 local lfs = require "lfs"
 local socket = require "socket"
@@ -22,6 +23,7 @@ end
 function program.binary()
   local sanitize = os.getenv "SANITIZE" or ""
   local build = sanitize == "" and "build" or "build-" .. sanitize
+  if os.getenv "STRESS" == "1" then build = build .. "-stress" end
   return os.getenv "PERILUNE_BINARY" or ("%s/%s/perilune"):format(program.root(), build)
 end
 

@@ -3,12 +3,14 @@
  * Capacity at least doubles, so appending n bytes one by one costs O(n). */
 #include "base/buffer.h"
 
+#include "base/stress.h"
+
 #include <assert.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { BUFFER_FIRST_BYTES = 256 };
+enum { BUFFER_FIRST_BYTES = STRESSED(256, 8) };
 
 void buffer_finish(struct buffer *buffer) {
   free(buffer->data);

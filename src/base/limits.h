@@ -1,16 +1,19 @@
 /* limits.h - every fixed limit: its number, its unit, and what happens when it is hit.
  *
  * Limits a user may set are settings (settings.h) with their defaults there; the numbers here are
- * part of the design. */
+ * part of the design. Limits of scheduling and reuse, which nobody sees, have a second number for
+ * the stress build (stress.h). */
 #ifndef BASE_LIMITS_H
 #define BASE_LIMITS_H
 
+#include "base/stress.h"
+
 /* Resumes of fibers in one turn of a worker; the rest wait for the next turn, after I/O. */
-#define TURN_RESUMES_MAX 1024
+#define TURN_RESUMES_MAX STRESSED(1024, 3)
 
 /* Operations that need not wait (sending to a channel with room, taking a free lock) which a fiber
  * does in one resume; the next one lets others run first. */
-#define OPERATIONS_MAX 128
+#define OPERATIONS_MAX STRESSED(128, 2)
 
 /* Values that a channel may be made to hold, and permits of a semaphore; more are errors of the
  * caller. */
@@ -18,10 +21,10 @@
 #define SEMAPHORE_PERMITS_MAX 1000000000
 
 /* Slots of its table that an empty channel keeps for the next values; a larger table is freed. */
-#define CHANNEL_SLOTS_KEPT_MAX 1024
+#define CHANNEL_SLOTS_KEPT_MAX STRESSED(1024, 1)
 
 /* Idle coroutines kept for reuse in one Lua state; more are left to the garbage collector. */
-#define IDLE_COROUTINES_MAX 1024
+#define IDLE_COROUTINES_MAX STRESSED(1024, 2)
 
 /* Fibers waiting for each other, one inside the other, up to which deadlines of the outermost reach
  * code that the innermost computes; further ones reach it at its waits only. */
@@ -54,7 +57,7 @@
 #define POOL_CALLS_MAX   10000000
 
 /* How long a pool thread may be idle before it ends. */
-#define POOL_IDLE_MS 30000
+#define POOL_IDLE_MS STRESSED(30000, 20)
 
 /* Priority of pool threads, as nice counts: computing threads do not keep the event loops from
  * running (with 16 of them on 2 cores a loop wakes up after 0.4 ms instead of 11 ms). */
@@ -62,7 +65,7 @@
 
 /* Chunks of 64 KiB without a block in use that keep their memory in a Lua state's allocator; that
  * of more goes back to the system. */
-#define SLAB_EMPTY_MAX 16
+#define SLAB_EMPTY_MAX STRESSED(16, 1)
 
 /* Part of its memory limit, in percent, that a Lua state may fill right after a full collection;
  * above it, it counts as at its limit: "not enough memory" is raised. */
@@ -107,8 +110,8 @@
 /* How long lines of the access log gather, or how many bytes, before they are written together; and
  * the memory that is kept for it. */
 #define LINE_WRITER_GATHER_MS   50
-#define LINE_WRITER_HASTE_BYTES (64 * 1024)
-#define LINE_WRITER_KEEP_BYTES  (256 * 1024)
+#define LINE_WRITER_HASTE_BYTES STRESSED(64 * 1024, 256)
+#define LINE_WRITER_KEEP_BYTES  STRESSED(256 * 1024, 256)
 
 /* How often a full pipe is looked at, and how often the log is told of dropped lines. */
 #define LINE_WRITER_LOOK_MS   100
@@ -118,7 +121,7 @@
 #define LINE_WRITER_LEAVE_MS 1000
 
 /* Connections that one listening socket accepts in a turn; more wait for the next. */
-#define ACCEPTS_MAX 256
+#define ACCEPTS_MAX STRESSED(256, 1)
 
 /* How long a worker accepts nobody when it has no descriptors or memory for another connection, and
  * none of its own closes; and how often the log says so. */
@@ -126,16 +129,16 @@
 #define ACCEPT_REPORT_MS 1000
 
 /* Bytes read from a socket at once, into one buffer that all connections of a worker share. */
-#define INPUT_BYTES (64 * 1024)
+#define INPUT_BYTES STRESSED(64 * 1024, 1000)
 
 /* Unwritten bytes of one connection's output past which no further request of it is read. */
-#define OUTPUT_PAUSE_BYTES (1024 * 1024)
+#define OUTPUT_PAUSE_BYTES STRESSED(1024 * 1024, 4096)
 
 /* Bytes of a streamed response that wait in the server before its writer has to wait. */
-#define STREAM_PAUSE_BYTES (64 * 1024)
+#define STREAM_PAUSE_BYTES STRESSED(64 * 1024, 4096)
 
 /* Bytes of a streamed request body that wait for their reader before the socket is not read. */
-#define BODY_PAUSE_BYTES (64 * 1024)
+#define BODY_PAUSE_BYTES STRESSED(64 * 1024, 1024)
 
 /* After its last response a connection reads and drops what still comes, so that the response is
  * not lost to a reset: for so long, and so many bytes; then it is closed. */
@@ -157,15 +160,15 @@
 
 /* Memory of a connection's body that is reserved when Content-Length announces it; more is
  * allocated as it comes. */
-#define BODY_RESERVE_BYTES_MAX (64 * 1024)
+#define BODY_RESERVE_BYTES_MAX STRESSED(64 * 1024, 16)
 
 /* Memory that a worker keeps for later instead of freeing it: connections, exchanges with their
  * head, body and response buffers up to a size, and output buffers up to a size. */
-#define SPARE_CONNECTIONS_MAX   256
-#define SPARE_EXCHANGES_MAX     2048
-#define SPARE_REQUEST_BYTES_MAX (8 * 1024)
-#define SPARE_OUTPUTS_MAX       128
-#define SPARE_OUTPUT_BYTES_MAX  (64 * 1024)
+#define SPARE_CONNECTIONS_MAX   STRESSED(256, 1)
+#define SPARE_EXCHANGES_MAX     STRESSED(2048, 1)
+#define SPARE_REQUEST_BYTES_MAX STRESSED(8 * 1024, 64)
+#define SPARE_OUTPUTS_MAX       STRESSED(128, 1)
+#define SPARE_OUTPUT_BYTES_MAX  STRESSED(64 * 1024, 256)
 
 /* Ranges of one Range field; with more the whole file is sent. */
 #define RANGES_MAX 16
@@ -181,13 +184,13 @@
 
 /* Bodies up to so many bytes are compressed on the event loop, which takes half a millisecond;
  * larger ones on libuv's threads. */
-#define COMPRESS_INLINE_BYTES_MAX (32 * 1024)
+#define COMPRESS_INLINE_BYTES_MAX STRESSED(32 * 1024, 1024)
 
 /* Bytes that a streamed response compresses of one write; of a larger one nothing is compressed. */
 #define COMPRESS_WRITE_BYTES_MAX (256 * 1024)
 
 /* Compressors that a worker keeps for such threads, about 300 KiB each. */
-#define SPARE_COMPRESSORS_MAX 4
+#define SPARE_COMPRESSORS_MAX STRESSED(4, 1)
 
 /* A file up to this size is compressed for clients that ask for it; a larger one is sent as it is.
  */
@@ -205,13 +208,13 @@
 
 /* A file up to this size is read when it is looked up, and sent with its head in one write; a
  * larger one is sent from the kernel's cache. Bounds what a slow reader of files holds. */
-#define FILE_MEMORY_BYTES_MAX (12 * 1024)
+#define FILE_MEMORY_BYTES_MAX STRESSED(12 * 1024, 64)
 
 /* Bytes of a file that one connection sends in one turn; the rest waits for the next. */
-#define FILE_TURN_BYTES_MAX (1024 * 1024)
+#define FILE_TURN_BYTES_MAX STRESSED(1024 * 1024, 256 * 1024)
 
 /* Bytes of a file that a thread reads at once when they are not in the kernel's cache. */
-#define FILE_AHEAD_BYTES (4 * 1024 * 1024)
+#define FILE_AHEAD_BYTES STRESSED(4 * 1024 * 1024, 16 * 1024)
 
 /* Nesting of arrays and objects in JSON, read or written, an empty one inside not counted; deeper
  * raises kind "json". */
@@ -222,7 +225,7 @@
 
 /* Bytes of text for which a Lua state keeps its JSON memory from call to call; what a longer text
  * needed is freed after it. */
-#define JSON_KEEP_BYTES_MAX (256 * 1024)
+#define JSON_KEEP_BYTES_MAX STRESSED(256 * 1024, 64)
 
 /* Bytes of one response that perilune.http takes, decoded body and header lines; more: kind "http".
  */
@@ -233,7 +236,7 @@
 #define HTTP_REDIRECTS_MAX 20
 
 /* Idle connections that perilune.http keeps in one Lua state; past it the oldest is closed. */
-#define HTTP_CONNECTIONS_KEPT_MAX 256
+#define HTTP_CONNECTIONS_KEPT_MAX STRESSED(256, 2)
 
 /* How long perilune.http waits for a whole response, and for its connection, unless told; then kind
  * "timeout" is raised. */
@@ -262,6 +265,6 @@
 #define FORM_MEMORY_BYTES_MAX (4 * 1024 * 1024)
 
 /* Bytes of a temporary file that are written at once. */
-#define FORM_BLOCK_BYTES (256 * 1024)
+#define FORM_BLOCK_BYTES STRESSED(256 * 1024, 4096)
 
 #endif

@@ -9,6 +9,7 @@
 #include "core/error.h"
 #include "core/interrupt.h"
 #include "core/state.h"
+#include "core/stress.h"
 #include "core/traceback.h"
 #include "core/worker.h"
 
@@ -191,6 +192,7 @@ static void wake(struct fiber *fiber, bool cancelled) {
   list_remove(&fiber->link);
   timer_stop(fiber->timers, &fiber->timer);
   make_ready(fiber);
+  if (STRESS) stress_shuffle(fiber);
 }
 
 bool fiber_wake(struct ticket ticket) {
@@ -317,6 +319,7 @@ void fiber_resume(struct fiber *fiber) {
   struct worker *worker = fiber->worker;
   struct heartbeat *heartbeat = &worker->heartbeat;
   assert(fiber->state == FIBER_READY && !worker->running);
+  if (STRESS) stress_collect(worker);
   state_set_waiting(fiber->co, false);
   fiber->state = FIBER_RUNNING;
   fiber->waits_for = NULL;

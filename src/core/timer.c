@@ -5,8 +5,12 @@
  * earlier one costs no system call. */
 #include "core/timer.h"
 
+#include "base/stress.h"
+
 #include <assert.h>
 #include <stdlib.h>
+
+enum { FIRST_SLOTS = STRESSED(16, 1) };
 
 /* Differences of the order numbers count: they may wrap around. */
 static bool is_before(const struct timer *a, const struct timer *b) {
@@ -88,7 +92,7 @@ void timer_start(struct timers *timers, struct timer *timer, uint64_t due_ns, ti
     return;
   }
   if (timers->_count == timers->_cap) {
-    timers->_cap = timers->_cap ? timers->_cap * 2 : 16;
+    timers->_cap = timers->_cap ? timers->_cap * 2 : FIRST_SLOTS;
     timers->_heap = memory_resize(timers->_heap, timers->_cap * sizeof(struct timer *));
   }
   sift_up(timers, timers->_count++, timer);

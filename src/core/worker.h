@@ -74,6 +74,7 @@ struct worker {
   size_t idle_coroutines;
   struct fiber *running;
   int operations_left;    /* that the running fiber may do without a wait */
+  uint64_t stress_random; /* kept by stress.c */
   struct call *call;      /* of a pool worker: what it runs; NULL elsewhere */
   uint64_t request_count; /* makes request ids */
   struct metrics metrics;

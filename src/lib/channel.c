@@ -12,7 +12,7 @@
 
 #define CLASS "channel"
 
-enum { SLOTS_MIN = 8 };
+enum { SLOTS_MIN = STRESSED(8, 1) };
 
 struct channel {
   struct list senders;   /* fiber.link; nobody unless it is full */

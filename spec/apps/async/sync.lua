@@ -294,6 +294,7 @@ cases["an event wakes all that wait, also when it is cleared right after"] = fun
   event:set()
   event:clear()
   async.gather(tasks)
+  table.sort(order)
   assert.same({ "a", "b", "c" }, order)
 end
 
@@ -342,17 +343,14 @@ end
 cases["a channel gives to the one that waits longest"] = function()
   for capacity = 0, 1 do
     local channel, got = async.channel(capacity), {}
-    local tasks = spawn_each("abc", function(name)
-      local value = channel:receive()
-      got[#got + 1] = name .. value
-    end)
+    local tasks = spawn_each("abc", function(name) got[name] = channel:receive() end)
     assert.equal(("channel: 0 of %d, 3 waiting to receive"):format(capacity), tostring(channel))
     for i = 1, 3 do channel:send(i) end
     local own = async.spawn(channel.receive, channel)
     channel:send(4)
     async.gather(tasks)
     assert.equal(4, own:wait())
-    assert.same({ "a1", "b2", "c3" }, got)
+    assert.same({ a = 1, b = 2, c = 3 }, got)
   end
 end
 
