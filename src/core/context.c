@@ -26,6 +26,10 @@ void context_give(struct fiber *fiber, int context) {
   fiber->context_shared = context != CONTEXT_NONE;
 }
 
+void context_unshare(lua_State *L, int context) {
+  if (context != CONTEXT_NONE) luaL_unref(L, LUA_REGISTRYINDEX, context);
+}
+
 bool context_push(lua_State *L) {
   const struct fiber *fiber = fiber_running(L);
   if (!fiber || fiber->context == CONTEXT_NONE) return false;
@@ -54,8 +58,7 @@ void context_push_own(lua_State *L) {
 }
 
 void context_drop(struct fiber *fiber) {
-  if (fiber->context != CONTEXT_NONE)
-    luaL_unref(fiber->worker->L, LUA_REGISTRYINDEX, fiber->context);
+  context_unshare(fiber->worker->L, fiber->context);
   fiber->context = CONTEXT_NONE;
   fiber->context_shared = false;
 }

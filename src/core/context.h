@@ -17,8 +17,9 @@ struct fiber;
  * there is no memory. */
 int context_share(lua_State *L);
 
-/* [owner] Gives a new fiber what context_share gave. */
+/* [owner] Gives a new fiber what context_share gave; or gives it back when there is none. */
 void context_give(struct fiber *fiber, int context);
+void context_unshare(lua_State *L, int context);
 
 /* [owner] Pushes the context of the running fiber and gives true, or false where it has none. The
  * table may be shared: it is for reading. */

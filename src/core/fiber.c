@@ -69,6 +69,7 @@ struct fiber *fiber_create(struct worker *worker, const struct fiber_kind *kind)
   }
   struct fiber *parent = worker->running;
   fiber->state = FIBER_NEW;
+  fiber->parked_co = fiber->co;
   fiber->created_ns = worker->now_ns;
   fiber->kind = kind;
   fiber->life++;
@@ -504,13 +505,14 @@ const void *fiber_joined_error(const struct fiber *fiber) {
 }
 
 bool fiber_is_joined(lua_State *L, int index) {
+  const struct fiber *fiber = fiber_running(L);
   const void *error = lua_topointer(L, index);
-  return error && fiber_joined_error(fiber_running(L)) == error;
+  return fiber && error && fiber_joined_error(fiber) == error;
 }
 
 void fiber_set_joined(lua_State *L, bool is_joined) {
   struct fiber *fiber = fiber_running(L);
-  if (fiber->trail) fiber->trail->is_joined = is_joined;
+  if (fiber && fiber->trail) fiber->trail->is_joined = is_joined;
 }
 
 int fiber_save_trail(lua_State *L) {

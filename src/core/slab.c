@@ -32,7 +32,12 @@ struct slab_region {
 
 #if defined(__SANITIZE_ADDRESS__)
 #  define ALL_LARGE true
-#else
+#elif defined(__has_feature)
+#  if __has_feature(address_sanitizer)
+#    define ALL_LARGE true
+#  endif
+#endif
+#ifndef ALL_LARGE
 #  define ALL_LARGE false
 #endif
 

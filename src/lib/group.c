@@ -74,6 +74,7 @@ static int woken(lua_State *L, int status, lua_KContext context);
 static lua_nret go_on(lua_State *L) {
   struct body_group *group = lua_touserdata(L, AT_GROUP);
   if (list_is_empty(&group->children.members)) return answer(L, group);
+  fiber_begin_wait(L, NAME); /* the body may have ended where nothing can wait */
   return task_group_wait(L, &group->children, NAME, 0, woken);
 }
 
@@ -92,6 +93,7 @@ static int body_ended(lua_State *L, int status, lua_KContext context) {
   scope_pop(&group->body);
   group->children.scope = NULL;
   struct fiber *fiber = fiber_running(L);
+  if (!fiber) return luaL_error(L, NAME " has ended outside of a task");
   if (fiber != group->beginner && task_group_has(&group->children, fiber))
     return luaL_error(L,
                       "a task cannot wait for itself: the function of the group was resumed, and "

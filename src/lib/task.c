@@ -280,7 +280,7 @@ void task_make_fiber(lua_State *L, int box) {
   int context = context_share(L);
   struct fiber *fiber = fiber_create(worker_of(L), box ? &blocking : &plain);
   if (!fiber) {
-    luaL_unref(L, LUA_REGISTRYINDEX, context);
+    context_unshare(L, context);
     luaL_error(L, "not enough memory");
   }
   context_give(fiber, context);

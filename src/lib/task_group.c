@@ -72,6 +72,7 @@ static void note_end(struct task_group *group, struct task *task) {
   if (task_has_errors(task)) group->errors++;
   if (group->first || !matters(group, task)) return;
   group->first = task;
+  group->first_is_done = task->status == TASK_DONE;
   task_group_cancel(group, group->reason);
   if (group->scope) scope_cancel(group->scope, group->reason);
 }
@@ -116,7 +117,7 @@ void task_group_keep_failed(lua_State *L, int index) {
 bool task_group_wants_error(const struct task *task) {
   for (const struct list *link = task->groups.next; link != &task->groups; link = link->next) {
     const struct task_group *group = container_of(link, const struct member, in_task)->group;
-    bool has_answer = group->first && group->first->status == TASK_DONE;
+    bool has_answer = group->first && group->first_is_done;
     if (!has_answer || group->parent_cancelled) return true;
   }
   return false;

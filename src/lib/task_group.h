@@ -27,8 +27,9 @@ struct task_group {
   struct list members; /* member.in_group: those that have not ended */
   struct list ended;   /* member.in_group: those that have, if keeps_ended */
   enum task_group_first matters;
-  bool keeps_ended;      /* and wakes the parent for each */
-  struct task *first;    /* that mattered; the parent keeps it alive */
+  bool keeps_ended;   /* and wakes the parent for each */
+  struct task *first; /* that mattered; the parent keeps it alive */
+  bool first_is_done;
   struct scope *scope;   /* what is cancelled with the members; may be NULL */
   struct scope *around;  /* the parent's innermost scope around what was made for the group */
   const char *reason;    /* for that: static text */

@@ -11,6 +11,13 @@ app:get("/plain/{name}", function(req)
   return { id = req.id, rows = async.running() }
 end)
 
+local function later() end
+
+app:get("/scheduled", function(req)
+  for _ = 1, 50 do req.tasks.after_response:schedule(later) end
+  return async.running()
+end)
+
 app:get("/blocking", perilune.blocking(function(req)
   local function in_pool() async.sleep(60) end
   async.spawn(in_pool)
