@@ -14,7 +14,7 @@ local wait = require "support.wait"
 
 local app
 
-setup(function() app = observed.start("streams", { "--body-timeout", "0.3" }) end)
+setup(function() app = observed.start("streams", { "--body-timeout", "1" }) end)
 teardown(function() app:kill() end)
 
 after_each(function() app:close_connections() end)
