@@ -30,10 +30,10 @@ struct task {
   int nargs;
   int line;       /* where it was made, in the function that made it; 0: unknown */
   uint8_t status; /* enum task_status */
-  bool waits;     /* for its point in the agenda */
-  bool scheduled, late, dropped, has_box, has_options;
-  bool has_error; /* which may be nil */
-  bool is_joined; /* it brought errors of others along: children.h */
+  bool waits : 1; /* for its point in the agenda */
+  bool scheduled : 1, late : 1, dropped : 1, has_box : 1, has_options : 1;
+  bool has_error : 1; /* which may be nil */
+  bool is_joined : 1; /* it brought errors of others along: children.h */
 };
 
 enum {
