@@ -199,12 +199,13 @@ cases["gather fails when one of its tasks was cancelled by others"] = function()
 end
 
 cases["the error is raised once all others have ended"] = function()
-  local ended = {}
   for _, many in ipairs { async.gather, async.race } do
+    local ended = {}
     assert.equal("first", error_of(many, slow_to_end(ended, 1), { fail, "first" },
       slow_to_end(ended, 2)))
+    table.sort(ended)
+    assert.same({ 1, 2 }, ended)
   end
-  assert.same({ 1, 2, 1, 2 }, ended)
 end
 
 cases["others has what failed too, in the order of arguments"] = function()
@@ -421,6 +422,7 @@ cases["race and any cancel the losers and wait for them"] = function()
     local ended = {}
     assert.same({ 2, "won" }, { first(slow_to_end(ended, 1), { echo, "won" },
       slow_to_end(ended, 3)) })
+    table.sort(ended)
     assert.same({ 1, 3 }, ended)
   end
 end

@@ -142,7 +142,7 @@ cases["of a result and a cancel in one turn the result is had, the next wait rai
   local got
   local task = start(function()
     got = select(2, pcall(gate.wait, gate))
-    async.checkpoint()
+    sleep_long()
   end)
   async.checkpoint()
   gate:cancel "the result"
