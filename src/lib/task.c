@@ -34,7 +34,8 @@ struct task *task_at(lua_State *L, int index) {
   return class && strcmp(class, CLASS_TASK) == 0 ? lua_touserdata(L, index) : NULL;
 }
 
-void task_push_options(lua_State *L, int index) {
+/* Pushes the options of the task at `index`, or nil. */
+static void push_options(lua_State *L, int index) {
   const struct task *task = lua_touserdata(L, index);
   if (task->has_options)
     lua_getiuservalue(L, index, TASK_VALUE_COUNT + task->nargs + 1);
@@ -52,7 +53,7 @@ const char *task_push_traceback(lua_State *L, int index) {
 /* The name given, else that of the function. */
 void task_push_name(lua_State *L, int index) {
   int top = lua_gettop(L);
-  task_push_options(L, index);
+  push_options(L, index);
   bool has_name = lua_istable(L, -1) && lua_getfield(L, -1, "name") == LUA_TSTRING;
   if (!has_name) {
     lua_getiuservalue(L, index, TASK_VALUE_FUNCTION);
@@ -170,7 +171,7 @@ static int failed(lua_State *L) {
   metrics_add(&worker_of(L)->metrics, METRIC_TASKS_FAILED, 1);
   log_failure(L, "task failed", 2, traceback);
   lua_settop(L, 2);
-  task_push_options(L, 1);
+  push_options(L, 1);
   if (!lua_istable(L, -1) || lua_getfield(L, -1, "on_error") != LUA_TFUNCTION) return 0;
   lua_pushvalue(L, 1);
   lua_pushvalue(L, 2);

@@ -93,9 +93,6 @@ int task_push_results(lua_State *L, int index);
  * `options` (absolute; 0: none); it has no fiber yet. */
 struct task *task_push(lua_State *L, int nargs, int options);
 
-/* [owner] Pushes the options of the task at `index`, or nil. */
-void task_push_options(lua_State *L, int index);
-
 /* [owner] Pushes the traceback of the error of the task at `index` and gives it, or pushes nil. */
 const char *task_push_traceback(lua_State *L, int index);
 
