@@ -5,6 +5,7 @@
 #include "core/ask.h"
 
 #include "core/call.h"
+#include "core/call_run.h"
 #include "core/error.h"
 #include "core/worker.h"
 
@@ -32,7 +33,7 @@ static void deliver_question(struct message *message, void *owner) {
 }
 
 bool ask_is_possible(lua_State *L) {
-  return worker_of(L)->call != NULL;
+  return call_run_find(L) != NULL;
 }
 
 /* False when nobody waits for the call any more. */
@@ -48,11 +49,11 @@ static bool post(struct ask *ask, struct call *call) {
 
 lua_nret ask_send(lua_State *L, struct fiber *fiber, struct ask *ask, const char *waits_for,
                   lua_KFunction k) {
-  struct worker *worker = worker_of(L);
   ask->message.deliver = deliver_question;
-  ask->_asker = worker;
+  ask->_asker = fiber->worker;
   ask->_ticket = fiber_ticket(fiber);
-  if (!worker->call || !post(ask, worker->call)) {
+  struct call *call = call_run_find(L);
+  if (!call || !post(ask, call)) {
     ask_destroy(ask);
     error_raise(L, "disconnected", "the request has ended");
   }

@@ -5,6 +5,7 @@
 #include "core/call.h"
 
 #include "core/ask.h"
+#include "core/call_run.h"
 #include "core/context.h"
 #include "core/error.h"
 #include "core/module.h"
@@ -270,7 +271,7 @@ static void serve_offer(struct ask *ask) {
 
 lua_nret call_offer(lua_State *L, int count, lua_KFunction k) {
   struct fiber *fiber = fiber_begin_wait(L, "the response");
-  struct call *call = worker_of(L)->call;
+  struct call *call = call_run_find(L);
   transfer_encode(L, lua_gettop(L) - count + 1, count, "result", &call->result);
   struct offer *offer = memory_alloc_zero(sizeof *offer);
   offer->ask.serve = serve_offer;
@@ -327,7 +328,7 @@ int call_marked(lua_State *L) {
 static int module_of_call_ended(lua_State *L, int status, lua_KContext context) {
   (void)context;
   module_end_require(L, status);
-  lua_callk(L, call_push_function(L, worker_of(L)->call), LUA_MULTRET, 0, inline_ended);
+  lua_callk(L, call_push_function(L, call_run_find(L)), LUA_MULTRET, 0, inline_ended);
   return inline_ended(L, LUA_OK, 0);
 }
 

@@ -113,8 +113,9 @@ void call_drop_offered(struct fiber *fiber);
  * waits. */
 int call_marked(lua_State *L);
 
-/* [owner] For the runner of worker->call: reads the payload; pushes the function and its arguments
- * and gives their number. Called, it may first require modules that the arguments name. Raises. */
+/* [owner] For the runner, in the run of the call: reads the payload; pushes the function and its
+ * arguments and gives their number. Called, it may first require modules that the arguments name.
+ * Raises. */
 int call_push_function(lua_State *L, const struct call *call);
 
 /* [any thread] For the host: frees a call. */

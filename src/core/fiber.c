@@ -5,6 +5,7 @@
 #include "core/fiber.h"
 
 #include "base/limits.h"
+#include "core/call_run.h"
 #include "core/context.h"
 #include "core/error.h"
 #include "core/interrupt.h"
@@ -81,6 +82,7 @@ struct fiber *fiber_create(struct worker *worker, const struct fiber_kind *kind)
   fiber->request = parent ? parent->request : 0;
   fiber->instance = parent ? parent->instance : NULL;
   fiber->timers = parent ? parent->timers : &worker->timers;
+  if (UNLIKELY(parent && parent->run)) call_run_give(fiber, parent->run);
   fiber->interrupt_ns = HEARTBEAT_NEVER;
   list_push(&worker->fibers, &fiber->live);
   return fiber;
@@ -295,6 +297,7 @@ static void retire(struct fiber *fiber, int status) {
   timer_stop(fiber->timers, &fiber->timer);
   fiber->waits_for = NULL;
   fiber->insist = false;
+  if (UNLIKELY(fiber->run != NULL)) call_run_leave(fiber);
   context_drop(fiber);
   free(fiber->traceback);
   free(fiber->trail);

@@ -16,6 +16,7 @@
 
 typedef int lua_nret; /* number of results left on the Lua stack */
 
+struct call_run;
 struct worker;
 
 enum fiber_state { FIBER_IDLE, FIBER_NEW, FIBER_READY, FIBER_RUNNING, FIBER_PARKED, FIBER_ENDED };
@@ -69,6 +70,7 @@ struct fiber {
   uint64_t request;    /* id of the request it runs for; 0: none */
   void *instance;      /* of an app, whose handlers, hooks and tasks run on it; NULL: none */
 
+  struct call_run *run;      /* the call whose code it runs; kept by call_run.c; NULL: none */
   struct call_box *offered;  /* the last that goes on after its result; kept by call.c */
   char *traceback;           /* of the error that ended the body, owned */
   struct fiber_trail *trail; /* of the last error that brought one from elsewhere, owned */

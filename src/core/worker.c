@@ -5,6 +5,7 @@
 #include "core/worker.h"
 
 #include "base/limits.h"
+#include "core/call_run.h"
 #include "core/directory.h"
 #include "core/fiber.h"
 #include "core/stress.h"
@@ -86,6 +87,7 @@ static void free_fibers(struct worker *worker) {
   while ((link = list_pop(&worker->idle_fibers))) {
     struct fiber *fiber = container_of(link, struct fiber, link);
     timer_stop(fiber->timers, &fiber->timer);
+    if (fiber->run) call_run_leave(fiber);
     free(fiber->traceback);
     free(fiber->trail);
     scope_free_base(fiber);

@@ -18,7 +18,6 @@
 #include <stdbool.h>
 #include <uv.h>
 
-struct call;
 struct directory;
 struct fiber;
 struct line_writer;
@@ -75,7 +74,6 @@ struct worker {
   struct fiber *running;
   int operations_left;    /* that the running fiber may do without a wait */
   uint64_t stress_random; /* kept by stress.c */
-  struct call *call;      /* of a pool worker: what it runs; NULL elsewhere */
   uint64_t request_count; /* makes request ids */
   struct metrics metrics;
 

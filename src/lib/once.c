@@ -1,9 +1,10 @@
 /* once.c - gates, stores and closers.
  *
- * The closers of a request are a list in the registry, by the address of its source, or of this
- * file's key for the call of a pool thread. The list's field `run` is what calls them. */
+ * The closers of a request are a list in the registry, by the address of its source, or of the
+ * run of a call that got a copy of it. The list's field `run` is what calls them. */
 #include "lib/once.h"
 
+#include "core/call_run.h"
 #include "core/fiber.h"
 #include "core/worker.h"
 #include "lib/req.h"
@@ -12,7 +13,7 @@
 
 #define GATE_CLASS "perilune.gate"
 
-static const char stores_key, lists_key, call_key;
+static const char stores_key, lists_key;
 
 /* Where a list of closers has the id of its request. */
 enum { LIST_REQUEST = 0 };
@@ -50,14 +51,15 @@ static int open_gate(lua_State *L) {
 
 /* ---- stores ---- */
 
-static bool is_over(const struct req_origin *origin) {
-  return origin->is_here && origin->source->number != origin->number;
+static bool is_over(lua_State *L, const struct req_origin *origin) {
+  if (!origin->is_here) return !call_run_find(L);
+  return origin->source->number != origin->number;
 }
 
 /* store(req) -> its table of values; nil when the request is over */
 static int store(lua_State *L) {
   struct req_origin origin = req_find_origin(L, 1, "once");
-  if (is_over(&origin)) return 0;
+  if (is_over(L, &origin)) return 0;
   lua_rawgetp(L, LUA_REGISTRYINDEX, &stores_key);
   lua_pushvalue(L, 1);
   if (lua_rawget(L, -2) == LUA_TTABLE) return 1;
@@ -73,12 +75,12 @@ static int closers(lua_State *L) {
   struct req_origin origin = req_find_origin(L, 1, "once");
   luaL_checktype(L, 2, LUA_TFUNCTION);
   lua_rawgetp(L, LUA_REGISTRYINDEX, &lists_key);
-  const void *key = origin.is_here ? (const void *)origin.source : &call_key;
+  const struct fiber *fiber = fiber_running(L);
+  const void *key = origin.is_here ? (const void *)origin.source : fiber->run;
   if (lua_rawgetp(L, -1, key) == LUA_TTABLE) return 1;
   lua_newtable(L);
   lua_pushvalue(L, 2);
   lua_setfield(L, -2, "run");
-  const struct fiber *fiber = fiber_running(L);
   lua_pushinteger(L, fiber ? (lua_Integer)fiber->request : 0);
   lua_rawseti(L, -2, LIST_REQUEST);
   lua_pushvalue(L, -1);
@@ -128,22 +130,36 @@ static bool find_list(lua_State *L, const void *key, uint64_t *request) {
   return found;
 }
 
-bool once_start_closing(struct worker *worker, struct req_source *source,
-                        const struct fiber_kind *kind, void *data) {
-  const void *key = source ? (const void *)source : &call_key;
-  if (source && !source->has_closers) return false;
-  if (source) source->has_closers = false;
+/* The fiber that closes what is listed by a key; NULL: there is nothing to close, or no memory, and
+ * the values go with the state. */
+static struct fiber *start_closing(struct worker *worker, void *key, const struct fiber_kind *kind,
+                                   void *data) {
   uint64_t request;
-  if (!find_list(worker->L, key, &request)) return false;
+  if (!find_list(worker->L, key, &request)) return NULL;
   struct fiber *fiber = fiber_create(worker, kind);
-  if (!fiber) return false; /* no memory: the values go with the state */
+  if (!fiber) return NULL;
   fiber->data = data;
   fiber->name = "req:once";
   fiber->request = request;
-  if (source) fiber->timers = source->timers;
-  lua_pushlightuserdata(fiber->co, (void *)(uintptr_t)key);
+  lua_pushlightuserdata(fiber->co, key);
   fiber_start(fiber, 1);
-  return true;
+  return fiber;
+}
+
+bool once_start_closing(struct worker *worker, struct req_source *source,
+                        const struct fiber_kind *kind, void *data) {
+  if (!source->has_closers) return false;
+  source->has_closers = false;
+  struct fiber *fiber = start_closing(worker, source, kind, data);
+  if (fiber) fiber->timers = source->timers;
+  return fiber != NULL;
+}
+
+bool once_start_closing_run(struct call_run *run, struct worker *worker,
+                            const struct fiber_kind *kind, void *data) {
+  struct fiber *fiber = start_closing(worker, run, kind, data);
+  if (fiber) call_run_give(fiber, run);
+  return fiber != NULL;
 }
 
 bool once_is_closing(const struct worker *worker) {

@@ -5,6 +5,7 @@
 #include "roles/pool_runner.h"
 
 #include "base/limits.h"
+#include "core/call_run.h"
 #include "core/error.h"
 #include "core/require.h"
 #include "core/transfer.h"
@@ -85,7 +86,7 @@ static void start_call(struct runner *runner) {
   runner->ended = is_doomed(runner);
   call->kind = CALL_RAISED; /* until it has returned; without bytes it means: it was not run */
   if (runner->ended) return;
-  runner->worker.call = call;
+  runner->run = call_run_begin(call);
   struct heartbeat *heartbeat = &runner->worker.heartbeat;
   atomic_store_explicit(&heartbeat->call, call->id, memory_order_relaxed);
   static const struct fiber_kind kind = {run_call, call_failed, .ended = call_ended};
@@ -96,6 +97,7 @@ static void start_call(struct runner *runner) {
   }
   fiber->name = "blocking function";
   fiber->request = call->request;
+  call_run_give(fiber, runner->run);
   fiber_start(fiber, 0);
 }
 
@@ -148,7 +150,9 @@ static void swap_call(struct runner *runner) {
   struct pool *pool = runner->pool;
   struct call *call = runner->call;
   if (call->kind == CALL_RAISED && !runner->told) buffer_clear(&call->result);
-  runner->call = runner->assigned = runner->worker.call = NULL;
+  call_run_end(runner->run);
+  runner->run = NULL;
+  runner->call = runner->assigned = NULL;
   runner->started = false;
   atomic_store_explicit(&runner->worker.heartbeat.call, 0, memory_order_relaxed);
   give_back(call);
@@ -209,7 +213,7 @@ static void turn(struct worker *worker) {
         return;
       }
       static const struct fiber_kind closing = {.entry = once_close_all};
-      if (once_start_closing(worker, NULL, &closing, NULL)) return;
+      if (runner->run && once_start_closing_run(runner->run, worker, &closing, NULL)) return;
       next_call(runner);
     }
     if (!runner->loaded && !end_load(runner)) return;

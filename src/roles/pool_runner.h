@@ -45,6 +45,7 @@ struct runner {
   struct pool *pool;
   struct call *assigned; /* under the lock: what it is to run, or runs */
   struct call *call;     /* the same, once this thread knows */
+  struct call_run *run;  /* of the call that has been started */
   bool started;          /* the call's fiber has been started */
   bool ended;            /* the call's fiber has ended; what it left behind may still live */
   bool loading;          /* until the app has loaded and on_state has run; written under the lock */
