@@ -18,7 +18,9 @@
 #include "lib/once.h"
 #include "lib/req.h"
 #include "lib/schedule.h"
+#include "lib/schedule_remote.h"
 #include "lib/task_handle.h"
+#include "lib/task_registry.h"
 #include "lib/task_remote.h"
 #include "lib/upload.h"
 #include "roles/service_module.h"
@@ -56,6 +58,8 @@ int libs_open(lua_State *L) {
   task_handle_open(L);
   task_remote_open(L);
   schedule_open(L);
+  schedule_remote_open(L);
+  task_registry_open(L);
   upload_open(L);
   delivery_open(L);
   return 0;

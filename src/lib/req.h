@@ -38,6 +38,7 @@ struct req_source {
   struct buffer chunk;       /* of the body, on its way to Lua */
 
   struct timers *timers; /* the clock of its app */
+  void *instance;        /* of the app: fiber.instance */
   bool is_event_stream;  /* the response is: it ends when the client ends its side */
   bool wrote;            /* since keep_alive last fired */
   uint64_t keep_alive_ns;
@@ -71,6 +72,9 @@ void req_check_buffered(lua_State *L, const struct req *req);
 /* [owner] The agenda of the request while it lasts, made when there is none; NULL in other states
  * and, but for a `req` with a body, after the handler. */
 struct agenda *req_take_agenda(struct req *req);
+
+/* [owner] Pushes `req.tasks`, also where the request is handled elsewhere. */
+void req_push_tasks(lua_State *L, struct req *req);
 
 /* [owner] What the `req` at `index` comes from. Raises as req_check. */
 struct req_origin req_find_origin(lua_State *L, int index, const char *method);

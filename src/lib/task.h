@@ -100,6 +100,9 @@ const char *task_push_traceback(lua_State *L, int index);
  * call when the function is blocking, else 0. task_start starts it. */
 void task_make_fiber(lua_State *L, int box);
 
+/* [owner] Says for a task that was made by no line of this state which line has made it. */
+void task_set_maker(lua_State *L, int index, const char *maker);
+
 /* [owner] Makes the fiber of a task ready. */
 void task_start(struct task *task);
 
