@@ -1,8 +1,7 @@
--- schedule_remote_spec.lua - tasks that blocking functions schedule: they run on the request's loop.
+-- schedule_remote_spec.lua - tasks that blocking functions schedule run on the request's loop.
 --
--- Requests are real, and spec/apps/schedule_remote is loaded into the spec's own state, which is where
--- plain tasks have to run; the pool's threads have states of their own.
-
+-- Requests are real, and spec/apps/schedule_remote is loaded into the spec's own state, which is
+-- where plain tasks have to run; the pool's threads have states of their own.
 local spec = debug.getinfo(1, "S").source:match "^@(.*)/lua/[^/]+$"
 package.path = spec .. "/?.lua;" .. package.path
 
@@ -51,10 +50,10 @@ describe("a blocking handler", function()
     assert.same({ "now" }, events(1))
   end)
 
-  it("gets a handle: results, fields and the place that they ran in (P10, P41, P43)",
+  it("gets a handle: results, with holes, fields and the place that they ran in (P10, P41, P43)",
     function()
       local res = get("/results"):json()
-      assert.same({ "http", 1, false, 3.0 }, { table.unpack(res.plain) })
+      assert.same({ "http", 1, true, 3.0, 4 }, { table.unpack(res.plain) })
       assert.same({ "pool", 2 }, { table.unpack(res.blocking) })
       assert.equal("done", res.status)
       assert.equal("where", res.name)

@@ -52,10 +52,10 @@
 /* Fields of one log line written from Lua; more raise an error. */
 #define LOG_FIELDS_MAX 64
 
-/* Seconds for which a task whose id is known can still be found after its end, and how many of those
- * that have ended one Lua state keeps at most; the oldest are forgotten first. */
-#define TASK_KEPT_S    300
-#define TASKS_KEPT_MAX 100000
+/* How long a task whose id is known can still be found after its end, and how many of those that
+ * have ended one Lua state keeps at most; the oldest are forgotten first. */
+#define TASK_KEPT_MS   STRESSED(300000, 20)
+#define TASKS_KEPT_MAX STRESSED(100000, 50)
 
 /* What an app may ask for one pool: more is an error at load. */
 #define POOL_THREADS_MAX 1024

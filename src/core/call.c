@@ -185,6 +185,8 @@ bool call_submit_nested(lua_State *L, int index, enum call_way way) {
   struct call_box *box = luaL_checkudata(L, index, BOX_CLASS);
   struct call *call = box->call;
   const struct call *around = call_run_find(L);
+  bool is_root = !worker_of(L)->role->runs_blocking;
+  call->root = is_root ? fiber_running(L) : around ? around->root : NULL;
   call->chain = around ? around->chain : 0;
   call->innermost = around ? around->innermost : 0;
   call->spare = way == CALL_CROSSES_TO_SPARE;

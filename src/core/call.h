@@ -41,12 +41,14 @@ struct call {
   uint64_t id;                  /* of this call, not 0 */
   uint64_t request;             /* the request it is made for */
   bool takes_offer;             /* its caller knows what to do with an offer */
-  bool spare;            /* only a thread that is idle, or may be started, takes it: UV_EAGAIN */
-  uint64_t innermost;    /* id of the pool's call around what it calls; until it is taken by a
-                            pool: around its caller; 0: none */
-  uint64_t chain;        /* the pools that it is in, a bit for each: kept by the host */
-  struct buffer payload; /* identity length, identity, arguments; or 0, function, arguments */
-  struct buffer result;  /* results, or the error; out of memory: a traceback, or nothing */
+  bool spare;               /* only a thread that is idle, or may be started, takes it: UV_EAGAIN */
+  uint64_t innermost;       /* id of the pool's call around what it calls; until it is taken by a
+                               pool: around its caller; 0: none */
+  const struct fiber *root; /* on an event loop: what waits for it, or for the call around it, and
+                               so on; NULL: nothing does. Not to be looked into elsewhere */
+  uint64_t chain;           /* the pools that it is in, a bit for each: kept by the host */
+  struct buffer payload;    /* identity length, identity, arguments; or 0, function, arguments */
+  struct buffer result;     /* results, or the error; out of memory: a traceback, or nothing */
   enum call_result kind;
 
   struct worker *caller; /* whose inbox gets the result */

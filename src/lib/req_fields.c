@@ -178,7 +178,7 @@ static const struct req_field_kind field_kinds[] = {
     {"query", push_query, true},      {"headers", push_headers, true},
     {"body", push_body, true},        {"remote_addr", push_remote_addr, false},
     {"id", push_id, false},           {"route", push_route, false},
-    {"tasks", req_push_tasks, true},      {"cookies", push_cookies, true},
+    {"tasks", req_push_tasks, true},  {"cookies", push_cookies, true},
     {"context", push_context, false},
 };
 

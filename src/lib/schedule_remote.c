@@ -29,9 +29,9 @@ struct order {
   struct message message;
   struct schedule_home home;
   enum task_when when;
-  uint64_t id;          /* of the task */
-  char *maker;          /* the line that schedules it: "app.lua:12"; NULL: unknown */
-  struct buffer bytes;  /* context; function and arguments */
+  uint64_t id;           /* of the task */
+  char *maker;           /* the line that schedules it: "app.lua:12"; NULL: unknown */
+  struct buffer bytes;   /* context; function and arguments */
   struct buffer options; /* empty: none */
   bool is_cancelled;     /* the task is, before it is there */
   char *reason;          /* may be NULL */

@@ -372,10 +372,14 @@ int task_push_results(lua_State *L, int index) {
   return count;
 }
 
+void task_check_root_wait(lua_State *L, const struct task *task, const struct fiber *waiter) {
+  if (task->waits && task->agenda->handler == waiter)
+    luaL_error(L, "this wait would never end: the task starts after its handler has");
+}
+
 void task_check_wait(lua_State *L, const struct task *task) {
   const struct fiber *fiber = fiber_running(L);
   if (!task->fiber) return;
   if (task->fiber == fiber) luaL_error(L, "a task cannot wait for itself");
-  if (task->waits && task->agenda->handler == fiber)
-    luaL_error(L, "this wait would never end: the task starts after its handler has");
+  task_check_root_wait(L, task, fiber);
 }

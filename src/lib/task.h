@@ -83,6 +83,9 @@ void task_cancel(struct task *task, const char *reason);
  * only after the fiber has ended. */
 void task_check_wait(lua_State *L, const struct task *task);
 
+/* [owner] Raises when the task can start only after `waiter` has ended, which waits for it. */
+void task_check_root_wait(lua_State *L, const struct task *task, const struct fiber *waiter);
+
 /* [owner] Pushes the error that the task at `index` has ended with. */
 void task_push_error(lua_State *L, int index);
 

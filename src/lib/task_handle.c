@@ -90,7 +90,6 @@ void task_handle_push_id(lua_State *L, uint64_t worker, uint64_t id) {
   lua_pushstring(L, text);
 }
 
-
 static void push_args(lua_State *L, const struct task *task) {
   lua_createtable(L, task->nargs, 1);
   for (int i = 1; i <= task->nargs; i++) {

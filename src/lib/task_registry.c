@@ -17,8 +17,8 @@ static const char registry_key = 0;
 
 struct registry {
   struct worker *worker;
-  struct list ended; /* ended_task.link, in the order of their ends */
-  size_t count;      /* of those */
+  struct list ended;  /* ended_task.link, in the order of their ends */
+  size_t count;       /* of those */
   struct timer timer; /* for the first of them */
 };
 
@@ -88,7 +88,7 @@ void task_registry_end(lua_State *L, uint64_t id) {
   struct registry *registry = registry_of(L);
   struct ended_task *ended = memory_alloc(sizeof *ended);
   *ended = (struct ended_task){
-      .id = id, .due_ns = timers_now(&registry->worker->timers) + TASK_KEPT_S * NS_PER_SECOND};
+      .id = id, .due_ns = timers_now(&registry->worker->timers) + TASK_KEPT_MS * NS_PER_MS};
   list_push(&registry->ended, &ended->link);
   if (++registry->count > TASKS_KEPT_MAX) forget_first(registry);
   if (registry->count == 1) arm(registry);

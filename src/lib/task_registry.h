@@ -1,6 +1,7 @@
-/* task_registry.h - the tasks of a Lua state whose ids are known, so that they can be found by them.
+/* task_registry.h - the tasks of a Lua state whose ids are known, so that they can be found by
+ * them.
  *
- * A task is kept from when its id is first asked for until TASK_KEPT_S seconds after its end; of
+ * A task is kept from when its id is first asked for until TASK_KEPT_MS after its end; of
  * those that have ended, at most TASKS_KEPT_MAX, the oldest go first. A task whose id nobody knows
  * costs nothing here. */
 #ifndef LIB_TASK_REGISTRY_H

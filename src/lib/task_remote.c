@@ -5,6 +5,8 @@
  * box of the one who waits; one who has stopped waiting leaves it to the message. */
 #include "lib/task_remote.h"
 
+#include "core/call.h"
+#include "core/call_run.h"
 #include "core/class.h"
 #include "core/directory.h"
 #include "core/error.h"
@@ -32,7 +34,8 @@ struct home {
 struct wait {
   struct message message;
   struct home task;
-  uint64_t asker; /* number of the worker that waits */
+  uint64_t asker;           /* number of the worker that waits */
+  const struct fiber *root; /* what waits for the code that waits; call.root */
   bool looks; /* it does not wait for the end: the answer is what the task is like now */
   bool has_timeout;
   double timeout_s;
@@ -95,13 +98,16 @@ static int wait_here(lua_State *L) {
   task_registry_push(L, wait->task.id);
   if (lua_isnil(L, -1) && schedule_remote_expects(worker_of(L), wait->task.id))
     return fiber_pause(L, "task:wait", 0, looked_again);
-  if (lua_isnil(L, -1)) return luaL_error(L, "the task has ended long ago and is not known any more");
+  if (lua_isnil(L, -1))
+    return luaL_error(L, "the task has ended long ago and is not known any more");
   if (wait->looks) {
     push_fields(L, 2);
     transfer_encode_error(L, -1, NULL, &wait->bytes);
     wait->returned = true;
     return 0;
   }
+  const struct task *task = task_at(L, -1);
+  if (wait->root && task->fiber) task_check_root_wait(L, task, wait->root);
   int nargs = 1;
   if (wait->has_timeout) {
     lua_pushnumber(L, wait->timeout_s);
@@ -239,6 +245,8 @@ static struct wait *push_wait(lua_State *L, struct fiber *fiber, const struct ho
   wait->asker = fiber->worker->number;
   wait->message.deliver = deliver_wait;
   wait->ticket = fiber_ticket(fiber);
+  const struct call *call = call_run_find(L);
+  if (call) wait->root = call->root;
   return wait;
 }
 

@@ -52,8 +52,10 @@ blocking_route("/results", function(req)
   local tasks = req.tasks
   local plain = tasks:schedule(where, 1, nil, 3.0)
   local blocking = tasks:schedule(where_blocking, 2)
+  local packed = table.pack(plain:wait())
   return {
-    plain = { plain:wait() }, blocking = { blocking:wait() },
+    plain = { packed[1], packed[2], packed[3] == nil, packed[4], packed.n },
+    blocking = { blocking:wait() },
     status = plain.status, id = plain.id, name = plain.name, args = plain.args.n,
     is_other = plain.id ~= blocking.id,
   }
