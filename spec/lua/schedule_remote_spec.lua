@@ -129,6 +129,46 @@ describe("a handle", function()
   end)
 end)
 
+describe("an id", function()
+  local places = { "/find", "/find_in_pool" }
+
+  it("finds the task from any state, while it runs and after its end", function()
+    local id = get("/start/found").body
+    for _, place in ipairs(places) do
+      wait.wait_until(function()
+        return client:get(place .. "?id=" .. id):json().status == "running"
+      end)
+      assert.equal("hold", get(place .. "?id=" .. id):json().name)
+    end
+    app.open.found = true
+    for _, place in ipairs(places) do
+      wait.wait_until(function()
+        return client:get(place .. "?id=" .. id):json().status == "done"
+      end)
+      assert.equal("found", get(place .. "?id=" .. id):json().result)
+    end
+  end)
+
+  it("serves to cancel it from there", function()
+    local id = get("/start/stopped").body
+    assert.same({ ok = false, status = "cancelled" }, get("/stop?id=" .. id):json())
+  end)
+
+  it("of no task finds nothing", function()
+    local id = get("/start/known").body
+    app.open.known = true
+    for _, wrong in ipairs {
+      "", "x", "12", "0000000000000001", "00000000000000011", id .. "x", id:upper() .. "G",
+      "0000000000000001ffff", " " .. id, id .. "0", "-000000000000001" .. "1",
+    } do
+      for _, place in ipairs(places) do
+        local escaped = wrong:gsub("%W", function(char) return ("%%%02x"):format(char:byte()) end)
+        assert.same({ found = false }, get(place .. "?id=" .. escaped):json(), wrong)
+      end
+    end
+  end)
+end)
+
 describe("the log", function()
   local server
 

@@ -14,6 +14,7 @@
 #include "lib/schedule_remote.h"
 #include "lib/spool.h"
 #include "lib/task.h"
+#include "lib/task_remote.h"
 
 #include <assert.h>
 #include <lauxlib.h>
@@ -225,6 +226,12 @@ static int define(lua_State *L) {
   return 1;
 }
 
+/* find(self, id) -> the task with that id, of whatever thread; nil when there is none */
+static int find(lua_State *L) {
+  check_scheduler(L, "find");
+  return task_remote_find(L);
+}
+
 static int index_scheduler(lua_State *L) {
   const struct scheduler *scheduler = lua_touserdata(L, 1);
   const char *key = luaL_checkstring(L, 2);
@@ -244,11 +251,9 @@ static int index_scheduler(lua_State *L) {
 }
 
 void schedule_open(lua_State *L) {
-  static const luaL_Reg functions[] = {{"schedule", schedule_method},
-                                       {"task", define},
-                                       {"__index", index_scheduler},
-                                       {"__gc", release_scheduler},
-                                       {NULL, NULL}};
+  static const luaL_Reg functions[] = {
+      {"schedule", schedule_method}, {"task", define}, {"find", find}, {"__index", index_scheduler},
+      {"__gc", release_scheduler},   {NULL, NULL}};
   luaL_newlib(L, functions);
   class_register(L, CLASS_SCHEDULER);
   lua_pop(L, 1);

@@ -19,7 +19,9 @@
 #include "lib/task_handle.h"
 #include "lib/task_registry.h"
 
+#include <inttypes.h>
 #include <lauxlib.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -333,6 +335,55 @@ static int index_handle(lua_State *L) {
   wait->looks = true;
   if (!send_wait(fiber->worker, wait)) return push_field(L);
   return fiber_park(L, fiber, "task.status", (lua_KContext)wait, looked);
+}
+
+/* ---- finding one ---- */
+
+/* Reads what task_handle_push_id has written; false when it is nothing of the kind. */
+static bool read_id(const char *text, struct home *home) {
+  int length = 0;
+  int count = sscanf(text, "%16" SCNx64 "%" SCNx64 "%n", &home->id, &home->worker, &length);
+  return count == 2 && text[length] == '\0' && strspn(text, "0123456789abcdef") == (size_t)length;
+}
+
+/* Stack: the scheduler, the id, the handle, the box. */
+static int found(lua_State *L, int status, lua_KContext context) {
+  (void)status;
+  const struct wait *wait = (const struct wait *)context;
+  fiber_check_cancelled(L);
+  lua_settop(L, 3);
+  if (!wait->returned) {
+    lua_pushnil(L);
+    return 1;
+  }
+  transfer_decode_error(L, wait->bytes.data, wait->bytes.len);
+  lua_pop(L, 1); /* no traceback */
+  lua_setiuservalue(L, 3, HANDLE_FIELDS);
+  return 1;
+}
+
+int task_remote_find(lua_State *L) {
+  struct home home;
+  bool is_id = read_id(luaL_checkstring(L, 2), &home);
+  lua_settop(L, 2);
+  if (!is_id) {
+    lua_pushnil(L);
+    return 1;
+  }
+  if (home.worker == worker_of(L)->number) {
+    task_registry_push(L, home.id);
+    return 1;
+  }
+  struct fiber *fiber = fiber_begin_wait(L, "tasks:find");
+  lua_newtable(L);
+  task_remote_push(L, home.worker, home.id);
+  struct wait *wait = push_wait(L, fiber, &home);
+  wait->looks = true;
+  if (!send_wait(fiber->worker, wait)) {
+    lua_pushnil(L);
+    return 1;
+  }
+  return fiber_park(L, fiber, "tasks:find", (lua_KContext)wait, found);
 }
 
 static int describe(lua_State *L) {

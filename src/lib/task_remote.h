@@ -15,6 +15,11 @@
  * of the stack (popped) has its fields. */
 void task_remote_push(lua_State *L, uint64_t worker, uint64_t id);
 
+/* [owner] For the method find(self, id): pushes the task with that id, or a handle on it where it
+ * lives on another worker, which may wait; nil when there is none. To be returned from a C
+ * function. */
+int task_remote_find(lua_State *L);
+
 /* [owner] Registers the class and how tasks cross, in a state. */
 void task_remote_open(lua_State *L);
 

@@ -140,4 +140,23 @@ app:get("/handed_on", function(req)
   return { role = role_there, value = value }
 end)
 
+-- ids: given out by one request, looked up by another, in either kind of state
+
+app:get("/start/{name}", function(req) return req.tasks:schedule(hold, req.params.name).id end)
+
+local function tell_found(req)
+  local task = req.tasks:find(req.query.id)
+  return { found = task ~= nil, name = task and task.name, status = task and task.status,
+    result = task and task.status == "done" and task:wait() }
+end
+app:get("/find", tell_found)
+blocking_route("/find_in_pool", tell_found)
+
+blocking_route("/stop", function(req)
+  local task = req.tasks:find(req.query.id)
+  task:cancel()
+  local ok = pcall(task.wait, task)
+  return { ok = ok, status = task.status }
+end)
+
 return app
