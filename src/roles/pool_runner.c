@@ -5,6 +5,7 @@
 #include "roles/pool_runner.h"
 
 #include "base/limits.h"
+#include "base/settings.h"
 #include "core/call_run.h"
 #include "core/error.h"
 #include "core/require.h"
@@ -260,6 +261,13 @@ static void look_at_memory(struct runner *runner) {
   runner->full = call->kind == CALL_OUT_OF_MEMORY || memory->used_bytes > usable;
 }
 
+static void await_call(struct runner *runner) {
+  uint64_t idle_ms = (uint64_t)runner->pools->process->settings->pool_idle_ms;
+  if (idle_ms > POOL_IDLE_MS_MAX) idle_ms = POOL_IDLE_MS_MAX;
+  timer_start(&runner->worker.timers, &runner->idle_timer, uv_hrtime() + idle_ms * NS_PER_MS,
+              end_idle);
+}
+
 static void next_call(struct runner *runner) {
   look_at_memory(runner);
   uv_mutex_lock(&runner->pools->lock);
@@ -268,9 +276,7 @@ static void next_call(struct runner *runner) {
   bool idle = !runner->call && !runner->left;
   pool_runner_end_settling(runner->pools);
   uv_mutex_unlock(&runner->pools->lock);
-  struct timers *timers = &runner->worker.timers;
-  if (idle)
-    timer_start(timers, &runner->idle_timer, uv_hrtime() + POOL_IDLE_MS * NS_PER_MS, end_idle);
+  if (idle) await_call(runner);
 }
 
 /* What the hooks on_state have spawned ends before the first call; gives whether it has. */
