@@ -56,6 +56,10 @@
 #define POOL_THREADS_MAX 1024
 #define POOL_CALLS_MAX   10000000
 
+/* Unfinished calls of one background loop past which a function that names no other number is
+ * refused: kind "full". */
+#define BACKGROUND_CALLS_MAX 10000
+
 /* How long a pool thread may be idle before it ends. */
 #define POOL_IDLE_MS STRESSED(30000, 20)
 

@@ -36,6 +36,11 @@ bool ask_is_possible(lua_State *L) {
   return call_run_find(L) != NULL;
 }
 
+bool ask_reaches(lua_State *L, const struct worker *worker) {
+  const struct call *call = call_run_find(L);
+  return call && call->caller == worker;
+}
+
 /* False when nobody waits for the call any more. */
 static bool post(struct ask *ask, struct call *call) {
   ask->_host = call->host;

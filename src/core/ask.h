@@ -14,6 +14,7 @@
 
 struct call;
 struct call_host;
+struct worker;
 
 /* Part of a struct with the question and the answer. */
 struct ask {
@@ -31,6 +32,10 @@ struct ask {
 
 /* [owner] Whether code of a call is running here, so that there is someone to ask. */
 bool ask_is_possible(lua_State *L);
+
+/* [owner] Whether it is that worker which would be asked: the call that runs here was made there.
+ */
+bool ask_reaches(lua_State *L, const struct worker *worker);
 
 /* [owner] Sends a zeroed ask with serve and destroy set and waits; fiber_begin_wait has been
  * called. `k` gets the ask as its context and must begin with ask_end. When the caller is gone the

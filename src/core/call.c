@@ -1,4 +1,4 @@
-/* call.c - the caller's side of a blocking call.
+/* call.c - the caller's side of a call.
  *
  * The box is a userdata that owns the call from the first byte of its arguments on, so an error
  * anywhere (what cannot be sent, a cancelled wait, memory) gives it back through __gc. */
@@ -101,14 +101,32 @@ static void write_payload(lua_State *L, const struct place *place, int first, in
 }
 
 static NO_RETURN void raise_refused(lua_State *L, const struct call *call, uv_err error) {
-  if (error == UV_ENOBUFS) error_raise(L, "full", "the queue of pool '%s' is full", call->pool);
+  const char *noun = call->host->noun, *name = call->pool;
+  if (error == UV_ENOBUFS) error_raise(L, "full", "the queue of %s '%s' is full", noun, name);
   if (error == UV_ENOENT && place_is_loading(L))
-    luaL_error(L, "there is no pool '%s' while the app loads: use app:on_start", call->pool);
-  if (error == UV_ENOENT) luaL_error(L, "there is no pool '%s' in this app", call->pool);
+    luaL_error(L, "there is no %s '%s' while the app loads: use app:on_start", noun, name);
+  if (error == UV_ENOENT) luaL_error(L, "there is no %s '%s' in this app", noun, name);
+  if (error == UV_ESHUTDOWN) luaL_error(L, "%s '%s' has been stopped", noun, name);
   if (error == UV_ECANCELED)
-    luaL_error(L, "pool '%s' has ended: the app is not served any more", call->pool);
-  luaL_error(L, "pool '%s' cannot start a thread: %s", call->pool, uv_strerror(error));
+    luaL_error(L, "%s '%s' has ended: the app is not served any more", noun, name);
+  luaL_error(L, "%s '%s' cannot start a thread: %s", noun, name, uv_strerror(error));
   abort();
+}
+
+/* While an app loads its loops are not there, or, in a later state, not to be disturbed. */
+static void check_loop(lua_State *L, const struct place *place) {
+  if (place_is_loading(L))
+    luaL_error(L, "a background function cannot be called while the app loads: use app:on_start");
+  if (!place->host) luaL_error(L, "there is no loop '%s' in this app", place->loop);
+}
+
+/* The queue that a call goes to; `pool`: where the place does not say. */
+static void choose_queue(struct call *call, const struct place *place, const char *pool) {
+  call->pool = pool;
+  if (place && place->pool) call->pool = place->pool;
+  if (!place || !place->loop) return;
+  call->pool = place->loop;
+  call->calls_max = place->calls_max;
 }
 
 /* Pushes the box of a call with the `nargs` values on top of the stack. */
@@ -117,6 +135,7 @@ static struct call_box *prepare(lua_State *L, struct call_host *host, const stru
   struct worker *worker = worker_of(L);
   const struct fiber *fiber = worker->running;
   int first = lua_gettop(L) - nargs + 1;
+  if (place && place->loop) check_loop(L, place);
   struct call_box *box = push_box(L);
   struct call *call = box->call;
   call->host = host;
@@ -130,7 +149,7 @@ static struct call_box *prepare(lua_State *L, struct call_host *host, const stru
 void call_prepare(lua_State *L, struct place *place, int nargs, const char *pool) {
   int first = lua_gettop(L) - nargs + 1;
   struct call_box *box = prepare(L, place->host, place, nargs);
-  box->call->pool = place->pool ? place->pool : pool;
+  choose_queue(box->call, place, pool);
   box->timeout_ns = place->timeout_ns;
   if (nargs > 0) lua_replace(L, first);
   lua_settop(L, first);
@@ -141,8 +160,8 @@ void call_prepare_function(lua_State *L, struct call_host *host, int nargs, cons
   int function = lua_gettop(L) - nargs;
   const struct place *place = place_of(L, function);
   struct call_box *box = prepare(L, place ? place->host : host, place, nargs);
-  const char *own_pool = place && place->pool ? place->pool : "default";
-  box->call->pool = pool ? pool : own_pool;
+  choose_queue(box->call, place, "default");
+  if (pool && !(place && place->loop)) box->call->pool = pool;
   box->timeout_ns = timeout_ns;
   if (place && place->timeout_ns && (!timeout_ns || place->timeout_ns < timeout_ns))
     box->timeout_ns = place->timeout_ns;
@@ -170,6 +189,13 @@ static void deliver_result(struct message *message, void *owner) {
 }
 
 void call_return(struct call *call) {
+  call->state = CALL_DONE;
+  call->runner = NULL;
+  if (call->abandoned) {
+    call_free(call);
+    return;
+  }
+  if (call->kind == CALL_RAISED && !call->told) buffer_clear(&call->result);
   call->message.deliver = deliver_result;
   inbox_post(&call->caller->inbox, &call->message);
 }
@@ -177,7 +203,8 @@ void call_return(struct call *call) {
 /* Raises the error of a call that is done. */
 static lua_nret raise_error(lua_State *L, struct call *call) {
   if (call->result.len == 0)
-    error_raise(L, "cancelled", "the call was not run: its pool stopped or had no memory for it");
+    error_raise(L, "cancelled", "the call was not run: its %s stopped or had no memory for it",
+                call->host->noun);
   transfer_decode_error(L, call->result.data, call->result.len); /* error, traceback */
   const char *traceback = lua_tostring(L, -1);
   fiber_set_trail(L, -2, traceback);
@@ -236,7 +263,7 @@ static int await_woken(lua_State *L, int status, lua_KContext context) {
 }
 
 static lua_nret await(lua_State *L, struct call_box *box, int index) {
-  static const char waits_for[] = "a blocking function";
+  const char *waits_for = box->call->host->function;
   if (box->call->done) return finish_await(L, box);
   struct fiber *fiber = fiber_begin_wait(L, waits_for);
   box->call->ticket = fiber_ticket(fiber);
@@ -309,11 +336,18 @@ static int inline_ended(lua_State *L, int status, lua_KContext context) {
   return lua_gettop(L);
 }
 
+bool call_runs_here(const struct worker *worker, const struct place *place) {
+  if (!place->loop) return worker->role->runs_blocking;
+  return worker->loop_name && strcmp(worker->loop_name, place->loop) == 0;
+}
+
 int call_marked(lua_State *L) {
   int nargs = lua_gettop(L);
-  if (!worker_of(L)->role->runs_blocking) {
-    const struct fiber *fiber = fiber_begin_wait(L, "a blocking function");
-    call_prepare(L, lua_touserdata(L, lua_upvalueindex(2)), nargs, "default");
+  struct place *place = lua_touserdata(L, lua_upvalueindex(2));
+  if (place->loop) check_loop(L, place);
+  if (!call_runs_here(worker_of(L), place)) {
+    const struct fiber *fiber = fiber_begin_wait(L, place->host->function);
+    call_prepare(L, place, nargs, "default");
     const struct call_box *box = lua_touserdata(L, -1);
     box->call->takes_offer = fiber->takes_offers;
     call_submit(L, -1);

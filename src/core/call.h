@@ -1,8 +1,8 @@
-/* call.h - a call of a blocking function that another worker runs.
+/* call.h - a call of a marked function that another worker runs.
  *
- * The caller's side: arguments become bytes, a host (the pools) takes the call, the fiber waits,
- * results or error come back as bytes through the inbox. A caller that is cancelled, or collected,
- * abandons the call; whoever runs it is told and frees it.
+ * The caller's side: arguments become bytes, a host (pools or loops) takes the call, the fiber
+ * waits, results or error come back as bytes through the inbox. A caller that is cancelled, or
+ * collected, abandons the call; whoever runs it is told and frees it.
  *
  * A call may offer its result and go on: the caller gets the result at once, with the box in its
  * field `call`, and either accepts, which lets the function go on to its end, or drops the call. */
@@ -28,13 +28,15 @@ struct call {
   struct message message; /* to the worker that runs it, and back */
   struct list link;       /* the queue of its host */
   struct call_host *host;
-  const char *pool;      /* name, until it is submitted; owned by the place */
+  const char *pool;      /* or loop: its name, until it is submitted; owned by the place */
+  int calls_max;         /* that the loop may have with this one; 0: as its host has it */
   uint64_t id;           /* of this call, not 0 */
   uint64_t request;      /* the request it is made for */
   bool takes_offer;      /* its caller knows what to do with an offer */
   struct buffer payload; /* identity length, identity, arguments; or 0, function, arguments */
   struct buffer result;  /* results, or the error */
   enum call_result kind;
+  bool told; /* the runner's own: the error has been written to the end */
 
   struct worker *caller; /* whose inbox gets the result */
 
@@ -50,10 +52,17 @@ struct call {
   struct ticket ticket;
 };
 
-/* What runs calls; implemented by roles/pool.c. */
+/* What can be asked of a loop from any state. */
+enum call_order { CALL_ORDER_CANCEL_ALL, CALL_ORDER_STOP };
+
+/* What runs calls; implemented by roles/pool.c and roles/background.c. */
 struct call_host {
+  const char *noun;        /* what has the queues: "pool" or "loop" */
+  const char *function;    /* what it runs: "a blocking function" */
+  struct call_host *loops; /* of pools: what runs the app's background functions; NULL: nothing */
   /* [any thread] Takes the call: 0, or UV_ENOBUFS when the queue is full, UV_ENOENT when there is
-   * no such pool, or why no thread could be started. */
+   * no such pool or loop, UV_ECANCELED when the host has ended, UV_ESHUTDOWN when the loop has, or
+   * why no thread could be started. */
   uv_err (*submit)(struct call_host *host, struct call *call);
   /* [any thread] The caller is gone: stops the call where it is; the host frees it. */
   void (*abandon)(struct call_host *host, struct call *call);
@@ -64,6 +73,8 @@ struct call_host {
   /* [any thread] Guards the fields of calls that say so; nothing is waited for inside. */
   void (*lock)(struct call_host *host);
   void (*unlock)(struct call_host *host);
+  /* [any thread] Of loops: orders something of the loop with that name; false: there is none. */
+  bool (*order)(struct call_host *host, const char *name, enum call_order order);
 };
 
 /* [owner] Makes a call of the function of `place` with the `nargs` values on top of the stack
@@ -108,9 +119,11 @@ lua_nret call_accept(lua_State *L, int index, struct call_target target);
 /* [owner] Drops what a fiber was offered and has not accepted; at the fiber's end. */
 void call_drop_offered(struct fiber *fiber);
 
+/* [owner] Whether functions with that place run on this worker. */
+bool call_runs_here(const struct worker *worker, const struct place *place);
+
 /* [owner] The C function behind every marked function (upvalues: the function, its place, what runs
- * it inline): runs it inline in a worker that runs blocking functions, else through its host, and
- * waits. */
+ * it inline): runs it inline where that is its place, else through its host, and waits. */
 int call_marked(lua_State *L);
 
 /* [owner] For the runner, in the run of the call: reads the payload; pushes the function and its
@@ -121,7 +134,8 @@ int call_push_function(lua_State *L, const struct call *call);
 /* [any thread] For the host: frees a call. */
 void call_free(struct call *call);
 
-/* [any thread] For the host: sends a call that is done back to its caller. */
+/* [any thread] For the host: a call is over: sends it back to its caller, or frees it when that is
+ * gone. An error that was not told to the end is none. Under the host's lock. */
 void call_return(struct call *call);
 
 /* [owner] Registers the box in a new state. */

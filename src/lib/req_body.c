@@ -74,6 +74,13 @@ static int came_remotely(lua_State *L, int status, lua_KContext context) {
   raise_ended(L);
 }
 
+/* A call within a call would ask a worker that does not have the request. */
+static void check_reached(lua_State *L, const struct req_origin *origin, const char *method) {
+  if (!ask_is_possible(L) || ask_reaches(L, origin->home)) return;
+  luaL_error(L, "req:%s works in the function that the handler calls, not in one called by that",
+             method);
+}
+
 /* Upvalues: the req; whether the one piece of a buffered body has been given. */
 static int next_chunk(lua_State *L) {
   struct req_origin origin = req_find_origin(L, lua_upvalueindex(1), "chunks");
@@ -86,6 +93,7 @@ static int next_chunk(lua_State *L) {
     return 1;
   }
   if (origin.is_here) return next_here(L);
+  check_reached(L, &origin, "chunks");
   struct call_target target = {origin.source, origin.number};
   return remote_send(L, REMOTE_READ, target, (struct slice){"", 0}, came_remotely);
 }
@@ -112,6 +120,7 @@ static int looked(lua_State *L, int status, lua_KContext context) {
 int req_body_is_disconnected(lua_State *L) {
   struct req_origin origin = req_find_origin(L, 1, "is_disconnected");
   if (!origin.is_here && ask_is_possible(L)) {
+    check_reached(L, &origin, "is_disconnected");
     struct call_target target = {origin.source, origin.number};
     return remote_send(L, REMOTE_HAS_LEFT, target, (struct slice){"", 0}, looked);
   }

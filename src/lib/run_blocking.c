@@ -1,7 +1,7 @@
 /* run_blocking.c - checks what is to be run, and hands it to the pools of the app.
  *
  * In a thread of a pool the function runs right there, as a blocking function that is called does.
- */
+ * A background function runs on its loop, from wherever it is asked for. */
 #include "lib/run_blocking.h"
 
 #include "core/call.h"

@@ -11,7 +11,7 @@
 #include "core/transfer.h"
 #include "lib/life.h"
 #include "lib/once.h"
-#include "lib/stream.h"
+#include "roles/call_body.h"
 
 #include <stdlib.h>
 #include <sys/resource.h>
@@ -26,40 +26,6 @@ static struct runner *runner_of(struct worker *worker) {
 #define LOAD_ID UINT64_MAX
 
 /* ---- running one call ---- */
-
-static int offer_accepted(lua_State *L, int status, lua_KContext context);
-
-/* The function has returned, or what it offered has been streamed. */
-static int call_returned(lua_State *L, int status, lua_KContext context) {
-  (void)status;
-  (void)context;
-  struct call *call = runner_of(worker_of(L))->call;
-  if (call->takes_offer && stream_is_at(L, 1)) return stream_offer(L, offer_accepted);
-  transfer_encode(L, 1, lua_gettop(L), "result", &call->result);
-  call->kind = CALL_RETURNED;
-  return 0;
-}
-
-static int offer_accepted(lua_State *L, int status, lua_KContext context) {
-  (void)status;
-  lua_callk(L, stream_push_offered(L, context), 0, 0, call_returned);
-  return call_returned(L, LUA_OK, 0);
-}
-
-static int run_call(lua_State *L) {
-  const struct call *call = runner_of(worker_of(L))->call;
-  int nargs = call_push_function(L, call);
-  lua_callk(L, nargs, LUA_MULTRET, 0, call_returned);
-  return call_returned(L, LUA_OK, 0);
-}
-
-static int call_failed(lua_State *L) {
-  struct call *call = runner_of(worker_of(L))->call;
-  buffer_clear(&call->result);
-  transfer_encode_error(L, 1, fiber_running(L)->traceback, &call->result);
-  runner_of(worker_of(L))->told = true;
-  return 0;
-}
 
 static void call_ended(struct fiber *fiber) {
   runner_of(fiber->worker)->ended = true;
@@ -82,14 +48,13 @@ static bool is_doomed(struct runner *runner) {
 static void start_call(struct runner *runner) {
   struct call *call = runner->call;
   runner->started = true;
-  runner->told = false;
   runner->ended = is_doomed(runner);
   call->kind = CALL_RAISED; /* until it has returned; without bytes it means: it was not run */
   if (runner->ended) return;
   runner->run = call_run_begin(call);
   struct heartbeat *heartbeat = &runner->worker.heartbeat;
   atomic_store_explicit(&heartbeat->call, call->id, memory_order_relaxed);
-  static const struct fiber_kind kind = {run_call, call_failed, .ended = call_ended};
+  static const struct fiber_kind kind = {call_body_run, call_body_failed, .ended = call_ended};
   struct fiber *fiber = fiber_create(&runner->worker, &kind);
   if (!fiber) {
     runner->ended = true;
@@ -105,7 +70,7 @@ static int encode_load_problem(lua_State *L) {
   struct runner *runner = runner_of(worker_of(L));
   lua_pushlstring(L, runner->load_problem.data, runner->load_problem.len);
   transfer_encode_error(L, -1, NULL, &runner->call->result);
-  runner->told = true;
+  runner->call->told = true;
   return 0;
 }
 
@@ -135,27 +100,16 @@ static void end_idle(struct timer *timer) {
   uv_mutex_unlock(&runner->pools->lock);
 }
 
-/* Gives a call that is over back to its caller, if that is still there. Under the lock. */
-static void give_back(struct call *call) {
-  call->state = CALL_DONE;
-  call->runner = NULL;
-  if (call->abandoned)
-    call_free(call);
-  else
-    call_return(call);
-}
-
 /* Gives the finished call back, and takes the next one or becomes idle. Under the lock. */
 static void swap_call(struct runner *runner) {
   struct pool *pool = runner->pool;
   struct call *call = runner->call;
-  if (call->kind == CALL_RAISED && !runner->told) buffer_clear(&call->result);
   call_run_end(runner->run);
   runner->run = NULL;
   runner->call = runner->assigned = NULL;
   runner->started = false;
   atomic_store_explicit(&runner->worker.heartbeat.call, 0, memory_order_relaxed);
-  give_back(call);
+  call_return(call);
   struct list *link = list_pop(&pool->queue);
   if (link) {
     pool->queued--;
@@ -306,7 +260,7 @@ void pool_runner_refuse_queued(struct pool *pool) {
     struct call *call = container_of(link, struct call, link);
     pool->queued--;
     call->kind = CALL_RAISED;
-    give_back(call);
+    call_return(call);
   }
 }
 
@@ -317,7 +271,7 @@ static void give_up(struct runner *runner) {
   struct call *call = runner->call;
   runner->call = runner->assigned = NULL;
   call->kind = CALL_RAISED;
-  give_back(call);
+  call_return(call);
   if (--runner->pool->threads == 0) pool_runner_refuse_queued(runner->pool);
   pool_runner_end_settling(runner->pools);
   uv_mutex_unlock(&runner->pools->lock);
