@@ -15,6 +15,7 @@
 #include "lib/json.h"
 #include "lib/life.h"
 #include "lib/logger.h"
+#include "lib/loop.h"
 #include "lib/once.h"
 #include "lib/req.h"
 #include "lib/schedule.h"
@@ -37,6 +38,7 @@ static const luaL_Reg modules[] = {{"perilune.async", async_open},
                                    {"perilune.native.cookies", cookies_open},
                                    {"perilune.native.deadlock", deadlock_module_open},
                                    {"perilune.native.life", life_open},
+                                   {"perilune.native.loop", loop_open},
                                    {"perilune.native.once", once_open},
                                    {"perilune.native.service", service_module_open},
                                    {NULL, NULL}};

@@ -68,8 +68,12 @@
  * for another pool; with more of them waiting the pool runs fewer calls at once. */
 #define POOL_REPLACEMENTS_MAX 1
 
-/* How long a pool thread may be idle before it ends. */
-#define POOL_IDLE_MS STRESSED(30000, 20)
+/* Unfinished calls of one background loop past which a function that names no other number is
+ * refused: kind "full". */
+#define BACKGROUND_CALLS_MAX 10000
+
+/* How long a pool thread may be idle before it ends, whatever the setting says. */
+#define POOL_IDLE_MS_MAX STRESSED(24 * 3600 * 1000, 20)
 
 /* Priority of pool threads, as nice counts: computing threads do not keep the event loops from
  * running (with 16 of them on 2 cores a loop wakes up after 0.4 ms instead of 11 ms). */

@@ -34,6 +34,10 @@ struct worker_role {
   bool runs_blocking; /* whether blocking functions run right here */
   void (*begin)(struct worker *worker); /* before the fibers of a turn run; may be NULL */
   void (*turn)(struct worker *worker);  /* at the end of each turn; may be NULL */
+  /* Whether what heartbeat.cancel asks for is not meant for this fiber, which computes; may be
+   * NULL.
+   */
+  bool (*spares)(struct worker *worker, const struct fiber *fiber);
 };
 
 /* What the workers of a process share; read-only once they run. */
@@ -57,6 +61,7 @@ struct worker {
   struct process *process;
   struct snapshot *snapshot; /* the app's files, as first read */
   int index;                 /* among those of its kind */
+  const char *loop_name;     /* of a background loop; NULL elsewhere */
 
   uv_loop_t loop;
   lua_State *L;

@@ -188,6 +188,7 @@ struct req_origin req_find_origin(lua_State *L, int index, const char *method) {
   const struct req *req = req_check(L, index, method);
   return (struct req_origin){.source = req->source,
                              .number = req->source_number,
+                             .home = req->home,
                              .is_here = req->is_here,
                              .streams_body = req->streams_body,
                              .body = {req->body ? req->body : "", req->body_len}};

@@ -18,6 +18,7 @@
 struct agenda;
 struct delivery;
 struct req;
+struct worker;
 
 /* What a `req` needs of the request while it is being handled. Sources are never freed while the
  * state lives; the number tells whether it is still the same request. */
@@ -49,7 +50,8 @@ struct req_source {
 struct req_origin {
   struct req_source *source; /* not to be looked into unless is_here */
   uint64_t number;           /* of the request at the source */
-  bool is_here;              /* the source belongs to this state */
+  const struct worker *home; /* that the source belongs to */
+  bool is_here;              /* and that is this one */
   bool streams_body;         /* the body is at the source, else here: */
   struct slice body;
 };

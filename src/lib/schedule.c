@@ -140,7 +140,7 @@ static struct scheduler *check_scheduler(lua_State *L, const char *method) {
 /* Pushes the prepared call of a blocking function and gives its index; 0 for a plain one. */
 static int push_call(lua_State *L, int function, bool at_once) {
   struct place *place = place_of(L, function);
-  if (!place || worker_of(L)->role->runs_blocking) return 0;
+  if (!place || call_runs_here(worker_of(L), place)) return 0;
   int nargs = lua_gettop(L) - function;
   luaL_checkstack(L, nargs + 1, "too many arguments");
   for (int i = 1; i <= nargs; i++) lua_pushvalue(L, function + i);
