@@ -1,8 +1,8 @@
 -- background_spec.lua - background functions: calls, places, values, limits, cancellation, marks.
 --
--- spec/apps/background is loaded into the spec's own state, so its functions are called from here as
--- from a handler; its loops are threads of this process. What comes before and after (start, stop,
--- exit codes) is asked of server processes in spec/loops_spec.lua.
+-- spec/apps/background is loaded into the spec's own state, so its functions are called from here
+-- as from a handler; its loops are threads of this process. What comes before and after (start,
+-- stop, exit codes) is asked of server processes in spec/loops_spec.lua.
 
 local spec = debug.getinfo(1, "S").source:match "^@(.*)/lua/[^/]+$"
 package.path = spec .. "/?.lua;" .. package.path
@@ -310,7 +310,7 @@ describe("a loop's handle", function()
     for _, method in ipairs { "cancel_all", "stop", "on_start", "on_stop" } do
       expect_text(select(2, pcall(loop[method])), ("use a colon (loop:%s)"):format(method))
     end
-    expect_text(select(2, pcall(perilune.loop, "nowhere")), 'there is no loop "nowhere" in this app')
+    expect_text(select(2, pcall(perilune.loop, "nowhere")), 'no loop "nowhere" in this app')
     expect_text(select(2, pcall(perilune.loop, 7)), "argument 1 is the name of a loop, not number")
     expect_text(select(2, pcall(perilune.loop, "")), "is not empty")
     for _, method in ipairs { "on_start", "on_stop" } do
@@ -343,7 +343,7 @@ describe("a mark", function()
     expect_text(complaint("x", {}, 7), "argument 3 is a function, not number")
     expect_text(complaint("x", { que = 1 }, print), 'unknown option "que" (did you mean "queue"?)')
     for _, wrong in ipairs { 0, -1, 1.5, "1", 1e9 } do
-      expect_text(complaint("x", { queue = wrong }, print), 'option "queue" is a whole number from 1')
+      expect_text(complaint("x", { queue = wrong }, print), 'option "queue" is a whole number')
     end
     expect_text(complaint("x", { timeout = 0 }, print), 'option "timeout" is a number of seconds')
     expect_text(complaint("x", { name = 1 }, print), 'option "name" is a string, not a number')
@@ -403,7 +403,7 @@ app:on_state(function(state) if state.role == "background" then error "unwell" e
   it("cannot call or order its loops while it loads", function()
     expect_text(failure [[perilune.background("l", function() end)()]],
       "a background function cannot be called while the app loads: use app:on_start")
-    expect_text(failure [[perilune.loop("l"):stop()]], "loop:stop is called once the app has loaded")
+    expect_text(failure [[perilune.loop("l"):stop()]], "loop:stop is called once the app has")
     expect_text(failure [[perilune.loop("l"):cancel_all()]], "use app:on_start")
     expect_text(failure [[perilune.loop("l").on_start(print)]], "use a colon (loop:on_start)")
     expect_text(failure [[perilune.loop("l"):on_start(7)]], "on_start's function is a number")
