@@ -104,6 +104,8 @@ describe("a call", function()
     assert.same({ "background", "main" }, { async.run_blocking(f.where) })
     assert.same({ "background", "main" }, { async.run_blocking({ timeout = 30 }, f.where) })
     assert.same({ "background", "other" }, { f.blocking_apply(f.tell_other) })
+    expect_text(select(2, pcall(async.run_blocking, { pool = "tasks" }, f.where)),
+      'option "pool" is not for a background function')
   end)
 
   it("of a function with several marks runs where each says", function()
@@ -137,6 +139,12 @@ describe("a call", function()
 end)
 
 describe("in a route", function()
+  it("is told so by `perilune routes`", function()
+    local result = program.run { "routes", site.dir "background" }
+    assert.equal(0, result.code, result.err)
+    assert.is_truthy(result.out:find("GET +/where +background%(main%) +%S+app.lua:%d+"), result.out)
+  end)
+
   it("a handler gets a copy of its request", function()
     assert.same({ role = "background", name = "main", path = "/where", query = "a" },
       site.json(client, "/where?q=a"))
@@ -403,6 +411,9 @@ app:on_state(function(state) if state.role == "background" then error "unwell" e
   it("cannot call or order its loops while it loads", function()
     expect_text(failure [[perilune.background("l", function() end)()]],
       "a background function cannot be called while the app loads: use app:on_start")
+    expect_text(failure [[
+local f = perilune.background("l", function() end)
+app:on_state(function() f() end)]], "loop 'l' has not started yet: use app:on_start")
     expect_text(failure [[perilune.loop("l"):stop()]], "loop:stop is called once the app has")
     expect_text(failure [[perilune.loop("l"):cancel_all()]], "use app:on_start")
     expect_text(failure [[perilune.loop("l").on_start(print)]], "use a colon (loop:on_start)")

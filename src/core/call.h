@@ -61,8 +61,8 @@ struct call_host {
   const char *function;    /* what it runs: "a blocking function" */
   struct call_host *loops; /* of pools: what runs the app's background functions; NULL: nothing */
   /* [any thread] Takes the call: 0, or UV_ENOBUFS when the queue is full, UV_ENOENT when there is
-   * no such pool or loop, UV_ECANCELED when the host has ended, UV_ESHUTDOWN when the loop has, or
-   * why no thread could be started. */
+   * no such pool or loop, UV_ECANCELED when the host has ended, UV_ESHUTDOWN when the loop has,
+   * UV_EAGAIN when it has not started, or why no thread could be started. */
   uv_err (*submit)(struct call_host *host, struct call *call);
   /* [any thread] The caller is gone: stops the call where it is; the host frees it. */
   void (*abandon)(struct call_host *host, struct call *call);

@@ -5,6 +5,7 @@
 #include "lib/run_blocking.h"
 
 #include "core/call.h"
+#include "core/place.h"
 #include "core/worker.h"
 #include "lib/options.h"
 
@@ -65,6 +66,9 @@ static int run_inline(lua_State *L, const struct order *order) {
 static int run_blocking(lua_State *L) {
   struct order order = take_options(L);
   if (worker_of(L)->role->runs_blocking) return run_inline(L, &order);
+  const struct place *place = place_of(L, 2);
+  if (order.pool && place && place->loop)
+    return luaL_error(L, "option \"pool\" is not for a background function: it runs on its loop");
   fiber_begin_wait(L, "async.run_blocking");
   struct call_host *host = place_host(L);
   if (!host)
