@@ -11,6 +11,7 @@
 #include "core/error.h"
 #include "core/place.h"
 #include "core/require.h"
+#include "core/stuck.h"
 #include "core/worker.h"
 
 #include <lauxlib.h>
@@ -151,6 +152,7 @@ static int open_state(lua_State *L) {
   call_open(L);
   lua_pushcfunction(L, worker_of(L)->process->open_libs);
   lua_call(L, 0, 0);
+  stuck_open(L);
   return 0;
 }
 

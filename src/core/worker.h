@@ -12,6 +12,7 @@
 #include "core/inbox.h"
 #include "core/metrics.h"
 #include "core/state.h"
+#include "core/stuck.h"
 #include "core/timer.h"
 
 #include <lua.h>
@@ -34,6 +35,10 @@ struct worker_role {
   bool runs_blocking; /* whether blocking functions run right here */
   void (*begin)(struct worker *worker); /* before the fibers of a turn run; may be NULL */
   void (*turn)(struct worker *worker);  /* at the end of each turn; may be NULL */
+
+  /* [watchdog] May be NULL: what the worker runs has been cancelled and is stuck in C; called once,
+   * and each time that it is told again. Gives what comes of it, for the log (static text). */
+  const char *(*stuck)(struct worker *worker, const struct stuck_report *report);
 };
 
 /* What the workers of a process share; read-only once they run. */
@@ -57,6 +62,7 @@ struct worker {
   struct process *process;
   struct snapshot *snapshot; /* the app's files, as first read */
   int index;                 /* among those of its kind */
+  const char *title;         /* for logs, where `stuck` is told: "thread 3 of pool default" */
 
   uv_loop_t loop;
   lua_State *L;
@@ -78,10 +84,11 @@ struct worker {
   struct metrics metrics;
 
   struct heartbeat heartbeat;
-  struct list watched;                            /* watchdog.workers */
-  struct list listed;                             /* directory.workers */
-  uint64_t number;                                /* there: of this worker alone, ever */
-  uint64_t seen_resume, seen_ns, reported_resume; /* the watchdog's own */
+  struct list watched; /* watchdog.workers */
+  struct sight sight;  /* the watchdog's */
+  struct stuck stuck;
+  struct list listed; /* directory.workers */
+  uint64_t number;    /* there: of this worker alone, ever */
   uv_thread_t thread;
   int hook_mask, hook_count; /* of a debugger or profiler, while ours is set */
   lua_Hook hook;
