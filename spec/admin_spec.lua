@@ -73,7 +73,11 @@ local function metrics(web)
       assert.equal(rest == "counter", name:find "_total$" ~= nil, line)
     else
       local series, number = line:match '^([%a_:][%w_:]*{?[^}]*}?) (%S+)$'
-      assert.equal(last, series and series:match "^[^{]+", line)
+      name = assert(series, line):match "^[^{]+"
+      if types[last] == "histogram" then
+        name = name:gsub("_bucket$", ""):gsub("_sum$", ""):gsub("_count$", "")
+      end
+      assert.equal(last, name, line)
       assert.is_nil(values[series], line)
       values[series] = assert(tonumber(number), line)
     end
@@ -240,6 +244,45 @@ describe("metrics", function()
     assert.is_true(program.wait(LIMIT_S, function()
       return metrics(web)["perilune_pool_lua_memory_bytes" .. label] > 10000
     end))
+    assert.equal(0, web:stop(), web:log())
+  end)
+
+  it("time the calls of a pool, and count those that it did not run", function()
+    local web = start(make_app [[
+      local async, perilune = require "perilune.async", require "perilune"
+      local app = perilune.app { name = "pools", pools = { one = { threads = 1, queue = 1 } } }
+      app:get("/{seconds:float}", { cancel_on_disconnect = true },
+        perilune.blocking({ pool = "one" }, function(req)
+          async.sleep(req.params.seconds)
+          return "slept"
+        end))
+      return app
+    ]], "--drain-timeout", "0")
+    for _ = 1, 3 do assert.equal(200, raw.request(web.port, get "/0.02").status) end
+    local seen = metrics(web)
+    for _, name in ipairs { "perilune_pool_wait_seconds", "perilune_pool_run_seconds" } do
+      assert.equal(3, seen[name .. '_count{pool="one"}'])
+      assert.equal(3, seen[name .. '_bucket{pool="one",le="+Inf"}'])
+      assert.equal(0, seen[name .. '_count{pool="default"}'])
+      assert.is_true(seen[name .. '_sum{pool="one"}'] > 0)
+    end
+    assert.equal(0, seen['perilune_pool_run_seconds_bucket{pool="one",le="0.01"}'])
+    assert.is_true(seen['perilune_pool_run_seconds_sum{pool="one"}'] >= 0.06)
+
+    connect(web.port):send(get "/60")
+    wait_for(web, 'perilune_pool_wait_seconds_count{pool="one"}', 4)
+    local queued = connect(web.port)
+    queued:send(get "/60")
+    wait_for(web, 'perilune_pool_queued_calls{pool="one"}', 1)
+    local refused = raw.request(web.port, get "/60")
+    assert.equal(503, refused.status)
+    assert.is_truthy(refused.headers["retry-after"])
+    seen = metrics(web)
+    assert.equal(1, seen['perilune_pool_rejected_calls_total{pool="one"}'])
+    assert.equal(0, seen['perilune_pool_cancelled_calls_total{pool="one"}'])
+    queued:close()
+    wait_for(web, 'perilune_pool_cancelled_calls_total{pool="one"}', 1)
+    assert.equal(0, metrics(web)['perilune_pool_queued_calls{pool="one"}'])
     assert.equal(0, web:stop(), web:log())
   end)
 

@@ -4,6 +4,7 @@
  * library says of a process has the same names here. */
 #include "prometheus.h"
 
+#include "base/limits.h"
 #include "core/line_writer.h"
 #include "roles/pool.h"
 
@@ -14,7 +15,7 @@
 #include <sys/resource.h>
 #include <uv.h>
 
-enum { POOLS_MAX = 64, NS_PER_US = 1000, US_PER_S = 1000000 };
+enum { US_PER_S = 1000000 };
 
 #define SECOND_NS 1e9
 
@@ -85,12 +86,36 @@ static void add_pool_value(struct buffer *out, const char *name, const char *poo
   buffer_printf(out, "\"} %" PRIu64 "\n", value);
 }
 
+static void add_histogram(struct buffer *out, const char *name, const char *pool,
+                          const struct histogram *histogram) {
+  uint64_t count = 0;
+  for (int i = 0; i < HISTOGRAM_BUCKETS; i++) {
+    count += histogram->counts[i];
+    buffer_printf(out, "%s_bucket{pool=\"", name);
+    add_label_value(out, pool);
+    buffer_printf(out, "\",le=\"%s\"} %" PRIu64 "\n", histogram_bound(i), count);
+  }
+  buffer_printf(out, "%s_sum{pool=\"", name);
+  add_label_value(out, pool);
+  buffer_printf(out, "\"} %.9f\n", (double)histogram->sum_ns / SECOND_NS);
+  buffer_printf(out, "%s_count{pool=\"", name);
+  add_label_value(out, pool);
+  buffer_printf(out, "\"} %" PRIu64 "\n", count);
+}
+
 void prometheus_write_pools(struct buffer *out, struct pools *pools) {
   static const struct row pool_rows[] = {
       {"perilune_pool_threads", "gauge", "", "Threads that are started."},
       {"perilune_pool_busy_threads", "gauge", "", "Threads that run a call."},
       {"perilune_pool_queued_calls", "gauge", "", "Calls that wait for a thread."},
+      {"perilune_pool_waiting_threads", "gauge", "",
+       "Threads of the busy ones that wait for a call to another pool."},
       {"perilune_pool_lua_memory_bytes", "gauge", "", "Memory of the threads' Lua states."},
+      {"perilune_pool_rejected_calls_total", "counter", "", "Calls that found the queue full."},
+      {"perilune_pool_cancelled_calls_total", "counter", "",
+       "Calls that were given up while they waited for a thread."},
+      {"perilune_pool_replaced_threads_total", "counter", "",
+       "Threads that ended because their Lua state had reached its memory limit."},
   };
   struct pool_counts counts[POOLS_MAX];
   size_t count = pools_count(pools, counts, POOLS_MAX);
@@ -99,10 +124,19 @@ void prometheus_write_pools(struct buffer *out, struct pools *pools) {
     add_head(out, name, pool_rows[row].type, pool_rows[row].help);
     for (size_t i = 0; i < count; i++) {
       const uint64_t values[] = {(uint64_t)counts[i].threads, (uint64_t)counts[i].busy,
-                                 (uint64_t)counts[i].queued, counts[i].lua_bytes};
+                                 (uint64_t)counts[i].queued,  (uint64_t)counts[i].waiting,
+                                 counts[i].lua_bytes,         counts[i].figures.rejected,
+                                 counts[i].figures.cancelled, counts[i].figures.replaced};
       add_pool_value(out, name, counts[i].name, values[row]);
     }
   }
+  static const char wait[] = "perilune_pool_wait_seconds", run[] = "perilune_pool_run_seconds";
+  add_head(out, wait, "histogram", "Time from a call to the start of its function.");
+  for (size_t i = 0; i < count; i++)
+    add_histogram(out, wait, counts[i].name, &counts[i].figures.wait);
+  add_head(out, run, "histogram", "Time from the start of a function to its end.");
+  for (size_t i = 0; i < count; i++)
+    add_histogram(out, run, counts[i].name, &counts[i].figures.run);
 }
 
 /* ---- the process ---- */

@@ -240,10 +240,11 @@ static void runs_out_of_memory_in_the_pool_alone(void **state) {
   site->fixture->settings.memory_limit_bytes = 2000000;
   expect_call(site, "local fill = 'local t = {} for i = 1, math.huge do t[i] = { i } end'\n"
                     "for _ = 1, 3 do\n"
-                    "  fails('misuse', 'not enough memory', run, fill)\n"
+                    "  fails('memory', \"not enough memory: a Lua state of pool 'default' has \"\n"
+                    "    .. 'reached its memory limit of 2000000 bytes', run, fill)\n"
                     "  eq(add(1, 2), 3)\n"
                     "end\n"
-                    "fails('misuse', 'not enough memory', echo, ('x'):rep(3000000))\n"
+                    "fails('memory', 'not enough memory', echo, ('x'):rep(3000000))\n"
                     "eq(add(1, 2), 3)\n");
 }
 

@@ -66,6 +66,13 @@
 #define POOL_THREADS_MAX 1024
 #define POOL_CALLS_MAX   10000000
 
+/* Pools of one app, `default` and `tasks` included: more is an error at load. */
+#define POOLS_MAX 64
+
+/* Threads that a pool may have beyond its size, so that its queue goes on while threads of it wait
+ * for another pool; with more of them waiting the pool runs fewer calls at once. */
+#define POOL_REPLACEMENTS_MAX 1
+
 /* How long a pool thread may be idle before it ends. */
 #define POOL_IDLE_MS STRESSED(30000, 20)
 

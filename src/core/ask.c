@@ -9,8 +9,15 @@
 #include "core/error.h"
 #include "core/worker.h"
 
+static void refer_to(struct ask *ask, struct call *call) {
+  if (call) atomic_fetch_add_explicit(&call->references, 1, memory_order_relaxed);
+  if (ask->_call) call_free(ask->_call);
+  ask->_call = call;
+}
+
 void ask_destroy(struct ask *ask) {
   struct call_host *host = ask->_host;
+  refer_to(ask, NULL);
   ask->destroy(ask);
   if (host) host->release(host);
 }
@@ -26,25 +33,42 @@ static void deliver_answer(struct message *message, void *owner) {
     fiber_wake(ask->_ticket);
 }
 
+/* False when nobody waits for the call any more. */
+static bool post(struct ask *ask, struct call *call) {
+  struct call_host *host = call->host; /* once it is posted the call may go */
+  refer_to(ask, call);
+  host->lock(host);
+  bool wanted = !call->abandoned;
+  if (wanted) inbox_post(&call->caller->inbox, &ask->message);
+  host->unlock(host);
+  return wanted;
+}
+
+static bool is_abandoned(struct call *call) {
+  call->host->lock(call->host);
+  bool abandoned = call->abandoned;
+  call->host->unlock(call->host);
+  return abandoned;
+}
+
+/* While the call is wanted a fiber of this worker waits for it. */
 static void deliver_question(struct message *message, void *owner) {
   (void)owner;
   struct ask *ask = container_of(message, struct ask, message);
-  ask->serve(ask);
+  if (!ask->goes_on) {
+    ask->serve(ask);
+    return;
+  }
+  bool wanted = !ask_is_given_up(ask) && !is_abandoned(ask->_call);
+  struct call *around = wanted ? call_around(ask->_call) : NULL;
+  if (wanted && !around)
+    ask->serve(ask);
+  else if (!wanted || !post(ask, around))
+    ask_answer(ask);
 }
 
 bool ask_is_possible(lua_State *L) {
   return call_run_find(L) != NULL;
-}
-
-/* False when nobody waits for the call any more. */
-static bool post(struct ask *ask, struct call *call) {
-  ask->_host = call->host;
-  ask->_host->retain(ask->_host);
-  ask->_host->lock(ask->_host);
-  bool wanted = !call->abandoned;
-  if (wanted) inbox_post(&call->caller->inbox, &ask->message);
-  ask->_host->unlock(ask->_host);
-  return wanted;
 }
 
 lua_nret ask_send(lua_State *L, struct fiber *fiber, struct ask *ask, const char *waits_for,
@@ -53,6 +77,10 @@ lua_nret ask_send(lua_State *L, struct fiber *fiber, struct ask *ask, const char
   ask->_asker = fiber->worker;
   ask->_ticket = fiber_ticket(fiber);
   struct call *call = call_run_find(L);
+  if (call) {
+    ask->_host = call->host;
+    call->host->retain(call->host);
+  }
   if (!call || !post(ask, call)) {
     ask_destroy(ask);
     error_raise(L, "disconnected", "the request has ended");

@@ -20,9 +20,12 @@ struct ask {
   struct message message;
   void (*serve)(struct ask *ask);   /* on the caller's thread; leads to ask_answer, now or later */
   void (*destroy)(struct ask *ask); /* frees the whole; on any thread */
+  bool goes_on; /* where the call was made in the code of another one, that one's caller serves it,
+                   and so on; answered unserved when one of these calls has ended */
 
   /* From here on for ask.c only. */
   struct call_host *_host;
+  struct call *_call; /* a reference: whose caller is to serve it; another one as it goes on */
   struct worker *_asker;
   struct ticket _ticket;
   bool _orphaned; /* guarded by the host's lock */

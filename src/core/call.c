@@ -4,6 +4,7 @@
  * anywhere (what cannot be sent, a cancelled wait, memory) gives it back through __gc. */
 #include "core/call.h"
 
+#include "base/settings.h"
 #include "core/ask.h"
 #include "core/call_run.h"
 #include "core/context.h"
@@ -37,6 +38,7 @@ struct offer {
 };
 
 void call_free(struct call *call) {
+  if (atomic_fetch_sub_explicit(&call->references, 1, memory_order_acq_rel) > 1) return;
   if (call->host) call->host->release(call->host);
   buffer_finish(&call->payload);
   buffer_finish(&call->result);
@@ -84,6 +86,8 @@ static struct call_box *push_box(lua_State *L) {
   luaL_setmetatable(L, BOX_CLASS);
   box->call = memory_alloc_zero(sizeof *box->call);
   list_init(&box->call->link);
+  list_init(&box->call->nested);
+  atomic_init(&box->call->references, 1);
   return box;
 }
 
@@ -102,6 +106,9 @@ static void write_payload(lua_State *L, const struct place *place, int first, in
 
 static NO_RETURN void raise_refused(lua_State *L, const struct call *call, uv_err error) {
   if (error == UV_ENOBUFS) error_raise(L, "full", "the queue of pool '%s' is full", call->pool);
+  if (error == UV_ELOOP)
+    error_raise(L, "full", "pool '%s' cannot take this call: its threads wait for calls like it",
+                call->pool);
   if (error == UV_ENOENT && place_is_loading(L))
     luaL_error(L, "there is no pool '%s' while the app loads: use app:on_start", call->pool);
   if (error == UV_ENOENT) luaL_error(L, "there is no pool '%s' in this app", call->pool);
@@ -127,6 +134,12 @@ static struct call_box *prepare(lua_State *L, struct call_host *host, const stru
   return box;
 }
 
+/* The pool of a call that names none. */
+static const char *default_pool(lua_State *L) {
+  const struct call *around = worker_of(L)->role->runs_blocking ? call_run_find(L) : NULL;
+  return around ? around->pool : "default";
+}
+
 void call_prepare(lua_State *L, struct place *place, int nargs, const char *pool) {
   int first = lua_gettop(L) - nargs + 1;
   struct call_box *box = prepare(L, place->host, place, nargs);
@@ -141,7 +154,7 @@ void call_prepare_function(lua_State *L, struct call_host *host, int nargs, cons
   int function = lua_gettop(L) - nargs;
   const struct place *place = place_of(L, function);
   struct call_box *box = prepare(L, place ? place->host : host, place, nargs);
-  const char *own_pool = place && place->pool ? place->pool : "default";
+  const char *own_pool = place && place->pool ? place->pool : default_pool(L);
   box->call->pool = pool ? pool : own_pool;
   box->timeout_ns = timeout_ns;
   if (place && place->timeout_ns && (!timeout_ns || place->timeout_ns < timeout_ns))
@@ -156,6 +169,37 @@ void call_submit(lua_State *L, int index) {
   uv_err error = box->call->host->submit(box->call->host, box->call);
   if (error) raise_refused(L, box->call, error);
   box->submitted = true;
+}
+
+enum call_way call_find_way(lua_State *L, struct call_host *host, const char *pool) {
+  if (!worker_of(L)->role->runs_blocking) return CALL_CROSSES;
+  const struct fiber *fiber = fiber_running(L);
+  const struct call *around = call_run_find(L);
+  if (!around || around->host != host) return CALL_INLINE;
+  enum call_way way = host->choose(host, around, pool, fiber != fiber->run->main);
+  bool can_wait = lua_isyieldable(L) && fiber->unyieldable == 0;
+  return way == CALL_CROSSES_TO_SPARE && !can_wait ? CALL_INLINE : way;
+}
+
+bool call_submit_nested(lua_State *L, int index, enum call_way way) {
+  struct call_box *box = luaL_checkudata(L, index, BOX_CLASS);
+  struct call *call = box->call;
+  const struct call *around = call_run_find(L);
+  call->chain = around ? around->chain : 0;
+  call->innermost = around ? around->innermost : 0;
+  call->spare = way == CALL_CROSSES_TO_SPARE;
+  uv_err error = call->host->submit(call->host, call);
+  box->submitted = error == 0;
+  if (!error) return true;
+  bool may_run_here = worker_of(L)->role->runs_blocking;
+  if (!may_run_here || (error != UV_EAGAIN && error != UV_ELOOP)) raise_refused(L, call, error);
+  drop(box);
+  return false;
+}
+
+struct call *call_around(const struct call *call) {
+  const struct fiber *fiber = call->ticket.fiber;
+  return fiber && fiber->run ? fiber->run->call : NULL;
 }
 
 static void deliver_result(struct message *message, void *owner) {
@@ -174,8 +218,24 @@ void call_return(struct call *call) {
   inbox_post(&call->caller->inbox, &call->message);
 }
 
+/* It is told here: the state that had no memory need not be able to. */
+static lua_nret raise_out_of_memory(lua_State *L, struct call *call) {
+  size_t limit = worker_of(L)->process->settings->memory_limit_bytes;
+  buffer_add_byte(&call->result, '\0');
+  if (limit)
+    error_push(
+        L, "memory",
+        "not enough memory: a Lua state of pool '%s' has reached its memory limit of %I bytes",
+        call->pool, (LUAI_UACINT)limit);
+  else
+    error_push(L, "memory", "not enough memory in a thread of pool '%s'", call->pool);
+  if (call->result.len > 1) fiber_set_trail(L, -1, call->result.data);
+  return lua_error(L);
+}
+
 /* Raises the error of a call that is done. */
 static lua_nret raise_error(lua_State *L, struct call *call) {
+  if (call->kind == CALL_OUT_OF_MEMORY) return raise_out_of_memory(L, call);
   if (call->result.len == 0)
     error_raise(L, "cancelled", "the call was not run: its pool stopped or had no memory for it");
   transfer_decode_error(L, call->result.data, call->result.len); /* error, traceback */
@@ -196,7 +256,7 @@ static int module_of_result_ended(lua_State *L, int status, lua_KContext context
 /* The results of a call that is done, once the modules that they name are loaded. */
 static lua_nret finish_await(lua_State *L, struct call_box *box) {
   struct call *call = box->call;
-  if (call->kind == CALL_RAISED) return raise_error(L, call);
+  if (call->kind != CALL_RETURNED) return raise_error(L, call);
   int results = transfer_decode_loaded(L, call->result.data, call->result.len);
   if (results == TRANSFER_NOT_LOADED)
     return module_require(L, (lua_KContext)box, module_of_result_ended);
@@ -309,16 +369,27 @@ static int inline_ended(lua_State *L, int status, lua_KContext context) {
   return lua_gettop(L);
 }
 
+/* Hands the call of a marked function over, its arguments on the stack; leaves them there and gives
+ * false when it is to go inline after all. */
+static bool submit_marked(lua_State *L, struct place *place, int nargs, enum call_way way) {
+  const struct fiber *fiber = fiber_begin_wait(L, "a blocking function");
+  if (worker_of(L)->role->runs_blocking) {
+    luaL_checkstack(L, nargs + 1, "too many arguments");
+    for (int i = 1; i <= nargs; i++) lua_pushvalue(L, i);
+  }
+  call_prepare(L, place, nargs, default_pool(L));
+  const struct call_box *box = lua_touserdata(L, -1);
+  box->call->takes_offer = fiber->takes_offers;
+  if (call_submit_nested(L, -1, way)) return true;
+  lua_settop(L, nargs);
+  return false;
+}
+
 int call_marked(lua_State *L) {
   int nargs = lua_gettop(L);
-  if (!worker_of(L)->role->runs_blocking) {
-    const struct fiber *fiber = fiber_begin_wait(L, "a blocking function");
-    call_prepare(L, lua_touserdata(L, lua_upvalueindex(2)), nargs, "default");
-    const struct call_box *box = lua_touserdata(L, -1);
-    box->call->takes_offer = fiber->takes_offers;
-    call_submit(L, -1);
-    return call_await(L, -1);
-  }
+  struct place *place = lua_touserdata(L, lua_upvalueindex(2));
+  enum call_way way = call_find_way(L, place->host, place->pool);
+  if (way != CALL_INLINE && submit_marked(L, place, nargs, way)) return call_await(L, -1);
   lua_pushvalue(L, lua_upvalueindex(3));
   lua_insert(L, 1);
   lua_callk(L, nargs, LUA_MULTRET, 0, inline_ended);

@@ -17,23 +17,36 @@
 #include "core/place.h"
 
 #include <lua.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 
 struct call_host;
 
+/* How a call goes that is made in the code of another call. */
+enum call_way {
+  CALL_INLINE,
+  CALL_CROSSES,         /* to its pool, where it may have to wait */
+  CALL_CROSSES_TO_SPARE /* if a thread is still idle when it gets there: call.spare */
+};
+
 enum call_state { CALL_QUEUED, CALL_RUNNING, CALL_DONE };
-enum call_result { CALL_RETURNED, CALL_RAISED };
+enum call_result { CALL_RETURNED, CALL_RAISED, CALL_OUT_OF_MEMORY };
 
 struct call {
   struct message message; /* to the worker that runs it, and back */
   struct list link;       /* the queue of its host */
   struct call_host *host;
-  const char *pool;      /* name, until it is submitted; owned by the place */
-  uint64_t id;           /* of this call, not 0 */
-  uint64_t request;      /* the request it is made for */
-  bool takes_offer;      /* its caller knows what to do with an offer */
+  _Atomic(unsigned) references; /* the host's or caller's, and those of asks on their way */
+  const char *pool;             /* name: owned by the place, once it is submitted by the host */
+  uint64_t id;                  /* of this call, not 0 */
+  uint64_t request;             /* the request it is made for */
+  bool takes_offer;             /* its caller knows what to do with an offer */
+  bool spare;            /* only a thread that is idle, or may be started, takes it: UV_EAGAIN */
+  uint64_t innermost;    /* id of the pool's call around what it calls; until it is taken by a
+                            pool: around its caller; 0: none */
+  uint64_t chain;        /* the pools that it is in, a bit for each: kept by the host */
   struct buffer payload; /* identity length, identity, arguments; or 0, function, arguments */
-  struct buffer result;  /* results, or the error */
+  struct buffer result;  /* results, or the error; out of memory: a traceback, or nothing */
   enum call_result kind;
 
   struct worker *caller; /* whose inbox gets the result */
@@ -42,7 +55,10 @@ struct call {
   enum call_state state;
   bool abandoned;
   void *runner;
-  void *queue; /* the host's own: where it waits */
+  void *queue;        /* the host's own, as all below: where it waits */
+  void *waiter;       /* the runner whose call waits for it */
+  struct list nested; /* there */
+  uint64_t queued_ns, started_ns;
 
   /* the caller's thread alone */
   bool done;
@@ -53,8 +69,13 @@ struct call {
 /* What runs calls; implemented by roles/pool.c. */
 struct call_host {
   /* [any thread] Takes the call: 0, or UV_ENOBUFS when the queue is full, UV_ENOENT when there is
-   * no such pool, or why no thread could be started. */
+   * no such pool, UV_ELOOP when all who could run it would wait for each other, or why no thread
+   * could be started. */
   uv_err (*submit)(struct call_host *host, struct call *call);
+  /* [any thread] The way of a call to `pool` (NULL: that of `around`) in the code of `around`, by a
+   * child of its fiber or by that itself. */
+  enum call_way (*choose)(struct call_host *host, const struct call *around, const char *pool,
+                          bool is_child);
   /* [any thread] The caller is gone: stops the call where it is; the host frees it. */
   void (*abandon)(struct call_host *host, struct call *call);
   /* [any thread] Calls and marks refer to a host and keep its memory; a stopped host refuses
@@ -80,6 +101,17 @@ void call_prepare_function(lua_State *L, struct call_host *host, int nargs, cons
 /* [owner] Hands the call in the box at `index` to its host; handed over already, it is left alone.
  * Raises kind "full". */
 void call_submit(lua_State *L, int index);
+
+/* [owner] The way of a call to `pool` (NULL: none is named) that the running fiber makes and waits
+ * for: from a thread that runs blocking functions it may go inline. */
+enum call_way call_find_way(lua_State *L, struct call_host *host, const char *pool);
+
+/* [owner] As call_submit, for a call that the running fiber waits for and that is not inline.
+ * False: it is to go inline after all; its box is of no use then. */
+bool call_submit_nested(lua_State *L, int index, enum call_way way);
+
+/* [owner] On the caller's thread: the call in whose code `call` is waited for, or NULL. */
+struct call *call_around(const struct call *call);
 
 /* [owner] Gives up the call in the box at `index`, wherever it is; twice is harmless. */
 void call_drop(lua_State *L, int index);
@@ -109,8 +141,7 @@ lua_nret call_accept(lua_State *L, int index, struct call_target target);
 void call_drop_offered(struct fiber *fiber);
 
 /* [owner] The C function behind every marked function (upvalues: the function, its place, what runs
- * it inline): runs it inline in a worker that runs blocking functions, else through its host, and
- * waits. */
+ * it inline): runs it through its host and waits, or inline. */
 int call_marked(lua_State *L);
 
 /* [owner] For the runner, in the run of the call: reads the payload; pushes the function and its
@@ -118,7 +149,7 @@ int call_marked(lua_State *L);
  * Raises. */
 int call_push_function(lua_State *L, const struct call *call);
 
-/* [any thread] For the host: frees a call. */
+/* [any thread] For the host: frees a call, once nobody refers to it. */
 void call_free(struct call *call);
 
 /* [any thread] For the host: sends a call that is done back to its caller. */

@@ -12,8 +12,9 @@ struct call;
 struct fiber;
 
 struct call_run {
-  struct call *call; /* NULL: it has ended */
-  unsigned users;    /* fibers, and the one who began it */
+  struct call *call;  /* NULL: it has ended */
+  struct fiber *main; /* runs the function that was called; the others are its children */
+  unsigned users;     /* fibers, and the one who began it */
 };
 
 /* [owner] Begins the run of a call. */

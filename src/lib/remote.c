@@ -92,6 +92,8 @@ lua_nret remote_send(lua_State *L, enum remote_kind kind, struct call_target tar
   list_init(&remote->link);
   remote->ask.serve = serve;
   remote->ask.destroy = destroy;
+  remote->ask.goes_on = true;
+  remote->result = REMOTE_GONE;
   remote->kind = kind;
   remote->source = target.data;
   remote->number = target.number;

@@ -1,7 +1,6 @@
 /* run_blocking.c - checks what is to be run, and hands it to the pools of the app.
  *
- * In a thread of a pool the function runs right there, as a blocking function that is called does.
- */
+ * In a thread of a pool it goes the way of a blocking function that is called there. */
 #include "lib/run_blocking.h"
 
 #include "core/call.h"
@@ -61,17 +60,31 @@ static int run_inline(lua_State *L, const struct order *order) {
   return ended(L, LUA_OK, 0);
 }
 
-/* run_blocking([{ pool=, timeout= },] fn, ...) -> what fn(...) gives */
-static int run_blocking(lua_State *L) {
-  struct order order = take_options(L);
-  if (worker_of(L)->role->runs_blocking) return run_inline(L, &order);
+/* Hands the function over, on the stack with its arguments; leaves them there and gives false when
+ * it is to run inline after all. */
+static bool submit(lua_State *L, const struct order *order, enum call_way way) {
   fiber_begin_wait(L, "async.run_blocking");
   struct call_host *host = place_host(L);
   if (!host)
-    return luaL_error(L, "async.run_blocking needs the pools of an app, and none is loaded here: "
-                         "in specs, open a test client first");
-  call_prepare_function(L, host, lua_gettop(L) - 2, order.pool, order.timeout_ns);
-  call_submit(L, -1);
+    luaL_error(L, "async.run_blocking needs the pools of an app, and none is loaded here: "
+                  "in specs, open a test client first");
+  int top = lua_gettop(L);
+  luaL_checkstack(L, top, "too many arguments");
+  for (int i = 2; i <= top; i++) lua_pushvalue(L, i);
+  call_prepare_function(L, host, top - 2, order->pool, order->timeout_ns);
+  if (call_submit_nested(L, -1, way)) return true;
+  lua_settop(L, top);
+  return false;
+}
+
+/* run_blocking([{ pool=, timeout= },] fn, ...) -> what fn(...) gives */
+static int run_blocking(lua_State *L) {
+  struct order order = take_options(L);
+  const struct place *place = place_of(L, 2);
+  const char *own_pool = place ? place->pool : NULL;
+  enum call_way way = call_find_way(L, place_host(L), order.pool ? order.pool : own_pool);
+  if (way == CALL_INLINE) return run_inline(L, &order);
+  if (!submit(L, &order, way)) return run_inline(L, &order);
   return call_await(L, -1);
 }
 

@@ -18,10 +18,12 @@
 static const char keep_alive_comment[] = ":\n\n";
 
 bool stream_is_at(lua_State *L, int index) {
+  int top = lua_gettop(L);
   const char *class = lua_istable(L, index) ? class_name(L, index) : NULL;
   if (!class || strcmp(class, CLASS_RESPONSE) != 0) return false;
-  bool is_stream = lua_getfield(L, index, "stream") == LUA_TFUNCTION;
-  lua_pop(L, 1);
+  bool is_stream = lua_getfield(L, index, "stream") == LUA_TFUNCTION ||
+                   lua_getfield(L, index, "call") == LUA_TUSERDATA;
+  lua_settop(L, top);
   return is_stream;
 }
 
@@ -116,16 +118,33 @@ int stream_push(lua_State *L, int index, struct req_source *source) {
 
 lua_nret stream_offer(lua_State *L, lua_KFunction k) {
   lua_settop(L, 1);
-  lua_getfield(L, 1, "stream");
+  const char *field = lua_getfield(L, 1, "call") == LUA_TUSERDATA ? "call" : "stream";
+  if (strcmp(field, "stream") == 0) lua_getfield(L, 1, field);
+  lua_replace(L, 2);
+  lua_settop(L, 2);
   lua_insert(L, 1);
   lua_pushnil(L);
-  lua_setfield(L, 2, "stream");
+  lua_setfield(L, 2, field);
   return call_offer(L, 1, k);
+}
+
+/* accept_offered(box, target): the function runs on a further pool's thread */
+static int accept_offered(lua_State *L) {
+  struct call_target target = {lua_touserdata(L, 2), (uint64_t)lua_tointeger(L, 3)};
+  lua_settop(L, 1);
+  return call_accept(L, 1, target);
 }
 
 int stream_push_offered(lua_State *L, lua_KContext context) {
   struct call_target target = call_offered(L, context);
   lua_settop(L, 1);
+  if (lua_isuserdata(L, 1)) {
+    lua_pushcfunction(L, accept_offered);
+    lua_insert(L, 1);
+    lua_pushlightuserdata(L, target.data);
+    lua_pushinteger(L, (lua_Integer)target.number);
+    return 3;
+  }
   push_writer(L, write_remotely, target);
   return 1;
 }

@@ -32,8 +32,10 @@ void app_pools_read(lua_State *L, int index, struct pools *pools) {
       const char *name = lua_tostring(L, -2);
       int threads = count_field(L, name, "threads", POOL_THREADS_MAX);
       int calls = count_field(L, name, "queue", POOL_CALLS_MAX);
-      pools_configure(pools, name, threads ? threads : settings->pool_threads,
-                      calls ? calls : settings->pool_calls_max);
+      if (!pools_configure(pools, name, threads ? threads : settings->pool_threads,
+                           calls ? calls : settings->pool_calls_max))
+        luaL_error(L, "pool \"%s\": an app has %d pools at most, default and tasks included", name,
+                   POOLS_MAX);
     }
   }
   lua_settop(L, top);

@@ -5,7 +5,9 @@
  * else it is queued. */
 #include "roles/pool.h"
 
+#include "base/limits.h"
 #include "base/settings.h"
+#include "roles/pool_nested.h"
 #include "roles/pool_runner.h"
 
 #include <stdlib.h>
@@ -54,31 +56,69 @@ static uv_err take_call(struct pools *pools, struct pool *pool, struct call *cal
     pool_runner_hand_over(container_of(pool->idle.prev, struct runner, idle), call);
     return 0;
   }
-  if (pool->threads < pool->threads_max) {
+  if (pool_nested_may_start(pool)) {
     join_gone(pools);
     uv_err error = pool_runner_start(pools, pool, call);
-    if (!error || pool->threads == 0) return error;
+    if (!error || !pool_nested_has_free_thread(pools, pool, NULL)) return error;
   }
-  if (pool->queued >= pool->calls_max) return UV_ENOBUFS;
+  if (call->spare) return UV_EAGAIN;
+  if (pool->queued >= pool->calls_max) {
+    pool->figures.rejected++;
+    return UV_ENOBUFS;
+  }
   pool->queued++;
   call->state = CALL_QUEUED;
   list_push(&pool->queue, &call->link);
   return 0;
 }
 
+/* A call that is made in the code of another one. */
+static uv_err take_nested(struct pools *pools, struct pool *pool, struct call *call) {
+  struct runner *runner = pool_nested_find_runner(pools, call->innermost);
+  if (!runner) return take_call(pools, pool, call);
+  if (!call->spare && pool_nested_would_deadlock(pools, runner, pool)) return UV_ELOOP;
+  uv_err error = take_call(pools, pool, call);
+  if (error) return error;
+  pool_nested_begin(runner, call);
+  if (!list_is_empty(&runner->pool->queue) && pool_nested_may_start(runner->pool)) {
+    join_gone(pools);
+    pool_runner_start_queued(pools, runner->pool);
+  }
+  return 0;
+}
+
 static uv_err submit(struct call_host *host, struct call *call) {
   struct pools *pools = container_of(host, struct pools, host);
+  call->queued_ns = uv_hrtime();
   uv_mutex_lock(&pools->lock);
   struct pool *pool = find_pool(pools, call->pool);
-  call->queue = pool;
-  call->id = ++pools->call_count;
   uv_err error = UV_ENOENT;
-  if (pools->stopping)
+  if (pools->stopping) {
     error = UV_ECANCELED;
-  else if (pool)
-    error = take_call(pools, pool, call);
+  } else if (pool) {
+    call->queue = pool;
+    call->pool = pool->name;
+    call->id = ++pools->call_count;
+    call->chain |= pool_nested_bit(pool);
+    error = call->innermost ? take_nested(pools, pool, call) : take_call(pools, pool, call);
+    call->innermost = call->id;
+  }
   uv_mutex_unlock(&pools->lock);
   return error;
+}
+
+static enum call_way choose(struct call_host *host, const struct call *around, const char *name,
+                            bool is_child) {
+  struct pools *pools = container_of(host, struct pools, host);
+  enum call_way way = CALL_CROSSES;
+  uv_mutex_lock(&pools->lock);
+  const struct pool *pool = name ? find_pool(pools, name) : around->queue;
+  if (pool && (around->chain & pool_nested_bit(pool))) {
+    bool has_spare = !list_is_empty(&pool->idle) || pool_nested_may_start(pool);
+    way = is_child && has_spare ? CALL_CROSSES_TO_SPARE : CALL_INLINE;
+  }
+  uv_mutex_unlock(&pools->lock);
+  return way;
 }
 
 static void abandon(struct call_host *host, struct call *call) {
@@ -86,9 +126,11 @@ static void abandon(struct call_host *host, struct call *call) {
   uv_mutex_lock(&pools->lock);
   bool queued = call->state == CALL_QUEUED;
   call->abandoned = true;
+  pool_nested_end(call);
   if (queued) {
     list_remove(&call->link);
     ((struct pool *)call->queue)->queued--;
+    ((struct pool *)call->queue)->figures.cancelled++;
   } else if (call->state == CALL_RUNNING) {
     pool_runner_cancel(call->runner, call);
   }
@@ -131,6 +173,7 @@ static void unlock(struct call_host *host) {
 struct pools *pools_create(struct process *process, struct snapshot *snapshot) {
   struct pools *pools = memory_alloc_zero(sizeof *pools);
   pools->host = (struct call_host){.submit = submit,
+                                   .choose = choose,
                                    .abandon = abandon,
                                    .retain = retain,
                                    .release = release,
@@ -148,19 +191,22 @@ struct pools *pools_create(struct process *process, struct snapshot *snapshot) {
   return pools;
 }
 
-void pools_configure(struct pools *pools, const char *name, int threads_max, int calls_max) {
+bool pools_configure(struct pools *pools, const char *name, int threads_max, int calls_max) {
   uv_mutex_lock(&pools->lock);
   struct pool *pool = find_pool(pools, name);
-  if (!pool) {
+  bool fits = pool || pools->pool_count < POOLS_MAX;
+  if (!pool && fits) {
     pool = memory_alloc_zero(sizeof *pool);
+    pool->index = pools->pool_count++;
     pool->name = memory_copy(name, strlen(name));
     list_init(&pool->queue);
     list_init(&pool->idle);
     list_push(&pools->pools, &pool->link);
   }
-  if (threads_max > 0) pool->threads_max = threads_max;
-  if (calls_max > 0) pool->calls_max = calls_max;
+  if (fits && threads_max > 0) pool->threads_max = threads_max;
+  if (fits && calls_max > 0) pool->calls_max = calls_max;
   uv_mutex_unlock(&pools->lock);
+  return fits;
 }
 
 /* Under the lock. */
@@ -186,6 +232,8 @@ size_t pools_count(struct pools *pools, struct pool_counts *out, size_t max) {
                                         .threads = pool->threads,
                                         .busy = pool->threads - idle,
                                         .queued = pool->queued,
+                                        .waiting = pool->waiting,
+                                        .figures = pool->figures,
                                         .lua_bytes = count_lua_bytes(pools, pool)};
   }
   uv_mutex_unlock(&pools->lock);

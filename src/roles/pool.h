@@ -5,6 +5,7 @@
 #ifndef ROLES_POOL_H
 #define ROLES_POOL_H
 
+#include "base/histogram.h"
 #include "core/call.h"
 
 #include <lua.h>
@@ -20,13 +21,24 @@ struct snapshot;
  * thread runs yet. The caller owns them; process and snapshot outlive them. */
 struct pools *pools_create(struct process *process, struct snapshot *snapshot);
 
-/* [any thread] Adds a pool or changes its size; before the first call. */
-void pools_configure(struct pools *pools, const char *name, int threads_max, int calls_max);
+/* [any thread] Adds a pool or changes its size; before the first call. False: there are POOLS_MAX
+ * already. */
+bool pools_configure(struct pools *pools, const char *name, int threads_max, int calls_max);
+
+struct pool_figures {
+  struct histogram wait; /* from the call to the start of its function */
+  struct histogram run;  /* from there to its end */
+  uint64_t rejected;     /* calls that found the queue full */
+  uint64_t cancelled;    /* calls that were given up in the queue */
+  uint64_t replaced;     /* threads whose state had reached its memory limit */
+};
 
 struct pool_counts {
   const char *name; /* lives as long as the pools */
   int threads, busy, queued;
+  int waiting;        /* of the busy ones: for a call to another pool */
   uint64_t lua_bytes; /* of all its threads' states */
+  struct pool_figures figures;
 };
 
 /* [any thread] What the first `max` pools are doing; gives how many there were. */

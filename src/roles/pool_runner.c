@@ -12,8 +12,10 @@
 #include "lib/life.h"
 #include "lib/once.h"
 #include "lib/stream.h"
+#include "roles/pool_nested.h"
 
 #include <stdlib.h>
+#include <string.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -53,16 +55,34 @@ static int run_call(lua_State *L) {
   return call_returned(L, LUA_OK, 0);
 }
 
+/* Lua's own error has no more than its text. */
+static bool is_out_of_memory(lua_State *L, int index) {
+  static const char text[] = "not enough memory";
+  size_t len, text_len = sizeof text - 1;
+  const char *said = lua_type(L, index) == LUA_TSTRING ? lua_tolstring(L, index, &len) : NULL;
+  return said && len >= text_len && memcmp(said + len - text_len, text, text_len) == 0;
+}
+
 static int call_failed(lua_State *L) {
-  struct call *call = runner_of(worker_of(L))->call;
-  buffer_clear(&call->result);
-  transfer_encode_error(L, 1, fiber_running(L)->traceback, &call->result);
-  runner_of(worker_of(L))->told = true;
+  struct runner *runner = runner_of(worker_of(L));
+  struct buffer *result = &runner->call->result;
+  const char *traceback = fiber_running(L)->traceback;
+  buffer_clear(result);
+  if (is_out_of_memory(L, 1)) {
+    runner->call->kind = CALL_OUT_OF_MEMORY;
+    if (traceback) buffer_add_text(result, traceback);
+  } else {
+    transfer_encode_error(L, 1, traceback, result);
+  }
+  runner->told = true;
   return 0;
 }
 
 static void call_ended(struct fiber *fiber) {
-  runner_of(fiber->worker)->ended = true;
+  struct runner *runner = runner_of(fiber->worker);
+  call_drop_offered(fiber);
+  runner->run->main = NULL;
+  runner->ended = true;
 }
 
 /* Whether no call that has been made is wanted any more. Under the lock. */
@@ -70,20 +90,25 @@ static bool is_ending(const struct pools *pools) {
   return pools->stopping || pools->settling;
 }
 
-/* Whether nobody wants the call any more. */
-static bool is_doomed(struct runner *runner) {
+/* Whether the call is to be run: somebody still wants it. */
+static bool begin_call(struct runner *runner) {
+  struct call *call = runner->call;
+  call->started_ns = uv_hrtime();
   uv_mutex_lock(&runner->pools->lock);
-  const struct pools *pools = runner->pools;
-  bool doomed = runner->call->abandoned || is_ending(pools);
+  bool wanted = !call->abandoned && !is_ending(runner->pools);
+  if (wanted)
+    histogram_add(&runner->pool->figures.wait, call->started_ns - call->queued_ns);
+  else
+    call->started_ns = 0;
   uv_mutex_unlock(&runner->pools->lock);
-  return doomed;
+  return wanted;
 }
 
 static void start_call(struct runner *runner) {
   struct call *call = runner->call;
   runner->started = true;
   runner->told = false;
-  runner->ended = is_doomed(runner);
+  runner->ended = !begin_call(runner);
   call->kind = CALL_RAISED; /* until it has returned; without bytes it means: it was not run */
   if (runner->ended) return;
   runner->run = call_run_begin(call);
@@ -97,7 +122,9 @@ static void start_call(struct runner *runner) {
   }
   fiber->name = "blocking function";
   fiber->request = call->request;
+  fiber->takes_offers = call->takes_offer;
   call_run_give(fiber, runner->run);
+  runner->run->main = fiber;
   fiber_start(fiber, 0);
 }
 
@@ -120,11 +147,17 @@ static void fail_call(struct runner *runner) {
 
 /* ---- between calls ---- */
 
-/* The thread ends with this turn. Under the lock. */
-static void leave_pool(struct runner *runner) {
+/* It gets no calls and no messages any more. Under the lock. */
+static void part_from_pool(struct runner *runner) {
   list_remove(&runner->idle);
   runner->pool->threads--;
+  runner->left = true;
   runner->open = false;
+}
+
+/* The thread ends with this turn. Under the lock. */
+static void leave_pool(struct runner *runner) {
+  if (!runner->left) part_from_pool(runner);
   runner->worker.stopped = true;
 }
 
@@ -137,6 +170,7 @@ static void end_idle(struct timer *timer) {
 
 /* Gives a call that is over back to its caller, if that is still there. Under the lock. */
 static void give_back(struct call *call) {
+  pool_nested_end(call);
   call->state = CALL_DONE;
   call->runner = NULL;
   if (call->abandoned)
@@ -145,23 +179,44 @@ static void give_back(struct call *call) {
     call_return(call);
 }
 
-/* Gives the finished call back, and takes the next one or becomes idle. Under the lock. */
-static void swap_call(struct runner *runner) {
-  struct pool *pool = runner->pool;
+/* Gives the finished call back. Under the lock. */
+static void end_call(struct runner *runner) {
   struct call *call = runner->call;
-  if (call->kind == CALL_RAISED && !runner->told) buffer_clear(&call->result);
+  if (call->started_ns) histogram_add(&runner->pool->figures.run, uv_hrtime() - call->started_ns);
+  pool_nested_end_all(runner);
   call_run_end(runner->run);
   runner->run = NULL;
   runner->call = runner->assigned = NULL;
   runner->started = false;
   atomic_store_explicit(&runner->worker.heartbeat.call, 0, memory_order_relaxed);
   give_back(call);
+}
+
+/* What is queued goes to a new thread, if it can be started. Under the lock. */
+static void replace(struct runner *runner) {
+  struct pool *pool = runner->pool;
+  pool->figures.replaced++;
+  pool_runner_start_queued(runner->pools, pool);
+  if (pool->threads == 0) pool_runner_refuse_queued(pool);
+}
+
+/* Takes the next call, becomes idle, or leaves. Under the lock. */
+static void go_on(struct runner *runner) {
+  struct pool *pool = runner->pool;
+  bool cannot = runner->pools->stopping || runner->load_problem.len > 0;
+  if (runner->full || pool_nested_has_surplus(pool)) {
+    leave_pool(runner);
+    if (runner->full) replace(runner);
+    return;
+  }
   struct list *link = list_pop(&pool->queue);
   if (link) {
     pool->queued--;
     runner->call = runner->assigned = container_of(link, struct call, link);
     runner->call->state = CALL_RUNNING;
     runner->call->runner = runner;
+  } else if (cannot) {
+    leave_pool(runner);
   } else {
     list_push(&pool->idle, &runner->idle);
   }
@@ -181,11 +236,36 @@ void pool_runner_end_settling(struct pools *pools) {
   if (pools->settled_inbox) inbox_post(pools->settled_inbox, pools->settled);
 }
 
+static int collect(lua_State *L) {
+  lua_gc(L, LUA_GCCOLLECT);
+  return 0;
+}
+
+/* A state that had no memory for its call, or has too little for the next one, is not used again;
+ * what could not tell its error had none either. */
+static void look_at_memory(struct runner *runner) {
+  struct call *call = runner->call;
+  if (call->kind == CALL_RAISED && !runner->told) {
+    buffer_clear(&call->result);
+    if (call->started_ns) call->kind = CALL_OUT_OF_MEMORY;
+  }
+  const struct memory *memory = &runner->worker.memory;
+  size_t usable = memory->limit_bytes / 100 * MEMORY_FULL_PERCENT;
+  if (call->kind != CALL_OUT_OF_MEMORY &&
+      (memory->limit_bytes == 0 || memory->used_bytes <= usable))
+    return;
+  lua_State *L = runner->worker.L;
+  lua_pushcfunction(L, collect);
+  if (lua_pcall(L, 0, 0, 0) != LUA_OK) lua_pop(L, 1);
+  runner->full = call->kind == CALL_OUT_OF_MEMORY || memory->used_bytes > usable;
+}
+
 static void next_call(struct runner *runner) {
+  look_at_memory(runner);
   uv_mutex_lock(&runner->pools->lock);
-  swap_call(runner);
-  bool idle = !runner->call;
-  if (idle && (runner->pools->stopping || runner->load_problem.len > 0)) leave_pool(runner);
+  end_call(runner);
+  go_on(runner);
+  bool idle = !runner->call && !runner->left;
   pool_runner_end_settling(runner->pools);
   uv_mutex_unlock(&runner->pools->lock);
   struct timers *timers = &runner->worker.timers;
@@ -318,7 +398,8 @@ static void give_up(struct runner *runner) {
   runner->call = runner->assigned = NULL;
   call->kind = CALL_RAISED;
   give_back(call);
-  if (--runner->pool->threads == 0) pool_runner_refuse_queued(runner->pool);
+  part_from_pool(runner);
+  if (runner->pool->threads == 0) pool_runner_refuse_queued(runner->pool);
   pool_runner_end_settling(runner->pools);
   uv_mutex_unlock(&runner->pools->lock);
 }
@@ -386,6 +467,7 @@ uv_err pool_runner_start(struct pools *pools, struct pool *pool, struct call *ca
   runner->worker.snapshot = pools->snapshot;
   while (has_index(pools, pool, runner->worker.index)) runner->worker.index++;
   list_init(&runner->idle);
+  list_init(&runner->nested);
   uv_err error = uv_thread_create(&runner->thread, run, runner);
   if (error) {
     free(runner);
@@ -396,6 +478,19 @@ uv_err pool_runner_start(struct pools *pools, struct pool *pool, struct call *ca
   pool->threads++;
   list_push(&pools->runners, &runner->link);
   return 0;
+}
+
+void pool_runner_start_queued(struct pools *pools, struct pool *pool) {
+  if (list_is_empty(&pool->queue)) return;
+  struct call *call = container_of(pool->queue.next, struct call, link);
+  if (pool_runner_start(pools, pool, call) != 0) return;
+  list_remove(&call->link);
+  pool->queued--;
+}
+
+void pool_runner_retire(struct runner *runner) {
+  part_from_pool(runner);
+  inbox_post(&runner->worker.inbox, &runner->stop);
 }
 
 void pool_runner_hand_over(struct runner *runner, struct call *call) {

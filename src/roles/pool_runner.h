@@ -7,17 +7,21 @@
 
 #include "core/call.h"
 #include "core/worker.h"
+#include "roles/pool.h"
 
 #include <stdbool.h>
 
 struct pool {
   struct list link; /* pools.pools */
   char *name;
+  int index; /* of its bit in call.chain */
   int threads_max, calls_max;
-  int threads;
+  int threads; /* all of them: those that wait and those that are idle too */
+  int waiting; /* threads that wait for a call to another pool */
   int queued;
   struct list queue; /* call.link */
   struct list idle;  /* runner.idle */
+  struct pool_figures figures;
 };
 
 struct pools {
@@ -29,6 +33,7 @@ struct pools {
                         may be taken inside it, nothing else */
   struct list pools; /* pool.link */
   struct list runners; /* runner.link, also those whose thread has ended */
+  int pool_count;
   uint64_t call_count;
   struct inbox *settled_inbox; /* of who waits for the end of all calls; NULL: nobody */
   struct message *settled;
@@ -38,8 +43,10 @@ struct pools {
 
 /* One thread of a pool. */
 struct runner {
-  struct list link; /* pools.runners */
-  struct list idle; /* pool.idle */
+  struct list link;   /* pools.runners */
+  struct list idle;   /* pool.idle */
+  struct list nested; /* call.nested: what its call waits for; under the lock */
+  int waits;          /* how many of these it does not run itself; under the lock */
   struct worker worker;
   struct pools *pools;
   struct pool *pool;
@@ -52,6 +59,8 @@ struct runner {
   bool loaded;           /* or not, then there is load_problem; and nothing of that is left */
   bool open;             /* its inbox takes messages; under the lock */
   bool told;             /* the error of the call has been written to the end */
+  bool left;             /* it is none of its pool's threads any more; under the lock */
+  bool full;             /* its state is at the memory limit: it leaves after its call */
   bool gone;             /* nothing is left but to join its thread; under the lock */
   struct buffer load_problem;
   struct message wake, stop; /* posted at most once at a time each */
@@ -61,6 +70,13 @@ struct runner {
 
 /* [any thread] Starts a thread of the pool with its first call. Under the lock. */
 uv_err pool_runner_start(struct pools *pools, struct pool *pool, struct call *call);
+
+/* [any thread] Starts a thread with the call that has been in the queue for longest, if there is
+ * one. Under the lock. */
+void pool_runner_start_queued(struct pools *pools, struct pool *pool);
+
+/* [any thread] Ends an idle runner: it is none of its pool's any more. Under the lock. */
+void pool_runner_retire(struct runner *runner);
 
 /* [any thread] Hands a call to an idle runner. Under the lock. */
 void pool_runner_hand_over(struct runner *runner, struct call *call);
