@@ -73,6 +73,10 @@
  * for another pool; with more of them waiting the pool runs fewer calls at once. */
 #define POOL_REPLACEMENTS_MAX 1
 
+/* Threads of a pool that are stuck in C with a call that nobody waits for, and may be replaced by
+ * others until they are back; with more of them calls wait, and the log says so. */
+#define POOL_LOST_MAX 8
+
 /* How long a pool thread may be idle before it ends. */
 #define POOL_IDLE_MS STRESSED(30000, 20)
 
