@@ -9,6 +9,7 @@
 #include "core/call.h"
 #include "core/coroutine.h"
 #include "core/error.h"
+#include "core/holding.h"
 #include "core/place.h"
 #include "core/require.h"
 #include "core/stuck.h"
@@ -144,6 +145,7 @@ size_t state_write_traceback(lua_State *L, int level, int levels, const char *in
 
 static int open_state(lua_State *L) {
   luaL_openlibs(L);
+  holding_open(L);
   code_open(L, worker_of(L)->process->code_key);
   error_open(L);
   coroutine_open(L);
