@@ -17,7 +17,8 @@ struct pools;
 struct runner;
 struct worker;
 
-/* [watchdog] What the watchdog has found of a thread; replaces it. worker_role.stuck of pools. */
+/* [any thread] What the watchdog has found of a thread: counts it as lost. worker_role.stuck of
+ * pools. */
 const char *pool_lost_note(struct worker *worker, const struct stuck_report *report);
 
 /* [owner] The call of the thread has ended; gives whether it was lost. Under the lock. */
