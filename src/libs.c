@@ -15,10 +15,13 @@
 #include "lib/json.h"
 #include "lib/life.h"
 #include "lib/logger.h"
+#include "lib/loop.h"
 #include "lib/once.h"
 #include "lib/req.h"
 #include "lib/schedule.h"
+#include "lib/schedule_remote.h"
 #include "lib/task_handle.h"
+#include "lib/task_registry.h"
 #include "lib/task_remote.h"
 #include "lib/upload.h"
 #include "roles/service_module.h"
@@ -35,6 +38,7 @@ static const luaL_Reg modules[] = {{"perilune.async", async_open},
                                    {"perilune.native.cookies", cookies_open},
                                    {"perilune.native.deadlock", deadlock_module_open},
                                    {"perilune.native.life", life_open},
+                                   {"perilune.native.loop", loop_open},
                                    {"perilune.native.once", once_open},
                                    {"perilune.native.service", service_module_open},
                                    {NULL, NULL}};
@@ -56,6 +60,8 @@ int libs_open(lua_State *L) {
   task_handle_open(L);
   task_remote_open(L);
   schedule_open(L);
+  schedule_remote_open(L);
+  task_registry_open(L);
   upload_open(L);
   delivery_open(L);
   return 0;

@@ -6,6 +6,7 @@
 
 #include "base/limits.h"
 #include "core/line_writer.h"
+#include "roles/background.h"
 #include "roles/pool.h"
 
 #include <dirent.h>
@@ -14,6 +15,9 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <uv.h>
+
+/* Pools, or loops, that are told. */
+enum { NAMED_MAX = POOLS_MAX };
 
 enum { US_PER_S = 1000000 };
 
@@ -80,9 +84,10 @@ static void add_label_value(struct buffer *out, const char *text) {
   }
 }
 
-static void add_pool_value(struct buffer *out, const char *name, const char *pool, uint64_t value) {
-  buffer_printf(out, "%s{pool=\"", name);
-  add_label_value(out, pool);
+static void add_named_value(struct buffer *out, const char *name, const char *label,
+                            const char *text, uint64_t value) {
+  buffer_printf(out, "%s{%s=\"", name, label);
+  add_label_value(out, text);
   buffer_printf(out, "\"} %" PRIu64 "\n", value);
 }
 
@@ -119,8 +124,8 @@ void prometheus_write_pools(struct buffer *out, struct pools *pools) {
       {"perilune_pool_replaced_threads_total", "counter", "",
        "Threads that ended because their Lua state had reached its memory limit."},
   };
-  struct pool_counts counts[POOLS_MAX];
-  size_t count = pools_count(pools, counts, POOLS_MAX);
+  struct pool_counts counts[NAMED_MAX];
+  size_t count = pools_count(pools, counts, NAMED_MAX);
   for (size_t row = 0; row < array_len(pool_rows); row++) {
     const char *name = pool_rows[row].name;
     add_head(out, name, pool_rows[row].type, pool_rows[row].help);
@@ -129,7 +134,7 @@ void prometheus_write_pools(struct buffer *out, struct pools *pools) {
           (uint64_t)counts[i].threads, (uint64_t)counts[i].busy,    (uint64_t)counts[i].queued,
           (uint64_t)counts[i].waiting, (uint64_t)counts[i].lost,    counts[i].lua_bytes,
           counts[i].figures.rejected,  counts[i].figures.cancelled, counts[i].figures.replaced};
-      add_pool_value(out, name, counts[i].name, values[row]);
+      add_named_value(out, name, "pool", counts[i].name, values[row]);
     }
   }
   static const char wait[] = "perilune_pool_wait_seconds", run[] = "perilune_pool_run_seconds";
@@ -139,6 +144,26 @@ void prometheus_write_pools(struct buffer *out, struct pools *pools) {
   add_head(out, run, "histogram", "Time from the start of a function to its end.");
   for (size_t i = 0; i < count; i++)
     add_histogram(out, run, counts[i].name, &counts[i].figures.run);
+}
+
+/* ---- loops ---- */
+
+void prometheus_write_loops(struct buffer *out, struct background *background) {
+  static const struct row loop_rows[] = {
+      {"perilune_loop_unfinished_calls", "gauge", "", "Calls that wait or run."},
+      {"perilune_loop_refused_calls_total", "counter", "", "Calls that its queue had no room for."},
+      {"perilune_loop_lua_memory_bytes", "gauge", "", "Memory of the loop's Lua state."},
+  };
+  struct background_counts counts[NAMED_MAX];
+  size_t count = background_count(background, counts, NAMED_MAX);
+  for (size_t row = 0; row < array_len(loop_rows) && count > 0; row++) {
+    const char *name = loop_rows[row].name;
+    add_head(out, name, loop_rows[row].type, loop_rows[row].help);
+    for (size_t i = 0; i < count; i++) {
+      const uint64_t values[] = {(uint64_t)counts[i].calls, counts[i].refused, counts[i].lua_bytes};
+      add_named_value(out, name, "loop", counts[i].name, values[row]);
+    }
+  }
 }
 
 /* ---- the process ---- */

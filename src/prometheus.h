@@ -12,6 +12,7 @@
 
 #define PROMETHEUS_CONTENT_TYPE "text/plain; version=0.0.4; charset=utf-8"
 
+struct background;
 struct line_writer;
 struct pools;
 
@@ -26,6 +27,9 @@ void prometheus_write_workers(struct buffer *out, const struct metrics *const *w
 
 /* [any thread] Threads, calls and memory of each pool, labelled by its name. */
 void prometheus_write_pools(struct buffer *out, struct pools *pools);
+
+/* [any thread] Calls and memory of each background loop, labelled by its name. */
+void prometheus_write_loops(struct buffer *out, struct background *background);
 
 /* [any thread] Build, times, memory and descriptors of the process. */
 void prometheus_write_process(struct buffer *out, const struct prometheus_process *process);

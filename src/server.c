@@ -12,6 +12,7 @@
 #include "lib/spool.h"
 #include "program.h"
 #include "prometheus.h"
+#include "roles/background.h"
 #include "roles/pool.h"
 #include "roles/route_table.h"
 #include "server_sockets.h"
@@ -34,8 +35,10 @@ enum phase {
   PHASE_SERVING,
   PHASE_DRAINING, /* what is in flight is answered */
   PHASE_STOPPING, /* what still runs in the workers is cancelled */
+  PHASE_CLEARING, /* what still runs on the background loops is cancelled */
   PHASE_SETTLING, /* what still runs in the pools comes to its end */
-  PHASE_CLOSING   /* on_stop, and the end of the first worker */
+  PHASE_CLOSING,  /* on_stop, and the end of the first worker */
+  PHASE_ENDING    /* on_stop of the background loops, and their end */
 };
 
 struct server {
@@ -50,12 +53,13 @@ struct server {
   int running; /* threads that have been started and have not ended */
   int ready, listening, drained;
   bool drain_is_over; /* or its time is */
-  bool pools_are_settled;
+  bool loops_are_clear, pools_are_settled;
+  bool has_loops, loops_have_ended; /* their start has been begun; they are no more */
   struct server_sockets sockets;
   struct admin *admin;     /* NULL: none */
   struct timespec started; /* on the wall clock */
   uint64_t started_ns;
-  struct message pools_settled, pools_ended;
+  struct message loops_started, loops_cleared, loops_ended, pools_settled, pools_ended;
   enum phase phase;
   int exit_code;
 };
@@ -108,7 +112,20 @@ static void stop_threads(struct server *server) {
   for (int i = 0; i < server->count; i++) server_thread_stop(&server->threads[i]);
 }
 
-/* Nothing runs in the workers any more; calls that they have given up may still run. */
+/* Nothing runs in the workers any more; calls that they have given up may still run, on loops and,
+ * also for those, in the pools. */
+static void clear_loops(struct server *server) {
+  server->phase = PHASE_CLEARING;
+  background_settle(server->shared.background, &server->shared.inbox, &server->loops_cleared);
+}
+
+static void deliver_loops_cleared(struct message *message, void *owner) {
+  struct server *server = owner;
+  (void)message;
+  server->loops_are_clear = true;
+  shut_down(server);
+}
+
 static void settle_pools(struct server *server) {
   server->phase = PHASE_SETTLING;
   pools_settle(server->shared.pools, &server->shared.inbox, &server->pools_settled);
@@ -121,9 +138,27 @@ static void deliver_pools_settled(struct message *message, void *owner) {
   shut_down(server);
 }
 
+/* Its on_stop may still call the loops. */
 static void close_first(struct server *server) {
   server->phase = PHASE_CLOSING;
+  background_resume(server->shared.background);
   server_thread_close(&server->threads[0]);
+}
+
+static void end_loops(struct server *server) {
+  server->phase = PHASE_ENDING;
+  background_stop(server->shared.background, &server->shared.inbox, &server->loops_ended);
+}
+
+static void deliver_loops_ended(struct message *message, void *owner) {
+  struct server *server = owner;
+  char problem[BACKGROUND_PROBLEM_BYTES];
+  (void)message;
+  server->loops_have_ended = true;
+  if (server->exit_code || !background_problem(server->shared.background, problem, sizeof problem))
+    return;
+  fprintf(stderr, "perilune: %s\n", problem);
+  server->exit_code = 1;
 }
 
 static void begin_end(struct server *server) {
@@ -138,8 +173,11 @@ static void shut_down(struct server *server) {
   bool is_drained = server->phase == PHASE_DRAINING && server->drain_is_over;
   if (is_drained || server->phase == PHASE_LOADING) stop_threads(server);
   bool only_first_is_left = server->running == 1 && server->threads[0].reported_quiet;
-  if (server->phase == PHASE_STOPPING && only_first_is_left) settle_pools(server);
+  if (server->phase == PHASE_STOPPING && only_first_is_left) clear_loops(server);
+  if (server->phase == PHASE_CLEARING && server->loops_are_clear) settle_pools(server);
   if (server->phase == PHASE_SETTLING && server->pools_are_settled) close_first(server);
+  bool is_over = server->phase == PHASE_CLOSING && server->running == 0;
+  if (is_over && server->has_loops) end_loops(server);
 }
 
 /* ---- signals ---- */
@@ -190,6 +228,29 @@ static void take_open(struct server *server, struct server_thread *thread) {
   if (is_ending(server)) server_thread_stop(thread);
 }
 
+/* The app's names of loops are known. */
+static void take_loaded(struct server *server) {
+  if (is_ending(server)) return;
+  server->has_loops = true;
+  block_signals(SIG_BLOCK);
+  background_start(server->shared.background, &server->shared.inbox, &server->loops_started);
+  block_signals(SIG_UNBLOCK);
+}
+
+static void deliver_loops_started(struct message *message, void *owner) {
+  struct server *server = owner;
+  char problem[BACKGROUND_PROBLEM_BYTES];
+  (void)message;
+  if (is_ending(server)) return;
+  if (!background_problem(server->shared.background, problem, sizeof problem)) {
+    server_thread_proceed(&server->threads[0]);
+    return;
+  }
+  fprintf(stderr, "perilune: %s\n", problem);
+  server->exit_code = 1;
+  shut_down(server);
+}
+
 static void take_ready(struct server *server) {
   server->ready++;
   if (is_ending(server)) return;
@@ -235,6 +296,9 @@ static void take_report(struct server_shared *shared, struct server_thread *thre
   switch (report) {
   case SERVER_OPEN:
     take_open(server, thread);
+    break;
+  case SERVER_LOADED:
+    take_loaded(server);
     break;
   case SERVER_READY:
     take_ready(server);
@@ -290,8 +354,10 @@ static const char *tell_health(void *context) {
     return server->listening == server->count ? "ok" : "starting";
   case PHASE_DRAINING:
   case PHASE_STOPPING:
+  case PHASE_CLEARING:
   case PHASE_SETTLING:
   case PHASE_CLOSING:
+  case PHASE_ENDING:
     return "draining";
   }
   return "starting";
@@ -305,6 +371,7 @@ static void write_metrics(void *context, struct buffer *out) {
   prometheus_write_workers(out, workers, server->count);
   free(workers);
   prometheus_write_pools(out, server->shared.pools);
+  prometheus_write_loops(out, server->shared.background);
   const struct prometheus_process process = {
       .started = server->started,
       .started_ns = server->started_ns,
@@ -382,8 +449,13 @@ static void end_signals(struct server *server) {
   for (size_t i = 0; i < SIGNAL_COUNT; i++) uv_close((uv_handle_t *)&server->signals[i], NULL);
 }
 
+static bool has_ended(const struct server *server) {
+  return server->running == 0 && server->has_loops == server->loops_have_ended;
+}
+
 static void finish(struct server *server) {
   close_admin(server);
+  background_destroy(server->shared.background);
   end_pools(server);
   end_signals(server);
   server_sockets_finish(&server->sockets);
@@ -401,6 +473,9 @@ static void finish(struct server *server) {
 int server_run(struct program *program, const char *dir) {
   struct server server = {.program = program,
                           .count = program->settings.workers,
+                          .loops_started = {.deliver = deliver_loops_started},
+                          .loops_cleared = {.deliver = deliver_loops_cleared},
+                          .loops_ended = {.deliver = deliver_loops_ended},
                           .pools_settled = {.deliver = deliver_pools_settled},
                           .pools_ended = {.deliver = deliver_pools_ended}};
   struct server_shared *shared = &server.shared;
@@ -408,6 +483,8 @@ int server_run(struct program *program, const char *dir) {
   shared->take_report = take_report;
   shared->snapshot = snapshot_create(dir);
   shared->pools = pools_create(shared->process, shared->snapshot);
+  shared->background =
+      background_create(shared->process, shared->snapshot, pools_host(shared->pools));
   server.threads = memory_alloc_zero((size_t)server.count * sizeof *server.threads);
   for (int i = 0; i < server.count; i++) server_thread_init(&server.threads[i], shared, i);
   uv_loop_init(&server.loop);
@@ -420,7 +497,7 @@ int server_run(struct program *program, const char *dir) {
     start_thread(&server, &server.threads[0]);
   else
     server.exit_code = 1;
-  while (server.running > 0) turn_main(&server);
+  while (!has_ended(&server)) turn_main(&server);
   int exit_code = server.exit_code;
   finish(&server);
   return exit_code;

@@ -11,6 +11,7 @@
 #include "core/snapshot.h"
 #include "lib/life.h"
 #include "roles/app_pools.h"
+#include "roles/background.h"
 #include "roles/http.h"
 #include "roles/pool.h"
 
@@ -41,10 +42,19 @@ static bool is_first(const struct server_thread *thread) {
 
 /* ---- steps: what a thread does by itself, each in a fiber of its own ---- */
 
-enum step { STEP_LOAD, STEP_STATE, STEP_START, STEP_WORKER, STEP_EVERY, STEP_READY, STEP_STOP };
+enum step {
+  STEP_LOAD,
+  STEP_STATE,
+  STEP_LOOPS, /* waits for them */
+  STEP_START,
+  STEP_WORKER,
+  STEP_EVERY,
+  STEP_READY,
+  STEP_STOP
+};
 
-static const char *const step_names[] = {"load",  "on_state", "on_start", "on_worker",
-                                         "every", "ready",    "on_stop"};
+static const char *const step_names[] = {"load",      "on_state", "loops", "on_start",
+                                         "on_worker", "every",    "ready", "on_stop"};
 
 static void start_step(struct server_thread *thread, enum step step);
 
@@ -57,6 +67,7 @@ static int app_loaded(lua_State *L, int status, lua_KContext context) {
   if (!shared->table) {
     shared->table = route_table_create(L, 1);
     app_pools_read(L, 1, shared->pools);
+    background_read(L, shared->background);
   }
   thread->service = http_service_create(L, 1, shared->table);
   thread->app = luaL_ref(L, LUA_REGISTRYINDEX);
@@ -122,15 +133,19 @@ static void step_ended(struct fiber *fiber) {
   end_step(thread_of(fiber->worker));
 }
 
+/* Whether a step is done by the first thread alone. */
+static bool is_once(enum step step) {
+  return step == STEP_LOOPS || step == STEP_START || step == STEP_EVERY;
+}
+
 static void start_step(struct server_thread *thread, enum step step) {
-  bool once = step == STEP_START || step == STEP_EVERY;
-  if (once && !is_first(thread)) step++;
+  while (is_once(step) && !is_first(thread)) step++;
   free(thread->problem);
   thread->problem = NULL;
   thread->step = (int)step;
   thread->step_done = false;
-  if (step == STEP_READY) {
-    send_report(thread, SERVER_READY);
+  if (step == STEP_LOOPS || step == STEP_READY) {
+    send_report(thread, step == STEP_READY ? SERVER_READY : SERVER_LOADED);
     return;
   }
   static const struct fiber_kind load = {load_app, step_failed, .ended = step_ended};
@@ -202,6 +217,12 @@ void server_thread_run(void *context) {
 
 /* ---- messages from the main thread ---- */
 
+static void deliver_proceed(struct message *message, void *owner) {
+  struct server_thread *thread = container_of(message, struct server_thread, proceed);
+  (void)owner;
+  if (!thread->stopping) start_step(thread, STEP_START);
+}
+
 static void deliver_listen(struct message *message, void *owner) {
   struct server_thread *thread = container_of(message, struct server_thread, listen);
   (void)owner;
@@ -261,6 +282,7 @@ void server_thread_init(struct server_thread *thread, struct server_shared *shar
   thread->worker.index = index;
   thread->worker.process = shared->process;
   thread->worker.snapshot = shared->snapshot;
+  thread->proceed.deliver = deliver_proceed;
   thread->listen.deliver = deliver_listen;
   thread->drain.deliver = deliver_drain;
   thread->stop.deliver = deliver_stop;
@@ -268,6 +290,10 @@ void server_thread_init(struct server_thread *thread, struct server_shared *shar
   for (size_t i = 0; i < array_len(thread->reports); i++)
     thread->reports[i] =
         (struct server_report_message){.message = {.deliver = deliver_report}, .thread = thread};
+}
+
+void server_thread_proceed(struct server_thread *thread) {
+  post(thread, &thread->proceed);
 }
 
 void server_thread_listen(struct server_thread *thread) {

@@ -11,6 +11,7 @@
 
 #include <stdbool.h>
 
+struct background;
 struct http_service;
 struct pools;
 struct route_table;
@@ -18,6 +19,7 @@ struct server_thread;
 
 enum server_report {
   SERVER_OPEN,      /* takes messages */
+  SERVER_LOADED,    /* of the first: the app is loaded; the loops are next, then its on_start */
   SERVER_READY,     /* the app is loaded, and its hooks have run */
   SERVER_FAILED,    /* or not: thread.problem */
   SERVER_LISTENING, /* connections are accepted */
@@ -32,6 +34,7 @@ struct server_shared {
   struct process *process;
   struct snapshot *snapshot;
   struct pools *pools;
+  struct background *background;
   struct route_table *table; /* made by the first thread; the others start when it is ready */
   struct inbox inbox;        /* of the main thread */
   /* What takes reports, on the main thread. */
@@ -58,7 +61,7 @@ struct server_thread {
   bool stop_failed; /* and that failed */
   bool draining, drained, stopping, quiet, may_end;
   struct server_report_message reports[SERVER_REPORT_COUNT];
-  struct message listen, drain, stop, close;
+  struct message proceed, listen, drain, stop, close;
 
   /* the main thread's own */
   bool open, listens, stop_posted, reported_quiet;
@@ -70,6 +73,9 @@ void server_thread_init(struct server_thread *thread, struct server_shared *shar
 
 /* [owner] The body of the thread. */
 void server_thread_run(void *context);
+
+/* [owner] Lets the first thread, whose app is loaded, go on with its start. */
+void server_thread_proceed(struct server_thread *thread);
 
 /* [owner] Lets it accept connections on its socket, which it takes over. */
 void server_thread_listen(struct server_thread *thread);

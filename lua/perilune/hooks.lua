@@ -43,8 +43,7 @@ end
 ---@usage app:on_state(function(state) math.randomseed(seed, state.index) end)
 function methods.on_state(self, fn, ...)
   if native.marked(fn) then
-    check.fail("on_state's function cannot be a blocking one: it runs in every state, those of the"
-      .. " pools too")
+    check.fail("on_state's function cannot be a blocking or background one: it runs in every state")
   end
   record(self, "on_state", fn, nil, ...)
 end

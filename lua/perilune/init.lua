@@ -1,6 +1,6 @@
 -- init.lua - `require "perilune"`: what apps are written with.
 --
--- Apps, responses, marks and aborts. The libraries are modules of their own (perilune.async,
+-- Apps, responses, marks, loops and aborts. The libraries are modules of their own (perilune.async,
 -- perilune.json, perilune.log, ...).
 
 local app = require "perilune.app"
@@ -8,6 +8,7 @@ local async = require "perilune.async"
 local check = require "perilune.check"
 local context = require "perilune.context"
 local file = require "perilune.file"
+local loop = require "perilune.loop"
 local native = require "perilune.native.app"
 require "perilune.once"
 local response = require "perilune.response"
@@ -26,13 +27,23 @@ local perilune = {
   sse = stream.events,
   null = native.null,
   context = context,
+  loop = loop.new,
 }
 
 local blocking_options = { "pool", "name", "timeout" }
+local background_options = { "queue", "name", "timeout" }
+local QUEUE_MAX = 1000000
 
---- What runs fn in a thread of the pool itself, where nobody waits for it elsewhere.
-local function with_timeout(seconds, fn)
-  return function(...) return async.timeout(seconds, fn, ...) end
+--- The timeout of a mark, and what runs fn with it where the mark is called in its own place, so
+--- that nobody waits for it elsewhere; nothing when there is none.
+local function check_timeout(options, fn)
+  check.field(options, "timeout", "number")
+  local timeout = options.timeout
+  if not timeout then return end
+  if timeout <= 0 or timeout ~= timeout then
+    check.fail('option "timeout" is a number of seconds above 0')
+  end
+  return timeout, function(...) return async.timeout(timeout, fn, ...) end
 end
 
 --- Marks a function as blocking: wherever it is called from, it runs on the thread pool, in a Lua
@@ -48,14 +59,29 @@ function perilune.blocking(options, fn)
   check.options(options, blocking_options)
   check.field(options, "pool", "string")
   check.field(options, "name", "string")
-  check.field(options, "timeout", "number")
-  local timeout = options.timeout
-  if not timeout then return check.call(native.mark, fn, options.pool, options.name) end
-  if timeout <= 0 or timeout ~= timeout then
-    check.fail('option "timeout" is a number of seconds above 0')
+  return check.call(native.mark, fn, options.pool, options.name, check_timeout(options, fn))
+end
+
+--- Marks a function as one of a background loop: wherever it is called from, it runs as a coroutine
+--- there, on the loop's own thread and in its own Lua state. Marks are made while the app loads.
+---@param name string of the loop; one per name and process
+---@param options table|function { queue=, timeout=, name= }, may be left out
+---@param fn function|nil
+---@return function marked a plain function
+---@usage local track = perilune.background("analytics", function(event) ... end)
+function perilune.background(name, options, fn)
+  loop.check_name("perilune.background", name)
+  if fn == nil and type(options) == "function" then options, fn = {}, options end
+  check.type("perilune.background", 2, options, "table", "options")
+  check.type("perilune.background", 3, fn, "function", "a function")
+  check.options(options, background_options)
+  local queue = options.queue
+  if queue ~= nil and (math.type(queue) ~= "integer" or queue < 1 or queue > QUEUE_MAX) then
+    check.fail('option "queue" is a whole number from 1 to %d', QUEUE_MAX)
   end
-  return check.call(native.mark, fn, options.pool, options.name, timeout,
-    with_timeout(timeout, fn))
+  check.field(options, "name", "string")
+  return check.call(native.mark_background, fn, name, queue, options.name,
+    check_timeout(options, fn))
 end
 
 return perilune

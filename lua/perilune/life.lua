@@ -1,11 +1,12 @@
 -- life.lua - running the hooks of a loaded app.
 --
--- Called from C (src/server_thread.c, src/roles/pool_runner.c) in a fiber for each kind of hook,
+-- Called from C (src/server_thread.c, src/roles) in a fiber for each kind of hook,
 -- and by test.lua; so they may wait. Each hook runs in a task of its own: what ends one, an
 -- interruption too, leaves the others alone. An error is logged here.
 
 local async = require "perilune.async"
 local log = require "perilune.log"
+local loops = require "perilune.native.loop"
 local native = require "perilune.native.life"
 
 local CLOCK_ERROR_SECONDS = 1e-6 -- what adding up times may have cost
@@ -19,34 +20,55 @@ local function call(hook, role, name, index)
     hook.fn(table.unpack(arguments))
     has_returned = true
   end)
-  if not has_returned then return native.failed(hook.name, hook.source, err), err end
+  if not has_returned then
+    return native.failed(hook.owner or "app", hook.name, hook.source, err), err
+  end
 end
 
 --- Those of one name, in the order of writing.
-local function select_hooks(app, name)
+local function select_hooks(hooks, name)
   local list = {}
-  for _, hook in ipairs(app.all_hooks) do
+  for _, hook in ipairs(hooks) do
     if hook.name == name then list[#list + 1] = hook end
   end
   return list
 end
 
-local function run_until_failure(app, name, ...)
-  for _, hook in ipairs(select_hooks(app, name)) do
+local function run_list(hooks, name, ...)
+  for _, hook in ipairs(select_hooks(hooks, name)) do
     local text, err = call(hook, ...)
     if text then return text, err end
   end
 end
 
+local function run_until_failure(app, name, ...)
+  return run_list(app.all_hooks, name, ...)
+end
+
 --- Last first, and all of them; gives what was wrong with the first that failed.
-local function run_backwards(app, name)
-  local list = select_hooks(app, name)
+local function run_list_backwards(hooks, name)
+  local list = select_hooks(hooks, name)
   local first_text, first_err
   for i = #list, 1, -1 do
     local text, err = call(list[i])
     if not first_text then first_text, first_err = text, err end
   end
   return first_text, first_err
+end
+
+local function run_backwards(app, name)
+  return run_list_backwards(app.all_hooks, name)
+end
+
+--- In the state of a background loop.
+local function begin_loop(app, _, name)
+  local text, err = run_until_failure(app, "on_state", "background", name, 1)
+  if text then return text, err end
+  return run_list(loops.find(name), "on_start")
+end
+
+local function end_loop(_, _, name)
+  return run_list_backwards(loops.find(name), "on_stop")
 end
 
 --- Runs what is due as a task, so that its error is logged as that of any other, and waits for it.
@@ -71,7 +93,7 @@ end
 
 local function start_every(app, name)
   local tasks = native.scheduler()
-  for _, hook in ipairs(select_hooks(app, name)) do
+  for _, hook in ipairs(select_hooks(app.all_hooks, name)) do
     local is_function = type(hook.fn) == "function"
     async.spawn(run_every, hook, is_function and tasks or tasks:task { name = hook.source })
   end
@@ -79,13 +101,13 @@ end
 
 local runners = {
   on_state = run_until_failure, on_start = run_until_failure, on_worker = run_until_failure,
-  every = start_every, on_stop = run_backwards,
+  every = start_every, on_stop = run_backwards, begin_loop = begin_loop, end_loop = end_loop,
 }
 
 --- Runs the hooks of one kind.
----@param kind "on_state"|"on_start"|"on_worker"|"every"|"on_stop"
+---@param kind "on_state"|"on_start"|"on_worker"|"every"|"on_stop"|"begin_loop"|"end_loop"
 ---@param app table
----@param ... string|integer for on_state: role, name and index of the state
+---@param ... string|integer for on_state: role, name and index of the state; for loops: the name
 ---@return string|nil text one line: which hook failed, where it is written, and why
 ---@return any err as it was raised
 return function(kind, app, ...)

@@ -76,7 +76,7 @@ local function add_route(result, part, place)
     local route = {
       method = method, pattern = join(place.prefix, part.path), handler = handler,
       line = part.source, source = part.source .. place.trail, name = part.options.name
-        and place.name_prefix .. part.options.name, blocking = part.blocking, pool = part.pool,
+        and place.name_prefix .. part.options.name, where = part.where,
       timeout_ms = inherited.timeout_ms, body_bytes_max = inherited.body_bytes_max,
       stream_body = inherited.stream_body, cancel_on_disconnect = inherited.cancel_on_disconnect,
     }

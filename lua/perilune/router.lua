@@ -97,10 +97,11 @@ function methods.route(self, list, path, options, handler)
   end
   local checked = route_options.check(check_options(options))
   route_options.check_callable(("the handler of %s"):format(path), handler)
-  local marked, pool = native.marked(handler)
+  local marked, kind, place = native.marked(handler)
   self.parts[#self.parts + 1] = {
     kind = "route", methods = check_methods(list), path = path, handler = handler,
-    source = check.where(), options = checked, blocking = marked ~= nil, pool = pool,
+    source = check.where(), options = checked,
+    where = marked and (kind == "pool" and "blocking(%s)" or "background(%s)"):format(place),
   }
 end
 

@@ -1,7 +1,8 @@
 -- test.lua - `require "perilune.test"`: an app under test, served in this process over real HTTP.
 --
 -- The app is loaded fresh into the spec's own state, so stand-ins and counters in upvalues work;
--- its blocking functions run on a pool of its own. One client at a time.
+-- its blocking functions run on a pool of its own, background functions on loops of
+-- its own. One client at a time.
 
 local app_module = require "perilune.app"
 local async = require "perilune.async"
@@ -39,11 +40,19 @@ local function run_hooks(service, app, kind, ...)
   if text then error(err, 0) end
 end
 
+local function start_loops(service)
+  service:start_loops()
+  wait_while(function() return (service:has_busy_loops()) end, "background loops do not start")
+  local _, problem = service:has_busy_loops()
+  if problem then error(problem, 0) end
+end
+
 local function start(client, service)
   local app = app_module.load_directory()
   client.app = app
   service:prepare(app)
   run_hooks(service, app, "on_state", "http", "http", 1)
+  start_loops(service)
   run_hooks(service, app, "on_start")
   client.has_started = true
   run_hooks(service, app, "on_worker")
@@ -52,14 +61,25 @@ local function start(client, service)
   client.url = ("http://127.0.0.1:%d"):format(client.port)
 end
 
---- Cancels what is left of an app, what it has called in the pools too, and waits for its end.
+--- Cancels what is left of an app, on its loops and in its pools too, and waits for its end.
 local function end_tasks(service)
   wait_while(function()
     service:cancel()
     return service:has_tasks()
   end, "tasks of this client do not end")
+  service:settle_loops()
+  wait_while(function() return (service:has_busy_loops()) end, "background loops do not end")
   service:settle()
   wait_while(function() return service:has_calls() end, "calls of this client do not end")
+  service:resume_loops()
+end
+
+--- Ends the background loops with their hooks.
+local function stop_loops(service)
+  service:stop_loops()
+  wait_while(function() return (service:has_busy_loops()) end, "background loops do not stop")
+  local _, problem = service:has_busy_loops()
+  if problem then error(problem, 0) end
 end
 
 local function stop(client, service)
@@ -72,9 +92,11 @@ local function stop(client, service)
     has_stopped, err = pcall(run_hooks, service, client.app, "on_stop")
     end_tasks(service)
   end
+  local have_ended, loop_problem = pcall(stop_loops, service)
   service:destroy()
   if not has_answered then error(problem, 0) end
   if not has_stopped then error(err, 0) end
+  if not have_ended then error(loop_problem, 0) end
 end
 
 --- Serves an app (default: the one under test) on a free loopback port.

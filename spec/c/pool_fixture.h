@@ -44,6 +44,10 @@ static const char pool_app[] =
     "  return s end)\n"
     "run = blocking(function(text, ...) return assert(load(text))(...) end)\n"
     "run_video = blocking({ pool = 'video' }, function(text) return assert(load(text))() end)\n"
+    "run_in_a = blocking({ pool = 'a' }, function(...) return run_text(...) end)\n"
+    "run_in_b = blocking({ pool = 'b' }, function(...) return run_text(...) end)\n"
+    "run_in_c = blocking({ pool = 'c' }, function(...) return run_text(...) end)\n"
+    "function run_text(text, ...) return assert(load(text))(...) end\n"
     "nowhere = blocking({ pool = 'nowhere' }, function() end)\n"
     "outer = blocking(function(a) return 'outer', add(a, 1) end)\n"
     "gated = blocking(function(...) count(BEGUN) await(GATE, 1) count(ENDED) return ... end)\n"
@@ -153,6 +157,7 @@ static inline struct site *start_pools(int threads_max, int calls_max) {
   site->fixture = fixture_start_with(pool_open_libs, 0, 0);
   site->fixture->settings.pool_threads = threads_max;
   site->fixture->settings.pool_calls_max = calls_max;
+  site->fixture->settings.pool_idle_ms = 30000;
   site->snapshot = snapshot_create(site->dir);
   site->pools = pools_create(&site->fixture->process, site->snapshot);
   load_app_into(site->fixture, site);

@@ -64,6 +64,7 @@ static void test_defaults(void **state) {
   assert_int_equal(settings->stall_kill_ms, 0);
   assert_int_equal(settings->pool_threads, 0);
   assert_int_equal(settings->pool_calls_max, 10000);
+  assert_int_equal(settings->pool_idle_ms, 30000);
 }
 
 static void test_integers(void **state) {

@@ -1,7 +1,8 @@
 -- async_spec.lua - perilune.async, coroutines and waits, in every place that Lua code runs in.
 --
 -- The cases are functions in spec/apps/async: run here in the spec's own fiber, then in a plain
--- handler and in a thread of the pool of that app. What depends on the place stands at the end.
+-- handler, in a thread of the pool and on a background loop of that app. What depends on the place
+-- stands at the end.
 
 local spec = debug.getinfo(1, "S").source:match "^@(.*)/lua/[^/]+$"
 package.path = spec .. "/?.lua;" .. package.path
@@ -33,7 +34,7 @@ for module, cases in pairs(modules) do
     for _, name in ipairs(names) do it(name, cases[name]) end
   end)
 
-  for _, place in ipairs { "plain", "blocking" } do
+  for _, place in ipairs { "plain", "blocking", "background" } do
     describe(("%s in a %s handler"):format(module, place), function()
       for _, name in ipairs(names) do
         it(name, function()

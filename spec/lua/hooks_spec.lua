@@ -416,7 +416,7 @@ describe("misuse", function()
 
   it("of a mark for on_state is told at its line", function()
     expect_text(complaint "app:on_state(perilune.blocking(function() end))",
-      "on_state's function cannot be a blocking one: it runs in every state, ")
+      "on_state's function cannot be a blocking or background one: it runs")
   end)
 
   it("of any of them later is an error", function()

@@ -26,7 +26,9 @@ local confined = {
     files = { "src/core/inbox.h", "src/core/inbox.c", "src/core/directory.h",
       "src/core/directory.c", "src/core/line_writer.c",
       "src/core/snapshot.c",
-      "src/core/watchdog.h", "src/core/watchdog.c", "src/lib/spool.c", "src/roles/pool.c",
+      "src/core/watchdog.h", "src/core/watchdog.c", "src/lib/spool.c",
+      "src/roles/background.c", "src/roles/background_loop.h", "src/roles/background_loop.c",
+      "src/roles/pool.c",
       "src/roles/pool_lost.c", "src/roles/pool_runner.h", "src/roles/pool_runner.c" } },
 }
 

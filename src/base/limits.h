@@ -62,6 +62,11 @@
 /* Fields of one log line written from Lua; more raise an error. */
 #define LOG_FIELDS_MAX 64
 
+/* How long a task whose id is known can still be found after its end, and how many of those that
+ * have ended one Lua state keeps at most; the oldest are forgotten first. */
+#define TASK_KEPT_MS   STRESSED(300000, 20)
+#define TASKS_KEPT_MAX STRESSED(100000, 50)
+
 /* What an app may ask for one pool: more is an error at load. */
 #define POOL_THREADS_MAX 1024
 #define POOL_CALLS_MAX   10000000
@@ -77,8 +82,12 @@
  * others until they are back; with more of them calls wait, and the log says so. */
 #define POOL_LOST_MAX 8
 
-/* How long a pool thread may be idle before it ends. */
-#define POOL_IDLE_MS STRESSED(30000, 20)
+/* Unfinished calls of one background loop past which a function that names no other number is
+ * refused: kind "full". */
+#define BACKGROUND_CALLS_MAX 10000
+
+/* How long a pool thread may be idle before it ends, whatever the setting says. */
+#define POOL_IDLE_MS_MAX STRESSED(24 * 3600 * 1000, 20)
 
 /* Priority of pool threads, as nice counts: computing threads do not keep the event loops from
  * running (with 16 of them on 2 cores a loop wakes up after 0.4 ms instead of 11 ms). */

@@ -92,7 +92,9 @@
     "most 32")                                                                                     \
   X(INTEGER, pool_calls_max, "pool-queue", "10000", 1, 10000000, "calls",                          \
     "calls that wait for a thread of a pool, unless the app says; a further one raises kind "      \
-    "\"full\", a route answers 503")
+    "\"full\", a route answers 503")                                                               \
+  X(SECONDS, pool_idle_ms, "pool-idle", "30", 1, SETTINGS_DAY_MS, "seconds",                       \
+    "that a thread of a pool is kept without a call; then it ends")
 
 #define SETTINGS_DAY_MS (24 * 60 * 60 * 1000)
 

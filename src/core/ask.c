@@ -53,18 +53,14 @@ static bool is_abandoned(struct call *call) {
 
 /* While the call is wanted a fiber of this worker waits for it. */
 static void deliver_question(struct message *message, void *owner) {
-  (void)owner;
   struct ask *ask = container_of(message, struct ask, message);
-  if (!ask->goes_on) {
+  if (!ask->home || ask->home == owner) {
     ask->serve(ask);
     return;
   }
   bool wanted = !ask_is_given_up(ask) && !is_abandoned(ask->_call);
   struct call *around = wanted ? call_around(ask->_call) : NULL;
-  if (wanted && !around)
-    ask->serve(ask);
-  else if (!wanted || !post(ask, around))
-    ask_answer(ask);
+  if (!around || !post(ask, around)) ask_answer(ask);
 }
 
 bool ask_is_possible(lua_State *L) {

@@ -14,14 +14,15 @@
 
 struct call;
 struct call_host;
+struct worker;
 
 /* Part of a struct with the question and the answer. */
 struct ask {
   struct message message;
   void (*serve)(struct ask *ask);   /* on the caller's thread; leads to ask_answer, now or later */
   void (*destroy)(struct ask *ask); /* frees the whole; on any thread */
-  bool goes_on; /* where the call was made in the code of another one, that one's caller serves it,
-                   and so on; answered unserved when one of these calls has ended */
+  const struct worker *home; /* who is to serve it: the caller, or its caller, and so on; answered
+                                unserved when none of them is. NULL: the caller, whoever it is */
 
   /* From here on for ask.c only. */
   struct call_host *_host;

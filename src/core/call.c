@@ -1,4 +1,4 @@
-/* call.c - the caller's side of a blocking call.
+/* call.c - the caller's side of a call.
  *
  * The box is a userdata that owns the call from the first byte of its arguments on, so an error
  * anywhere (what cannot be sent, a cancelled wait, memory) gives it back through __gc. */
@@ -108,17 +108,41 @@ static void write_payload(lua_State *L, const struct place *place, int first, in
 }
 
 static NO_RETURN void raise_refused(lua_State *L, const struct call *call, uv_err error) {
-  if (error == UV_ENOBUFS) error_raise(L, "full", "the queue of pool '%s' is full", call->pool);
+  const char *noun = call->host->noun, *name = call->pool;
+  if (error == UV_ENOBUFS) error_raise(L, "full", "the queue of %s '%s' is full", noun, name);
   if (error == UV_ELOOP)
-    error_raise(L, "full", "pool '%s' cannot take this call: its threads wait for calls like it",
-                call->pool);
+    error_raise(L, "full", "%s '%s' cannot take this call: its threads wait for calls like it",
+                noun, name);
   if (error == UV_ENOENT && place_is_loading(L))
-    luaL_error(L, "there is no pool '%s' while the app loads: use app:on_start", call->pool);
-  if (error == UV_ENOENT) luaL_error(L, "there is no pool '%s' in this app", call->pool);
+    luaL_error(L, "there is no %s '%s' while the app loads: use app:on_start", noun, name);
+  if (error == UV_ENOENT) luaL_error(L, "there is no %s '%s' in this app", noun, name);
+  if (error == UV_ESHUTDOWN) luaL_error(L, "%s '%s' has been stopped", noun, name);
   if (error == UV_ECANCELED)
-    luaL_error(L, "pool '%s' has ended: the app is not served any more", call->pool);
-  luaL_error(L, "pool '%s' cannot start a thread: %s", call->pool, uv_strerror(error));
+    luaL_error(L, "%s '%s' has ended: the app is not served any more", noun, name);
+  luaL_error(L, "%s '%s' cannot start a thread: %s", noun, name, uv_strerror(error));
   abort();
+}
+
+/* While an app loads its loops are not there, or, in a later state, not to be disturbed. */
+static void check_loop(lua_State *L, const struct place *place) {
+  if (place_is_loading(L))
+    luaL_error(L, "a background function cannot be called while the app loads: use app:on_start");
+  if (!place->host) luaL_error(L, "there is no loop '%s' in this app", place->loop);
+}
+
+/* The pool of a call that names none. */
+static const char *default_pool(lua_State *L) {
+  const struct call *around = worker_of(L)->role->runs_blocking ? call_run_find(L) : NULL;
+  return around ? around->pool : "default";
+}
+
+/* The queue that a call goes to; `pool`: where the place does not say. */
+static void choose_queue(struct call *call, const struct place *place, const char *pool) {
+  call->pool = pool;
+  if (place && place->pool) call->pool = place->pool;
+  if (!place || !place->loop) return;
+  call->pool = place->loop;
+  call->calls_max = place->calls_max;
 }
 
 /* Pushes the box of a call with the `nargs` values on top of the stack. */
@@ -127,6 +151,7 @@ static struct call_box *prepare(lua_State *L, struct call_host *host, const stru
   struct worker *worker = worker_of(L);
   const struct fiber *fiber = worker->running;
   int first = lua_gettop(L) - nargs + 1;
+  if (place && place->loop) check_loop(L, place);
   struct call_box *box = push_box(L);
   struct call *call = box->call;
   call->host = host;
@@ -137,16 +162,10 @@ static struct call_box *prepare(lua_State *L, struct call_host *host, const stru
   return box;
 }
 
-/* The pool of a call that names none. */
-static const char *default_pool(lua_State *L) {
-  const struct call *around = worker_of(L)->role->runs_blocking ? call_run_find(L) : NULL;
-  return around ? around->pool : "default";
-}
-
 void call_prepare(lua_State *L, struct place *place, int nargs, const char *pool) {
   int first = lua_gettop(L) - nargs + 1;
   struct call_box *box = prepare(L, place->host, place, nargs);
-  box->call->pool = place->pool ? place->pool : pool;
+  choose_queue(box->call, place, pool);
   box->timeout_ns = place->timeout_ns;
   if (nargs > 0) lua_replace(L, first);
   lua_settop(L, first);
@@ -157,8 +176,8 @@ void call_prepare_function(lua_State *L, struct call_host *host, int nargs, cons
   int function = lua_gettop(L) - nargs;
   const struct place *place = place_of(L, function);
   struct call_box *box = prepare(L, place ? place->host : host, place, nargs);
-  const char *own_pool = place && place->pool ? place->pool : default_pool(L);
-  box->call->pool = pool ? pool : own_pool;
+  choose_queue(box->call, place, default_pool(L));
+  if (pool && !(place && place->loop)) box->call->pool = pool;
   box->timeout_ns = timeout_ns;
   if (place && place->timeout_ns && (!timeout_ns || place->timeout_ns < timeout_ns))
     box->timeout_ns = place->timeout_ns;
@@ -174,8 +193,11 @@ void call_submit(lua_State *L, int index) {
   box->submitted = true;
 }
 
-enum call_way call_find_way(lua_State *L, struct call_host *host, const char *pool) {
-  if (!worker_of(L)->role->runs_blocking) return CALL_CROSSES;
+enum call_way call_find_way(lua_State *L, const struct place *place, struct call_host *host,
+                            const char *pool) {
+  const struct worker *worker = worker_of(L);
+  if (place && place->loop) return call_runs_here(worker, place) ? CALL_INLINE : CALL_CROSSES;
+  if (!worker->role->runs_blocking) return CALL_CROSSES;
   const struct fiber *fiber = fiber_running(L);
   const struct call *around = call_run_find(L);
   if (!around || around->host != host) return CALL_INLINE;
@@ -188,13 +210,15 @@ bool call_submit_nested(lua_State *L, int index, enum call_way way) {
   struct call_box *box = luaL_checkudata(L, index, BOX_CLASS);
   struct call *call = box->call;
   const struct call *around = call_run_find(L);
+  bool is_root = !worker_of(L)->role->runs_blocking;
+  call->root = is_root ? fiber_running(L) : around ? around->root : NULL;
   call->chain = around ? around->chain : 0;
   call->innermost = around ? around->innermost : 0;
   call->spare = way == CALL_CROSSES_TO_SPARE;
   uv_err error = call->host->submit(call->host, call);
   box->submitted = error == 0;
   if (!error) return true;
-  bool may_run_here = worker_of(L)->role->runs_blocking;
+  bool may_run_here = worker_of(L)->role->runs_blocking && around && around->host == call->host;
   if (!may_run_here || (error != UV_EAGAIN && error != UV_ELOOP)) raise_refused(L, call, error);
   drop(box);
   return false;
@@ -217,6 +241,13 @@ static void deliver_result(struct message *message, void *owner) {
 }
 
 void call_return(struct call *call) {
+  call->state = CALL_DONE;
+  call->runner = NULL;
+  if (call->abandoned) {
+    call_free(call);
+    return;
+  }
+  if (call->kind == CALL_RAISED && !call->told) buffer_clear(&call->result);
   call->message.deliver = deliver_result;
   inbox_post(&call->caller->inbox, &call->message);
 }
@@ -224,14 +255,14 @@ void call_return(struct call *call) {
 /* It is told here: the state that had no memory need not be able to. */
 static lua_nret raise_out_of_memory(lua_State *L, struct call *call) {
   size_t limit = worker_of(L)->process->settings->memory_limit_bytes;
+  const char *noun = call->host->noun;
   buffer_add_byte(&call->result, '\0');
   if (limit)
-    error_push(
-        L, "memory",
-        "not enough memory: a Lua state of pool '%s' has reached its memory limit of %I bytes",
-        call->pool, (LUAI_UACINT)limit);
+    error_push(L, "memory",
+               "not enough memory: a Lua state of %s '%s' has reached its memory limit of %I bytes",
+               noun, call->pool, (LUAI_UACINT)limit);
   else
-    error_push(L, "memory", "not enough memory in a thread of pool '%s'", call->pool);
+    error_push(L, "memory", "not enough memory in a Lua state of %s '%s'", noun, call->pool);
   if (call->result.len > 1) fiber_set_trail(L, -1, call->result.data);
   return lua_error(L);
 }
@@ -240,7 +271,8 @@ static lua_nret raise_out_of_memory(lua_State *L, struct call *call) {
 static lua_nret raise_error(lua_State *L, struct call *call) {
   if (call->kind == CALL_OUT_OF_MEMORY) return raise_out_of_memory(L, call);
   if (call->result.len == 0)
-    error_raise(L, "cancelled", "the call was not run: its pool stopped or had no memory for it");
+    error_raise(L, "cancelled", "the call was not run: its %s stopped or had no memory for it",
+                call->host->noun);
   transfer_decode_error(L, call->result.data, call->result.len); /* error, traceback */
   const char *traceback = lua_tostring(L, -1);
   fiber_set_trail(L, -2, traceback);
@@ -351,7 +383,7 @@ static int await_woken(lua_State *L, int status, lua_KContext context) {
 }
 
 static lua_nret await(lua_State *L, struct call_box *box, int index) {
-  static const char waits_for[] = "a blocking function";
+  const char *waits_for = box->call->host->function;
   if (box->call->done) return finish_await(L, box);
   struct fiber *fiber = fiber_begin_wait(L, waits_for);
   box->call->ticket = fiber_ticket(fiber);
@@ -427,7 +459,7 @@ static int inline_ended(lua_State *L, int status, lua_KContext context) {
 /* Hands the call of a marked function over, its arguments on the stack; leaves them there and gives
  * false when it is to go inline after all. */
 static bool submit_marked(lua_State *L, struct place *place, int nargs, enum call_way way) {
-  const struct fiber *fiber = fiber_begin_wait(L, "a blocking function");
+  const struct fiber *fiber = fiber_begin_wait(L, place->host->function);
   if (worker_of(L)->role->runs_blocking) {
     luaL_checkstack(L, nargs + 1, "too many arguments");
     for (int i = 1; i <= nargs; i++) lua_pushvalue(L, i);
@@ -440,10 +472,16 @@ static bool submit_marked(lua_State *L, struct place *place, int nargs, enum cal
   return false;
 }
 
+bool call_runs_here(const struct worker *worker, const struct place *place) {
+  if (!place->loop) return worker->role->runs_blocking;
+  return worker->loop_name && strcmp(worker->loop_name, place->loop) == 0;
+}
+
 int call_marked(lua_State *L) {
   int nargs = lua_gettop(L);
   struct place *place = lua_touserdata(L, lua_upvalueindex(2));
-  enum call_way way = call_find_way(L, place->host, place->pool);
+  if (place->loop) check_loop(L, place);
+  enum call_way way = call_find_way(L, place, place->host, place->pool);
   if (way != CALL_INLINE && submit_marked(L, place, nargs, way)) return call_await(L, -1);
   lua_pushvalue(L, lua_upvalueindex(3));
   lua_insert(L, 1);

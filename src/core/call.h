@@ -1,8 +1,8 @@
-/* call.h - a call of a blocking function that another worker runs.
+/* call.h - a call of a marked function that another worker runs.
  *
- * The caller's side: arguments become bytes, a host (the pools) takes the call, the fiber waits,
- * results or error come back as bytes through the inbox. A caller that is cancelled, or collected,
- * abandons the call; whoever runs it is told and frees it.
+ * The caller's side: arguments become bytes, a host (pools or loops) takes the call, the fiber
+ * waits, results or error come back as bytes through the inbox. A caller that is cancelled, or
+ * collected, abandons the call; whoever runs it is told and frees it.
  *
  * A call may offer its result and go on: the caller gets the result at once, with the box in its
  * field `call`, and either accepts, which lets the function go on to its end, or drops the call. */
@@ -37,17 +37,21 @@ struct call {
   struct list link;       /* the queue of its host */
   struct call_host *host;
   _Atomic(unsigned) references; /* the host's or caller's, and those of asks on their way */
-  const char *pool;             /* name: owned by the place, once it is submitted by the host */
-  uint64_t id;                  /* of this call, not 0 */
-  uint64_t request;             /* the request it is made for */
-  bool takes_offer;             /* its caller knows what to do with an offer */
-  bool spare;            /* only a thread that is idle, or may be started, takes it: UV_EAGAIN */
-  uint64_t innermost;    /* id of the pool's call around what it calls; until it is taken by a
-                            pool: around its caller; 0: none */
-  uint64_t chain;        /* the pools that it is in, a bit for each: kept by the host */
-  struct buffer payload; /* identity length, identity, arguments; or 0, function, arguments */
-  struct buffer result;  /* results, or the error; out of memory: a traceback, or nothing */
+  const char *pool;   /* or loop, its name: owned by the place; once it is submitted by the host */
+  int calls_max;      /* that the loop may have with this one; 0: as its host has it */
+  uint64_t id;        /* of this call, not 0 */
+  uint64_t request;   /* the request it is made for */
+  bool takes_offer;   /* its caller knows what to do with an offer */
+  bool spare;         /* only a thread that is idle, or may be started, takes it: UV_EAGAIN */
+  uint64_t innermost; /* id of the pool's call around what it calls; until it is taken by a pool:
+                         around its caller; 0: none */
+  const struct fiber *root; /* on an event loop: what waits for it, or for the call around it, and
+                               so on; NULL: nothing does. Not to be looked into elsewhere */
+  uint64_t chain;           /* the pools that it is in, a bit for each: kept by the host */
+  struct buffer payload;    /* identity length, identity, arguments; or 0, function, arguments */
+  struct buffer result;     /* results, or the error; out of memory: a traceback, or nothing */
   enum call_result kind;
+  bool told; /* the runner's own: the error has been written to the end */
 
   struct worker *caller; /* whose inbox gets the result */
 
@@ -66,14 +70,21 @@ struct call {
   struct ticket ticket;
 };
 
-/* What runs calls; implemented by roles/pool.c. */
+/* What can be asked of a loop from any state. */
+enum call_order { CALL_ORDER_CANCEL_ALL, CALL_ORDER_STOP };
+
+/* What runs calls; implemented by roles/pool.c and roles/background.c. */
 struct call_host {
+  const char *noun;        /* what has the queues: "pool" or "loop" */
+  const char *function;    /* what it runs: "a blocking function" */
+  struct call_host *loops; /* of pools: what runs the app's background functions; NULL: nothing */
   /* [any thread] Takes the call: 0, or UV_ENOBUFS when the queue is full, UV_ENOENT when there is
-   * no such pool, UV_ELOOP when all who could run it would wait for each other, or why no thread
-   * could be started. */
+   * no such pool or loop, UV_ELOOP when all who could run it would wait for each other,
+   * UV_ECANCELED when the host has ended, UV_ESHUTDOWN when the loop has, or why no thread could be
+   * started. */
   uv_err (*submit)(struct call_host *host, struct call *call);
-  /* [any thread] The way of a call to `pool` (NULL: that of `around`) in the code of `around`, by a
-   * child of its fiber or by that itself. */
+  /* [any thread] Of pools: the way of a call to `pool` (NULL: that of `around`) in the code of
+   * `around`, by a child of its fiber or by that itself. */
   enum call_way (*choose)(struct call_host *host, const struct call *around, const char *pool,
                           bool is_child);
   /* [any thread] May be NULL: the time of the caller is over. Stops the call if it runs, and gives
@@ -91,6 +102,8 @@ struct call_host {
   /* [any thread] Guards the fields of calls that say so; nothing is waited for inside. */
   void (*lock)(struct call_host *host);
   void (*unlock)(struct call_host *host);
+  /* [any thread] Of loops: orders something of the loop with that name; false: there is none. */
+  bool (*order)(struct call_host *host, const char *name, enum call_order order);
 };
 
 /* [owner] Makes a call of the function of `place` with the `nargs` values on top of the stack
@@ -108,9 +121,10 @@ void call_prepare_function(lua_State *L, struct call_host *host, int nargs, cons
  * Raises kind "full". */
 void call_submit(lua_State *L, int index);
 
-/* [owner] The way of a call to `pool` (NULL: none is named) that the running fiber makes and waits
- * for: from a thread that runs blocking functions it may go inline. */
-enum call_way call_find_way(lua_State *L, struct call_host *host, const char *pool);
+/* [owner] The way of a call that the running fiber makes and waits for, of a function with a
+ * `place` (NULL: none) by `host`, in `pool` (NULL: none is named). */
+enum call_way call_find_way(lua_State *L, const struct place *place, struct call_host *host,
+                            const char *pool);
 
 /* [owner] As call_submit, for a call that the running fiber waits for and that is not inline.
  * False: it is to go inline after all; its box is of no use then. */
@@ -134,6 +148,7 @@ lua_nret call_offer(lua_State *L, int count, lua_KFunction k);
 struct call_target {
   void *data;
   uint64_t number;
+  const struct worker *home; /* where these mean something */
 };
 
 /* [owner] For the runner: what the caller said when it accepted. Raises when it did not. */
@@ -146,8 +161,11 @@ lua_nret call_accept(lua_State *L, int index, struct call_target target);
 /* [owner] Drops what a fiber was offered and has not accepted; at the fiber's end. */
 void call_drop_offered(struct fiber *fiber);
 
+/* [owner] Whether functions with that place run on this worker. */
+bool call_runs_here(const struct worker *worker, const struct place *place);
+
 /* [owner] The C function behind every marked function (upvalues: the function, its place, what runs
- * it inline): runs it through its host and waits, or inline. */
+ * it inline): runs it inline where that is its place, else through its host, and waits. */
 int call_marked(lua_State *L);
 
 /* [owner] For the runner, in the run of the call: reads the payload; pushes the function and its
@@ -158,7 +176,8 @@ int call_push_function(lua_State *L, const struct call *call);
 /* [any thread] For the host: frees a call, once nobody refers to it. */
 void call_free(struct call *call);
 
-/* [any thread] For the host: sends a call that is done back to its caller. */
+/* [any thread] For the host: a call is over: sends it back to its caller, or frees it when that is
+ * gone. An error that was not told to the end is none. Under the host's lock. */
 void call_return(struct call *call);
 
 /* [owner] Registers the box in a new state. */

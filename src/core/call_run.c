@@ -5,6 +5,7 @@
 
 #include "core/fiber.h"
 
+#include <assert.h>
 #include <stdlib.h>
 
 static void release(struct call_run *run) {
@@ -24,8 +25,10 @@ void call_run_end(struct call_run *run) {
 }
 
 void call_run_give(struct fiber *fiber, struct call_run *run) {
+  if (fiber->run == run) return;
+  assert(!fiber->run);
   fiber->run = run;
-  if (run) run->users++;
+  run->users++;
 }
 
 void call_run_leave(struct fiber *fiber) {

@@ -23,7 +23,7 @@ struct call_run *call_run_begin(struct call *call);
 /* [owner] The call is over, whatever still runs of it. Accepts NULL. */
 void call_run_end(struct call_run *run);
 
-/* [owner] Gives a new fiber, which has none, its run; NULL: none. */
+/* [owner] Gives a new fiber its run; one that has it already is left alone. */
 void call_run_give(struct fiber *fiber, struct call_run *run);
 
 /* [owner] A fiber that has one has ended. */

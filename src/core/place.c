@@ -19,8 +19,9 @@
 #define PLACE_CLASS "perilune.place"
 #define LOAD_CLASS  "perilune.load"
 
-/* Registry keys: marked functions (first part -> list); struct load. */
+/* Registry keys: marked functions (first part -> list); known loops; struct load. */
 static const char marks_key = 0;
+static const char loops_key = 0;
 static const char load_key = 0;
 
 /* The load of the app: going on, or the last one. */
@@ -78,9 +79,12 @@ static uint64_t hash_function(lua_State *L, int index, uint64_t code, bool *only
   return hash;
 }
 
-static void push_first_part(lua_State *L, int index, uint64_t code, const char *name) {
-  if (name) {
-    lua_pushfstring(L, "name:%s", name);
+/* What stands behind '#' is not shown. A function may be marked twice, for different places. */
+static void push_first_part(lua_State *L, int index, uint64_t code,
+                            const struct place_options *options) {
+  const char *loop = options->loop ? options->loop : "";
+  if (options->name) {
+    lua_pushfstring(L, "name:%s#%s", options->name, loop);
     return;
   }
   lua_Debug debug;
@@ -88,7 +92,7 @@ static void push_first_part(lua_State *L, int index, uint64_t code, const char *
   lua_getinfo(L, ">S", &debug);
   char hash[20];
   snprintf(hash, sizeof hash, "%016llx", (unsigned long long)code);
-  lua_pushfstring(L, "%s:%d#%s", debug.source, debug.linedefined, hash);
+  lua_pushfstring(L, "%s:%d#%s%s", debug.source, debug.linedefined, hash, loop);
 }
 
 /* Pushes how a message names the place: "apps/x/app.lua:12", or the name it was given. */
@@ -123,8 +127,9 @@ static int release_place(lua_State *L) {
   struct place *place = lua_touserdata(L, 1);
   set_host(&place->host, NULL);
   free(place->pool);
+  free(place->loop);
   free(place->identity);
-  place->pool = place->identity = NULL;
+  place->pool = place->loop = place->identity = NULL;
   return 0;
 }
 
@@ -153,6 +158,8 @@ void place_open(lua_State *L) {
 void place_forget(lua_State *L) {
   lua_newtable(L);
   lua_rawsetp(L, LUA_REGISTRYINDEX, &marks_key);
+  lua_newtable(L);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &loops_key);
   function_index_forget(L);
 }
 
@@ -187,13 +194,25 @@ void place_push_marks(lua_State *L) {
   lua_rawgetp(L, LUA_REGISTRYINDEX, &marks_key);
 }
 
+void place_push_loops(lua_State *L) {
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &loops_key);
+}
+
+static void note_loop(lua_State *L, const char *name) {
+  place_push_loops(L);
+  luaL_getsubtable(L, -1, name);
+  lua_pop(L, 2);
+}
+
 /* Pushes the place, with the host that the load gave. */
 static struct place *push_place(lua_State *L, const struct place_options *options) {
   struct place *place = lua_newuserdatauv(L, sizeof *place, 0);
-  *place = (struct place){.timeout_ns = options->timeout_ns};
+  *place = (struct place){.timeout_ns = options->timeout_ns, .calls_max = options->calls_max};
   luaL_setmetatable(L, PLACE_CLASS);
   if (options->pool) place->pool = memory_copy(options->pool, strlen(options->pool));
-  set_host(&place->host, place_host(L));
+  if (options->loop) place->loop = memory_copy(options->loop, strlen(options->loop));
+  struct call_host *host = place_host(L);
+  set_host(&place->host, host && place->loop ? host->loops : host);
   return place;
 }
 
@@ -210,28 +229,33 @@ static bool is_known(lua_State *L, const struct place *place, int function, bool
     if (is_same || only_primitive) return true;
     luaL_error(L,
                "two marked functions cannot be told apart: %s; give each a name: "
-               "perilune.blocking({ name = \"...\" }, fn)",
-               push_title(L, place->identity));
+               "%s{ name = \"...\" }, fn)",
+               push_title(L, place->identity),
+               place->loop ? "perilune.background(name, " : "perilune.blocking(");
   }
   lua_pop(L, 1);
   return false;
 }
 
-static void check_may_mark(lua_State *L) {
+static void check_may_mark(lua_State *L, const struct place_options *options) {
   if (place_is_loading(L)) return;
-  luaL_error(L, "perilune.blocking marks functions while the app loads, not later: require the "
-                "module at the top of app.lua, or call async.run_blocking(fn, ...)");
+  luaL_error(L,
+             "perilune.%s marks functions while the app loads, not later: require the module at "
+             "the top of app.lua%s",
+             options->loop ? "background" : "blocking",
+             options->loop ? "" : ", or call async.run_blocking(fn, ...)");
 }
 
 void place_mark(lua_State *L, int index, const struct place_options *options) {
   index = lua_absindex(L, index);
-  check_may_mark(L);
+  check_may_mark(L, options);
   if (lua_iscfunction(L, index))
     luaL_error(L, place_of(L, index) ? "the function is marked already"
                                      : "a C function cannot be marked: wrap it in a Lua function");
+  if (options->loop) note_loop(L, options->loop);
   struct place *place = push_place(L, options);
   uint64_t code = code_hash(L, index);
-  push_first_part(L, index, code, options->name);
+  push_first_part(L, index, code, options);
   bool only_primitive;
   size_t len;
   const char *first = lua_tolstring(L, -1, &len);

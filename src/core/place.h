@@ -17,15 +17,18 @@ struct call_host;
 struct place {
   struct call_host *host; /* runs its calls */
   char *pool;             /* owned; NULL: the pool that the caller chooses */
+  char *loop;             /* owned; of a background function, NULL for a blocking one */
+  int calls_max;          /* that its loop may have when it is called; 0: the default */
   uint64_t timeout_ns;    /* 0: none */
   char *identity;         /* owned */
   size_t identity_len;
 };
 
 struct place_options {
-  const char *pool, *name; /* may be NULL */
-  uint64_t timeout_ns;     /* 0: none */
-  int timed;               /* stack index of what runs it with its timeout; 0: it has none */
+  const char *pool, *loop, *name; /* may be NULL */
+  int calls_max;                  /* 0: the default */
+  uint64_t timeout_ns;            /* 0: none */
+  int timed;                      /* stack index of what runs it with its timeout; 0: it has none */
 };
 
 /* [owner] Prepares a state. */
@@ -45,6 +48,10 @@ void place_forget(lua_State *L);
 
 /* [owner] Pushes all marks, for the function index: a table of lists. */
 void place_push_marks(lua_State *L);
+
+/* [owner] Pushes the loops that this state knows, for the framework: name to table. A mark of a
+ * background function makes the loop known. */
+void place_push_loops(lua_State *L);
 
 /* [owner] Pushes a marked function for the function at `index`. Raises after the load has ended,
  * and when the mark cannot be told from another one. */

@@ -79,10 +79,27 @@ static void spend(struct decoder *d, size_t entries) {
   d->entries -= entries;
 }
 
+static lua_Integer take_integer(struct decoder *d, enum transfer_lead lead) {
+  int8_t i8;
+  int16_t i16;
+  int32_t i32;
+  int64_t i64;
+  if (lead == LEAD_INT8) return memcpy(&i8, take(d, sizeof i8), sizeof i8), i8;
+  if (lead == LEAD_INT16) return memcpy(&i16, take(d, sizeof i16), sizeof i16), i16;
+  if (lead == LEAD_INT32) return memcpy(&i32, take(d, sizeof i32), sizeof i32), i32;
+  return memcpy(&i64, take(d, sizeof i64), sizeof i64), i64;
+}
+
 static void decode_run(struct decoder *d, size_t count) {
   lua_State *L = d->L;
   for (size_t i = 1; i <= count; i++) {
-    decode_value(d);
+    enum transfer_lead lead = d->at < d->end ? (unsigned char)*d->at : LEAD_NIL;
+    if (lead >= LEAD_INT8 && lead <= LEAD_INT64) {
+      d->at++;
+      lua_pushinteger(L, take_integer(d, lead));
+    } else {
+      decode_value(d);
+    }
     lua_rawseti(L, -2, (lua_Integer)i);
   }
 }
@@ -272,17 +289,6 @@ static void decode_kind(struct decoder *d) {
   kind->decode(L, data, len);
   assert(lua_gettop(L) == top + 1);
   lua_remove(L, top);
-}
-
-static lua_Integer take_integer(struct decoder *d, enum transfer_lead lead) {
-  int8_t i8;
-  int16_t i16;
-  int32_t i32;
-  int64_t i64;
-  if (lead == LEAD_INT8) return memcpy(&i8, take(d, sizeof i8), sizeof i8), i8;
-  if (lead == LEAD_INT16) return memcpy(&i16, take(d, sizeof i16), sizeof i16), i16;
-  if (lead == LEAD_INT32) return memcpy(&i32, take(d, sizeof i32), sizeof i32), i32;
-  return memcpy(&i64, take(d, sizeof i64), sizeof i64), i64;
 }
 
 static void decode_float(struct decoder *d) {

@@ -35,6 +35,10 @@ struct worker_role {
   bool runs_blocking; /* whether blocking functions run right here */
   void (*begin)(struct worker *worker); /* before the fibers of a turn run; may be NULL */
   void (*turn)(struct worker *worker);  /* at the end of each turn; may be NULL */
+  /* Whether what heartbeat.cancel asks for is not meant for this fiber, which computes; may be
+   * NULL.
+   */
+  bool (*spares)(struct worker *worker, const struct fiber *fiber);
 
   /* [watchdog] May be NULL: what the worker runs has been cancelled and is stuck in C; called once,
    * and each time that it is told again. Gives what comes of it, for the log (static text). */
@@ -64,6 +68,7 @@ struct worker {
   struct snapshot *snapshot; /* the app's files, as first read */
   int index;                 /* among those of its kind */
   const char *title;         /* for logs, where `stuck` is told: "thread 3 of pool default" */
+  const char *loop_name;     /* of a background loop; NULL elsewhere */
 
   uv_loop_t loop;
   lua_State *L;

@@ -47,29 +47,47 @@ static int settings(lua_State *L) {
   return 1;
 }
 
+/* At `index` the timeout, if there is one, and behind it what runs the function with it. */
+static void take_timeout(lua_State *L, int index, struct place_options *options) {
+  if (lua_isnoneornil(L, index)) return;
+  luaL_checktype(L, index + 1, LUA_TFUNCTION);
+  options->timeout_ns = options_check_seconds(L, index);
+  options->timed = index + 1;
+}
+
 /* mark(fn, pool | nil, name | nil) -> the marked function
  * mark(fn, pool | nil, name | nil, timeout, timed): timed(...) runs fn with that timeout here */
 static int mark(lua_State *L) {
   luaL_checktype(L, 1, LUA_TFUNCTION);
   struct place_options options = {.pool = luaL_optstring(L, 2, NULL),
                                   .name = luaL_optstring(L, 3, NULL)};
-  if (!lua_isnoneornil(L, 4)) {
-    luaL_checktype(L, 5, LUA_TFUNCTION);
-    options.timeout_ns = options_check_seconds(L, 4);
-    options.timed = 5;
-  }
+  take_timeout(L, 4, &options);
   place_mark(L, 1, &options);
   return 1;
 }
 
-/* marked(value) -> the function that was marked and its pool, or nil */
+/* mark_background(fn, loop, queue | nil, name | nil[, timeout, timed]) -> as mark, for a loop */
+static int mark_background(lua_State *L) {
+  luaL_checktype(L, 1, LUA_TFUNCTION);
+  struct place_options options = {.loop = luaL_checkstring(L, 2),
+                                  .calls_max = (int)luaL_optinteger(L, 3, 0),
+                                  .name = luaL_optstring(L, 4, NULL)};
+  luaL_argcheck(L, options.calls_max >= 0, 3, "a number of calls expected");
+  take_timeout(L, 5, &options);
+  place_mark(L, 1, &options);
+  return 1;
+}
+
+/* marked(value) -> the function that was marked, "pool" or "loop", and the name of that; or nil */
 static int marked(lua_State *L) {
   luaL_checkany(L, 1);
   const struct place *place = place_of(L, 1);
   if (!place) return 0;
   place_push_function(L, 1);
-  lua_pushstring(L, place->pool ? place->pool : "default");
-  return 2;
+  lua_pushstring(L, place->loop ? "loop" : "pool");
+  const char *pool = place->pool ? place->pool : "default";
+  lua_pushstring(L, place->loop ? place->loop : pool);
+  return 3;
 }
 
 static int kept_ended(lua_State *L, int status, lua_KContext context) {
@@ -182,6 +200,7 @@ int app_open(lua_State *L) {
                                        {"directory", directory},
                                        {"settings", settings},
                                        {"mark", mark},
+                                       {"mark_background", mark_background},
                                        {"marked", marked},
                                        {"keep", keep},
                                        {"loaded", loaded},

@@ -30,14 +30,15 @@ int life_push_state(lua_State *L, int index, const char *role, const char *name,
   return count + 3;
 }
 
-/* failed(hook, source, error) -> one line. A hook that the stop of its worker has ended is no
- * failure in the log. */
+/* failed(owner, hook, source, error) -> one line. A hook that the stop of its worker has ended is
+ * no failure in the log. */
 static int failed(lua_State *L) {
-  const char *hook = luaL_checkstring(L, 1), *source = luaL_checkstring(L, 2);
-  lua_settop(L, 3);
+  const char *owner = luaL_checkstring(L, 1), *hook = luaL_checkstring(L, 2);
+  const char *source = luaL_checkstring(L, 3);
+  lua_settop(L, 4);
   const struct fiber *fiber = fiber_running(L);
-  const char *error = error_push_text(L, 3);
-  const char *trail = fiber_find_trail(L, 3);
+  const char *error = error_push_text(L, 4);
+  const char *trail = fiber_find_trail(L, 4);
   const struct log_field fields[] = {
       log_text("hook", hook),
       log_text("source", source),
@@ -46,7 +47,7 @@ static int failed(lua_State *L) {
   };
   log_write(worker_of(L)->process->log, fiber->cancelled ? LOG_INFO : LOG_ERROR,
             fiber->cancelled ? "hook cancelled" : "hook failed", fields, array_len(fields));
-  lua_pushfstring(L, "app:%s at %s failed: %s", hook, source, error);
+  lua_pushfstring(L, "%s:%s at %s failed: %s", owner, hook, source, error);
   return 1;
 }
 
@@ -54,6 +55,12 @@ static int failed(lua_State *L) {
 static int scheduler(lua_State *L) {
   schedule_push(L, NULL, TASK_NOW);
   return 1;
+}
+
+int life_push_loop(lua_State *L, int index, const char *kind, const char *name) {
+  int count = life_push(L, index, kind);
+  lua_pushstring(L, name);
+  return count + 1;
 }
 
 int life_open(lua_State *L) {

@@ -15,6 +15,10 @@ int life_push(lua_State *L, int index, const char *kind);
  * loop, and its number among those, from 1. */
 int life_push_state(lua_State *L, int index, const char *role, const char *name, int number);
 
+/* [owner] As life_push, in the state of the background loop with that name: "begin_loop" runs the
+ * hooks on_state and those that the loop has for its start, "end_loop" those for its stop. */
+int life_push_loop(lua_State *L, int index, const char *kind, const char *name);
+
 /* [owner] Pushes the table of perilune.native.life; gives 1. */
 int life_open(lua_State *L);
 

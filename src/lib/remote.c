@@ -92,7 +92,7 @@ lua_nret remote_send(lua_State *L, enum remote_kind kind, struct call_target tar
   list_init(&remote->link);
   remote->ask.serve = serve;
   remote->ask.destroy = destroy;
-  remote->ask.goes_on = true;
+  remote->ask.home = target.home;
   remote->result = REMOTE_GONE;
   remote->kind = kind;
   remote->source = target.data;

@@ -105,7 +105,7 @@ void req_push(lua_State *L, struct req_source *source) {
   struct req *req =
       push_block(L, size, request->body.len > 0 || source->exchange->has_streamed_body);
   req->source = source;
-  req->home = worker_of(L);
+  req->home = worker_of(L)->number;
   req->is_here = true;
   req->streams_body = source->exchange->has_streamed_body;
   req->source_number = source->number;
@@ -153,6 +153,14 @@ struct agenda *req_take_agenda(struct req *req) {
   return source->agenda;
 }
 
+void req_push_tasks(lua_State *L, struct req *req) {
+  const struct schedule_home home = {req->home, req->source, req->source_number, req->id};
+  if (req->is_here)
+    schedule_push(L, req_take_agenda(req), TASK_NOW);
+  else
+    schedule_push_remote(L, &home, TASK_NOW);
+}
+
 uint64_t req_open_files(lua_State *L, int index) {
   struct req *req = lua_touserdata(L, index);
   struct agenda *agenda = req->is_here ? req_take_agenda(req) : NULL;
@@ -180,6 +188,7 @@ struct req_origin req_find_origin(lua_State *L, int index, const char *method) {
   const struct req *req = req_check(L, index, method);
   return (struct req_origin){.source = req->source,
                              .number = req->source_number,
+                             .home = req->home,
                              .is_here = req->is_here,
                              .streams_body = req->streams_body,
                              .body = {req->body ? req->body : "", req->body_len}};
@@ -257,7 +266,7 @@ static void decode_req(lua_State *L, const char *data, size_t len) {
   struct req *req = push_block(L, sent.size, sent.body_len > 0 || sent.streams_body);
   memcpy(req, data, sent.size);
   req->agenda = NULL;
-  req->is_here = sent.home == worker_of(L);
+  req->is_here = sent.home == worker_of(L)->number;
   req->body = NULL;
   if (sent.body_len == 0) return;
   req->body = memory_copy(data + sent.size, len - sent.size);

@@ -18,6 +18,7 @@
 struct agenda;
 struct delivery;
 struct req;
+struct worker;
 
 /* What a `req` needs of the request while it is being handled. Sources are never freed while the
  * state lives; the number tells whether it is still the same request. */
@@ -38,6 +39,7 @@ struct req_source {
   struct buffer chunk;       /* of the body, on its way to Lua */
 
   struct timers *timers; /* the clock of its app */
+  void *instance;        /* of the app: fiber.instance */
   bool is_event_stream;  /* the response is: it ends when the client ends its side */
   bool wrote;            /* since keep_alive last fired */
   uint64_t keep_alive_ns;
@@ -48,7 +50,8 @@ struct req_source {
 struct req_origin {
   struct req_source *source; /* not to be looked into unless is_here */
   uint64_t number;           /* of the request at the source */
-  bool is_here;              /* the source belongs to this state */
+  const struct worker *home; /* that the source belongs to */
+  bool is_here;              /* and that is this one */
   bool streams_body;         /* the body is at the source, else here: */
   struct slice body;
 };
@@ -71,6 +74,9 @@ void req_check_buffered(lua_State *L, const struct req *req);
 /* [owner] The agenda of the request while it lasts, made when there is none; NULL in other states
  * and, but for a `req` with a body, after the handler. */
 struct agenda *req_take_agenda(struct req *req);
+
+/* [owner] Pushes `req.tasks`, also where the request is handled elsewhere. */
+void req_push_tasks(lua_State *L, struct req *req);
 
 /* [owner] What the `req` at `index` comes from. Raises as req_check. */
 struct req_origin req_find_origin(lua_State *L, int index, const char *method);

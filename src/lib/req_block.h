@@ -15,7 +15,6 @@
 
 struct agenda;
 struct req_source;
-struct worker;
 
 /* A range of the bytes. */
 struct req_range {
@@ -34,7 +33,7 @@ struct req_param {
 struct req {
   struct req_source *source; /* not to be looked into unless is_here */
   uint64_t source_number;
-  const struct worker *home; /* where the source lives */
+  uint64_t home; /* number of the worker that the source lives on */
   bool is_here;
   bool streams_body;
   bool is_https;

@@ -86,7 +86,7 @@ static int next_chunk(lua_State *L) {
     return 1;
   }
   if (origin.is_here) return next_here(L);
-  struct call_target target = {origin.source, origin.number};
+  struct call_target target = {origin.source, origin.number, origin.home};
   return remote_send(L, REMOTE_READ, target, (struct slice){"", 0}, came_remotely);
 }
 
@@ -112,7 +112,7 @@ static int looked(lua_State *L, int status, lua_KContext context) {
 int req_body_is_disconnected(lua_State *L) {
   struct req_origin origin = req_find_origin(L, 1, "is_disconnected");
   if (!origin.is_here && ask_is_possible(L)) {
-    struct call_target target = {origin.source, origin.number};
+    struct call_target target = {origin.source, origin.number, origin.home};
     return remote_send(L, REMOTE_HAS_LEFT, target, (struct slice){"", 0}, looked);
   }
   bool is_live = origin.is_here && origin.source->number == origin.number;

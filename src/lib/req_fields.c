@@ -153,10 +153,6 @@ static void push_route(lua_State *L, struct req *req) {
   push_range(L, req, req->route);
 }
 
-static void push_tasks(lua_State *L, struct req *req) {
-  schedule_push(L, req_take_agenda(req), TASK_NOW);
-}
-
 static void push_context(lua_State *L, struct req *req) {
   (void)req;
   context_push_table(L);
@@ -182,7 +178,7 @@ static const struct req_field_kind field_kinds[] = {
     {"query", push_query, true},      {"headers", push_headers, true},
     {"body", push_body, true},        {"remote_addr", push_remote_addr, false},
     {"id", push_id, false},           {"route", push_route, false},
-    {"tasks", push_tasks, true},      {"cookies", push_cookies, true},
+    {"tasks", req_push_tasks, true},  {"cookies", push_cookies, true},
     {"context", push_context, false},
 };
 

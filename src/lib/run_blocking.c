@@ -1,6 +1,7 @@
 /* run_blocking.c - checks what is to be run, and hands it to the pools of the app.
  *
- * In a thread of a pool it goes the way of a blocking function that is called there. */
+ * In a thread of a pool it goes the way of a blocking function that is called there. A background
+ * function runs on its loop, from wherever it is asked for. */
 #include "lib/run_blocking.h"
 
 #include "core/call.h"
@@ -82,7 +83,7 @@ static int run_blocking(lua_State *L) {
   struct order order = take_options(L);
   const struct place *place = place_of(L, 2);
   const char *own_pool = place ? place->pool : NULL;
-  enum call_way way = call_find_way(L, place_host(L), order.pool ? order.pool : own_pool);
+  enum call_way way = call_find_way(L, place, place_host(L), order.pool ? order.pool : own_pool);
   if (way == CALL_INLINE) return run_inline(L, &order);
   if (!submit(L, &order, way)) return run_inline(L, &order);
   return call_await(L, -1);

@@ -11,8 +11,10 @@
 #include "core/place.h"
 #include "core/worker.h"
 #include "lib/options.h"
+#include "lib/schedule_remote.h"
 #include "lib/spool.h"
 #include "lib/task.h"
+#include "lib/task_remote.h"
 
 #include <assert.h>
 #include <lauxlib.h>
@@ -83,16 +85,42 @@ unsigned schedule_agenda_reach(struct agenda *agenda, enum task_when when, bool 
 struct scheduler {
   struct agenda *agenda; /* a reference; NULL: every point counts as reached */
   enum task_when when;
+  bool is_remote; /* for the request at home[0], on another worker */
+  struct schedule_home home[];
 };
 
 enum { SCHEDULER_OPTIONS = 1, SCHEDULER_VALUES = SCHEDULER_OPTIONS };
 
-void schedule_push(lua_State *L, struct agenda *agenda, enum task_when when) {
-  struct scheduler *scheduler = lua_newuserdatauv(L, sizeof *scheduler, SCHEDULER_VALUES);
-  *scheduler = (struct scheduler){.agenda = agenda, .when = when};
-  if (agenda) agenda->references++;
+static struct scheduler *push_scheduler(lua_State *L, size_t size, enum task_when when) {
+  struct scheduler *scheduler = lua_newuserdatauv(L, size, SCHEDULER_VALUES);
+  *scheduler = (struct scheduler){.when = when};
   class_push(L, CLASS_SCHEDULER);
   lua_setmetatable(L, -2);
+  return scheduler;
+}
+
+void schedule_push(lua_State *L, struct agenda *agenda, enum task_when when) {
+  struct scheduler *scheduler = push_scheduler(L, sizeof *scheduler, when);
+  scheduler->agenda = agenda;
+  if (agenda) agenda->references++;
+}
+
+void schedule_push_remote(lua_State *L, const struct schedule_home *home, enum task_when when) {
+  struct scheduler *scheduler = push_scheduler(L, sizeof *scheduler + sizeof *home, when);
+  scheduler->is_remote = true;
+  scheduler->home[0] = *home;
+}
+
+/* Pushes one for the same request. */
+static void push_with_timing(lua_State *L, const struct scheduler *scheduler, enum task_when when) {
+  if (scheduler->is_remote)
+    schedule_push_remote(L, scheduler->home, when);
+  else
+    schedule_push(L, scheduler->agenda, when);
+}
+
+void schedule_set_options(lua_State *L, int index) {
+  lua_setiuservalue(L, index, SCHEDULER_OPTIONS);
 }
 
 static int release_scheduler(lua_State *L) {
@@ -112,7 +140,7 @@ static struct scheduler *check_scheduler(lua_State *L, const char *method) {
 /* Pushes the prepared call of a blocking function and gives its index; 0 for a plain one. */
 static int push_call(lua_State *L, int function, bool at_once) {
   struct place *place = place_of(L, function);
-  if (!place || worker_of(L)->role->runs_blocking) return 0;
+  if (!place || call_runs_here(worker_of(L), place)) return 0;
   int nargs = lua_gettop(L) - function;
   luaL_checkstack(L, nargs + 1, "too many arguments");
   for (int i = 1; i <= nargs; i++) lua_pushvalue(L, function + i);
@@ -132,15 +160,19 @@ static int insert_options(lua_State *L, int index) {
   return 0;
 }
 
-/* schedule(self, function, ...) */
-static int schedule(lua_State *L) {
+/* Stack: the scheduler, the function, its arguments. */
+static int schedule_elsewhere(lua_State *L, const struct scheduler *scheduler) {
+  int options = insert_options(L, 2);
+  schedule_remote(L, scheduler->home, scheduler->when, options ? 3 : 2, options);
+  return 1;
+}
+
+int schedule_method(lua_State *L) {
   struct scheduler *scheduler = check_scheduler(L, "schedule");
   if (place_is_loading(L))
     return luaL_error(L, "nothing can be scheduled while the app loads: use app:on_start");
-  if (worker_of(L)->role->runs_blocking)
-    return luaL_error(L, "tasks cannot be scheduled from a blocking function: return, and schedule "
-                         "from the handler that called it");
   task_check_callable(L, 2, "a task is a function and its arguments");
+  if (scheduler->is_remote) return schedule_elsewhere(L, scheduler);
   bool passed = !scheduler->agenda || scheduler->agenda->reached >= scheduler->when;
   int box = push_call(L, 2, passed);
   int function = box ? box + 1 : 2;
@@ -178,7 +210,7 @@ static int define(lua_State *L) {
   options_check(L, 2, names);
   luaL_checktype(L, 2, LUA_TTABLE);
   lua_settop(L, 2);
-  schedule_push(L, scheduler->agenda, scheduler->when);
+  push_with_timing(L, scheduler, scheduler->when);
   lua_newtable(L);
   for (size_t i = 0; names[i]; i++) {
     bool inherits = lua_getfield(L, 2, names[i]) == LUA_TNIL;
@@ -194,6 +226,12 @@ static int define(lua_State *L) {
   return 1;
 }
 
+/* find(self, id) -> the task with that id, of whatever thread; nil when there is none */
+static int find(lua_State *L) {
+  check_scheduler(L, "find");
+  return task_remote_find(L);
+}
+
 static int index_scheduler(lua_State *L) {
   const struct scheduler *scheduler = lua_touserdata(L, 1);
   const char *key = luaL_checkstring(L, 2);
@@ -204,7 +242,7 @@ static int index_scheduler(lua_State *L) {
     if (luaL_getmetafield(L, 1, key) == LUA_TNIL) return 0;
     return 1;
   }
-  schedule_push(L, scheduler->agenda, when);
+  push_with_timing(L, scheduler, when);
   if (lua_getiuservalue(L, 1, SCHEDULER_OPTIONS) != LUA_TNIL)
     lua_setiuservalue(L, -2, SCHEDULER_OPTIONS);
   else
@@ -213,11 +251,9 @@ static int index_scheduler(lua_State *L) {
 }
 
 void schedule_open(lua_State *L) {
-  static const luaL_Reg functions[] = {{"schedule", schedule},
-                                       {"task", define},
-                                       {"__index", index_scheduler},
-                                       {"__gc", release_scheduler},
-                                       {NULL, NULL}};
+  static const luaL_Reg functions[] = {
+      {"schedule", schedule_method}, {"task", define}, {"find", find}, {"__index", index_scheduler},
+      {"__gc", release_scheduler},   {NULL, NULL}};
   luaL_newlib(L, functions);
   class_register(L, CLASS_SCHEDULER);
   lua_pop(L, 1);

@@ -15,6 +15,7 @@
 #define CLASS_SCHEDULER "perilune.scheduler"
 
 struct fiber;
+struct req_source;
 struct task;
 struct worker;
 
@@ -31,6 +32,14 @@ struct agenda {
   struct fiber *handler;  /* NULL once it has ended */
   enum task_when reached; /* what is scheduled for a point reached starts at once */
   struct list waiting[3]; /* fiber.link, by enum task_when; [TASK_NOW] stays empty */
+};
+
+/* Where a request is handled, as other states know it. */
+struct schedule_home {
+  uint64_t worker;           /* number in the directory */
+  struct req_source *source; /* not to be looked into elsewhere; NULL: it belongs to no request */
+  uint64_t number;           /* of the request at the source */
+  uint64_t request;          /* its id; 0: none */
 };
 
 /* [owner] Registers the class in a state. */
@@ -58,5 +67,15 @@ void schedule_start(struct task *task);
 
 /* [owner] Pushes a scheduler on an agenda (NULL: every point counts as reached). */
 void schedule_push(lua_State *L, struct agenda *agenda, enum task_when when);
+
+/* [owner] Pushes a scheduler of a request that is handled on another worker. */
+void schedule_push_remote(lua_State *L, const struct schedule_home *home, enum task_when when);
+
+/* [owner] Gives the scheduler at `index`, which is new, the options on top of the stack (popped).
+ */
+void schedule_set_options(lua_State *L, int index);
+
+/* [owner] The method schedule(self, function, ...). */
+int schedule_method(lua_State *L);
 
 #endif

@@ -9,6 +9,7 @@
 #include "core/class.h"
 #include "core/error.h"
 #include "core/fiber.h"
+#include "core/worker.h"
 #include "lib/remote.h"
 #include "lib/reply.h"
 
@@ -39,7 +40,7 @@ static struct slice check_text(lua_State *L) {
   return text;
 }
 
-/* ---- on the request's own thread; upvalues: the source, its number ---- */
+/* ---- on the request's own thread; upvalues: the source, its number, the worker ---- */
 
 static struct exchange *find_exchange(lua_State *L) {
   const struct req_source *source = lua_touserdata(L, lua_upvalueindex(1));
@@ -83,23 +84,29 @@ static int written(lua_State *L, int status, lua_KContext context) {
 
 static int write_remotely(lua_State *L) {
   struct call_target target = {lua_touserdata(L, lua_upvalueindex(1)),
-                               (uint64_t)lua_tointeger(L, lua_upvalueindex(2))};
+                               (uint64_t)lua_tointeger(L, lua_upvalueindex(2)),
+                               lua_touserdata(L, lua_upvalueindex(3))};
   return remote_send(L, REMOTE_WRITE, target, check_text(L), written);
 }
 
 static void push_writer(lua_State *L, lua_CFunction write, struct call_target target) {
   lua_pushlightuserdata(L, target.data);
   lua_pushinteger(L, (lua_Integer)target.number);
-  lua_pushcclosure(L, write, 2);
+  lua_pushlightuserdata(L, (void *)(uintptr_t)target.home);
+  lua_pushcclosure(L, write, 3);
 }
 
 /* ---- running the function ---- */
+
+static struct call_target target_of(lua_State *L, struct req_source *source) {
+  return (struct call_target){source, source->number, worker_of(L)};
+}
 
 /* run_call(box, source): the function runs on its pool thread */
 static int run_call(lua_State *L) {
   struct req_source *source = lua_touserdata(L, 2);
   lua_settop(L, 1);
-  return call_accept(L, 1, (struct call_target){source, source->number});
+  return call_accept(L, 1, target_of(L, source));
 }
 
 int stream_push(lua_State *L, int index, struct req_source *source) {
@@ -112,7 +119,7 @@ int stream_push(lua_State *L, int index, struct req_source *source) {
   }
   lua_pop(L, 1);
   lua_getfield(L, index, "stream");
-  push_writer(L, write_here, (struct call_target){source, source->number});
+  push_writer(L, write_here, target_of(L, source));
   return 1;
 }
 
@@ -130,7 +137,8 @@ lua_nret stream_offer(lua_State *L, lua_KFunction k) {
 
 /* accept_offered(box, target): the function runs on a further pool's thread */
 static int accept_offered(lua_State *L) {
-  struct call_target target = {lua_touserdata(L, 2), (uint64_t)lua_tointeger(L, 3)};
+  struct call_target target = {lua_touserdata(L, 2), (uint64_t)lua_tointeger(L, 3),
+                               lua_touserdata(L, 4)};
   lua_settop(L, 1);
   return call_accept(L, 1, target);
 }
@@ -143,7 +151,8 @@ int stream_push_offered(lua_State *L, lua_KContext context) {
     lua_insert(L, 1);
     lua_pushlightuserdata(L, target.data);
     lua_pushinteger(L, (lua_Integer)target.number);
-    return 3;
+    lua_pushlightuserdata(L, (void *)(uintptr_t)target.home);
+    return 4;
   }
   push_writer(L, write_remotely, target);
   return 1;

@@ -15,6 +15,7 @@
 #include "lib/req.h"
 #include "lib/schedule.h"
 #include "lib/task_group.h"
+#include "lib/task_registry.h"
 
 #include <assert.h>
 #include <lauxlib.h>
@@ -134,11 +135,19 @@ static int handled(lua_State *L, int status, lua_KContext context) {
 /* Pushes the traceback of the error that ended the task at 1, joined with the line that made it. */
 static const char *push_traceback(lua_State *L, const struct task *task, const char *traceback) {
   lua_Debug maker;
-  if (lua_getiuservalue(L, 1, TASK_VALUE_TRACE) != LUA_TFUNCTION)
+  switch (lua_getiuservalue(L, 1, TASK_VALUE_TRACE)) {
+  case LUA_TFUNCTION:
+    lua_getinfo(L, ">S", &maker);
+    lua_pushfstring(L, "%s:%d", maker.short_src, task->line);
+    break;
+  case LUA_TTABLE: /* task_set_maker */
+    lua_rawgeti(L, -1, 1);
+    break;
+  default:
     return lua_pushstring(L, traceback);
-  lua_getinfo(L, ">S", &maker);
-  return lua_pushfstring(L, "%s\n%s at:\n\t%s:%d", traceback,
-                         task->scheduled ? "scheduled" : "spawned", maker.short_src, task->line);
+  }
+  return lua_pushfstring(L, "%s\n%s at:\n\t%s", traceback,
+                         task->scheduled ? "scheduled" : "spawned", lua_tostring(L, -1));
 }
 
 /* Whether somebody gets the error of the task; what is scheduled has its on_error in any case. */
@@ -188,6 +197,7 @@ static void ended(struct fiber *fiber) {
   task_group_tell(task);
   schedule_agenda_leave(task->agenda);
   task->agenda = NULL;
+  if (task->id != 0) task_registry_end(fiber->worker->L, task->id);
 }
 
 /* ---- making one ---- */
@@ -218,6 +228,14 @@ static void note_maker(lua_State *L, struct task *task) {
     }
     lua_pop(L, 1);
   }
+}
+
+void task_set_maker(lua_State *L, int index, const char *maker) {
+  index = lua_absindex(L, index);
+  lua_createtable(L, 1, 0);
+  lua_pushstring(L, maker);
+  lua_rawseti(L, -2, 1);
+  lua_setiuservalue(L, index, TASK_VALUE_TRACE);
 }
 
 void task_open(lua_State *L) {
@@ -354,10 +372,14 @@ int task_push_results(lua_State *L, int index) {
   return count;
 }
 
+void task_check_root_wait(lua_State *L, const struct task *task, const struct fiber *waiter) {
+  if (task->waits && task->agenda->handler == waiter)
+    luaL_error(L, "this wait would never end: the task starts after its handler has");
+}
+
 void task_check_wait(lua_State *L, const struct task *task) {
   const struct fiber *fiber = fiber_running(L);
   if (!task->fiber) return;
   if (task->fiber == fiber) luaL_error(L, "a task cannot wait for itself");
-  if (task->waits && task->agenda->handler == fiber)
-    luaL_error(L, "this wait would never end: the task starts after its handler has");
+  task_check_root_wait(L, task, fiber);
 }

@@ -83,6 +83,9 @@ void task_cancel(struct task *task, const char *reason);
  * only after the fiber has ended. */
 void task_check_wait(lua_State *L, const struct task *task);
 
+/* [owner] Raises when the task can start only after `waiter` has ended, which waits for it. */
+void task_check_root_wait(lua_State *L, const struct task *task, const struct fiber *waiter);
+
 /* [owner] Pushes the error that the task at `index` has ended with. */
 void task_push_error(lua_State *L, int index);
 
@@ -99,6 +102,9 @@ const char *task_push_traceback(lua_State *L, int index);
 /* [owner] Makes the fiber of the task on top of the stack; `box` is the index of the box of its
  * call when the function is blocking, else 0. task_start starts it. */
 void task_make_fiber(lua_State *L, int box);
+
+/* [owner] Says for a task that was made by no line of this state which line has made it. */
+void task_set_maker(lua_State *L, int index, const char *maker);
 
 /* [owner] Makes the fiber of a task ready. */
 void task_start(struct task *task);

@@ -5,12 +5,16 @@
 
 #include "core/error.h"
 #include "core/fiber.h"
+#include "core/worker.h"
 #include "lib/options.h"
 #include "lib/req.h"
 #include "lib/schedule.h"
 #include "lib/task.h"
+#include "lib/task_registry.h"
 
+#include <inttypes.h>
 #include <lauxlib.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/random.h>
 
@@ -64,16 +68,26 @@ static int cancel_task(lua_State *L) {
   return 0;
 }
 
-uint64_t task_handle_id(lua_State *L, struct task *task) {
-  if (task->id == 0 && getrandom(&task->id, sizeof task->id, 0) < 0)
-    luaL_error(L, "no random bytes");
+uint64_t task_handle_random_id(lua_State *L) {
+  uint64_t id = 0;
+  if (getrandom(&id, sizeof id, 0) < 0) luaL_error(L, "no random bytes");
+  return id == 0 ? 1 : id;
+}
+
+uint64_t task_handle_id(lua_State *L, int index) {
+  struct task *task = lua_touserdata(L, index);
+  if (task->id != 0) return task->id;
+  task->id = task_handle_random_id(L);
+  task_registry_add(L, index);
+  if (!task->fiber) task_registry_end(L, task->id);
   return task->id;
 }
 
-static void push_id(lua_State *L, struct task *task) {
-  char id[17];
-  req_format_id(id, task_handle_id(L, task));
-  lua_pushstring(L, id);
+void task_handle_push_id(lua_State *L, uint64_t worker, uint64_t id) {
+  char text[40];
+  req_format_id(text, id);
+  snprintf(text + strlen(text), sizeof text - strlen(text), "%" PRIx64, worker);
+  lua_pushstring(L, text);
 }
 
 static void push_args(lua_State *L, const struct task *task) {
@@ -103,7 +117,7 @@ static int index_task(lua_State *L) {
   else if (strcmp(key, "name") == 0)
     task_push_name(L, 1);
   else if (strcmp(key, "id") == 0)
-    push_id(L, task);
+    task_handle_push_id(L, worker_of(L)->number, task_handle_id(L, 1));
   else if (strcmp(key, "fn") == 0)
     lua_getiuservalue(L, 1, TASK_VALUE_FUNCTION);
   else if (strcmp(key, "args") == 0)

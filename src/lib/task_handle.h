@@ -7,13 +7,18 @@
 #include <lua.h>
 #include <stdint.h>
 
-struct task;
-
 /* [owner] Registers the class in a state. */
 void task_handle_open(lua_State *L);
 
-/* [owner] The random number that is the id of a task, made when first asked for. */
-uint64_t task_handle_id(lua_State *L, struct task *task);
+/* [owner] A random number for the id of a task, never 0. */
+uint64_t task_handle_random_id(lua_State *L);
+
+/* [owner] The number of the task at `index`, made when first asked for; it can be found by it from
+ * then on. */
+uint64_t task_handle_id(lua_State *L, int index);
+
+/* [owner] Pushes the id as text: 16 digits, and the worker that the task lives on. */
+void task_handle_push_id(lua_State *L, uint64_t worker, uint64_t id);
 
 /* [owner] The method wait(self, [timeout]). */
 int task_handle_wait(lua_State *L);

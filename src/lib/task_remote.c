@@ -5,6 +5,8 @@
  * box of the one who waits; one who has stopped waiting leaves it to the message. */
 #include "lib/task_remote.h"
 
+#include "core/call.h"
+#include "core/call_run.h"
 #include "core/class.h"
 #include "core/directory.h"
 #include "core/error.h"
@@ -12,17 +14,18 @@
 #include "core/transfer.h"
 #include "core/worker.h"
 #include "lib/options.h"
+#include "lib/schedule_remote.h"
 #include "lib/task.h"
 #include "lib/task_handle.h"
+#include "lib/task_registry.h"
 
+#include <inttypes.h>
 #include <lauxlib.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define WAIT_CLASS "perilune.task.remote.wait"
-
-/* Registry key: the tasks of this state that have been sent, by id (weak values). */
-static const char sent_key = 0;
 
 /* Where a task is. */
 struct home {
@@ -33,12 +36,14 @@ struct home {
 struct wait {
   struct message message;
   struct home task;
-  uint64_t asker; /* number of the worker that waits */
+  uint64_t asker;           /* number of the worker that waits */
+  const struct fiber *root; /* what waits for the code that waits; call.root */
+  bool looks; /* it does not wait for the end: the answer is what the task is like now */
   bool has_timeout;
   double timeout_s;
 
   /* the answer */
-  struct buffer bytes; /* results, or the error; empty: no memory */
+  struct buffer bytes; /* results, fields, or the error; empty: no memory */
   bool returned;
   bool has_ended; /* the task has, so that it is its error */
 
@@ -69,13 +74,6 @@ static void send_answer(struct worker *worker, struct wait *wait) {
   if (!directory_post(worker->process->directory, wait->asker, &wait->message)) destroy_wait(wait);
 }
 
-/* Pushes the task with that id; nil when it has ended and nobody keeps it. */
-static void push_sent(lua_State *L, uint64_t id) {
-  lua_rawgetp(L, LUA_REGISTRYINDEX, &sent_key);
-  lua_rawgeti(L, -1, (lua_Integer)id);
-  lua_remove(L, -2);
-}
-
 static int task_ended(lua_State *L, int status, lua_KContext context) {
   struct wait *wait = (struct wait *)context;
   (void)status;
@@ -85,11 +83,33 @@ static int task_ended(lua_State *L, int status, lua_KContext context) {
   return 0;
 }
 
+static void push_fields(lua_State *L, int task);
+static int wait_here(lua_State *L);
+
+static int looked_again(lua_State *L, int status, lua_KContext context) {
+  (void)status;
+  (void)context;
+  fiber_check_cancelled(L);
+  return wait_here(L);
+}
+
 static int wait_here(lua_State *L) {
   struct wait *wait = fiber_running(L)->data;
+  lua_settop(L, 0);
   lua_pushcfunction(L, task_handle_wait);
-  push_sent(L, wait->task.id);
-  if (lua_isnil(L, -1)) return luaL_error(L, "the task has ended, and nobody has kept it");
+  task_registry_push(L, wait->task.id);
+  if (lua_isnil(L, -1) && schedule_remote_expects(worker_of(L), wait->task.id))
+    return fiber_pause(L, "task:wait", 0, looked_again);
+  if (lua_isnil(L, -1))
+    return luaL_error(L, "the task has ended long ago and is not known any more");
+  if (wait->looks) {
+    push_fields(L, 2);
+    transfer_encode_error(L, -1, NULL, &wait->bytes);
+    wait->returned = true;
+    return 0;
+  }
+  const struct task *task = task_at(L, -1);
+  if (wait->root && task->fiber) task_check_root_wait(L, task, wait->root);
   int nargs = 1;
   if (wait->has_timeout) {
     lua_pushnumber(L, wait->timeout_s);
@@ -102,7 +122,7 @@ static int wait_here(lua_State *L) {
 static int wait_failed(lua_State *L) {
   struct fiber *fiber = fiber_running(L);
   struct wait *wait = fiber->data;
-  push_sent(L, wait->task.id);
+  task_registry_push(L, wait->task.id);
   const struct task *task = lua_isnil(L, -1) ? NULL : task_at(L, -1);
   wait->has_ended = task && !task->fiber;
   buffer_clear(&wait->bytes);
@@ -148,6 +168,7 @@ static void deliver_cancel(struct message *message, void *owner) {
     task_cancel(task, cancel->reason);
     break;
   }
+  schedule_remote_cancel(worker, cancel->id, cancel->reason);
   destroy_cancel(cancel);
 }
 
@@ -216,13 +237,26 @@ static int waited(lua_State *L, int status, lua_KContext context) {
   return lua_error(L);
 }
 
-/* Pushes a box with a zeroed wait. */
-static struct wait *push_wait(lua_State *L) {
+/* Pushes a box with a wait of the fiber. */
+static struct wait *push_wait(lua_State *L, struct fiber *fiber, const struct home *home) {
   struct wait **box = lua_newuserdatauv(L, sizeof(struct wait *), 0);
   *box = NULL;
   luaL_setmetatable(L, WAIT_CLASS);
-  *box = memory_alloc_zero(sizeof **box);
-  return *box;
+  struct wait *wait = *box = memory_alloc_zero(sizeof **box);
+  wait->task = *home;
+  wait->asker = fiber->worker->number;
+  wait->message.deliver = deliver_wait;
+  wait->ticket = fiber_ticket(fiber);
+  const struct call *call = call_run_find(L);
+  if (call) wait->root = call->root;
+  return wait;
+}
+
+/* False when the task's worker has ended. */
+static bool send_wait(struct worker *worker, struct wait *wait) {
+  bool is_sent = directory_post(worker->process->directory, wait->task.worker, &wait->message);
+  if (!is_sent) wait->is_back = true;
+  return is_sent;
 }
 
 static int wait_remotely(lua_State *L) {
@@ -231,19 +265,12 @@ static int wait_remotely(lua_State *L) {
   if (has_timeout) options_check_seconds(L, 2);
   double timeout_s = has_timeout ? lua_tonumber(L, 2) : 0;
   struct fiber *fiber = fiber_begin_wait(L, "task:wait");
-  struct worker *worker = fiber->worker;
   lua_settop(L, 1);
-  struct wait *wait = push_wait(L);
-  wait->task = *home;
-  wait->asker = worker->number;
+  struct wait *wait = push_wait(L, fiber, home);
   wait->has_timeout = has_timeout;
   wait->timeout_s = timeout_s;
-  wait->message.deliver = deliver_wait;
-  wait->ticket = fiber_ticket(fiber);
-  if (!directory_post(worker->process->directory, home->worker, &wait->message)) {
-    wait->is_back = true;
+  if (!send_wait(fiber->worker, wait))
     error_raise(L, "disconnected", "the thread that the task lived on has ended");
-  }
   return fiber_park(L, fiber, "task:wait", (lua_KContext)wait, waited);
 }
 
@@ -260,11 +287,103 @@ static int cancel_remotely(lua_State *L) {
   return 0;
 }
 
-static int index_handle(lua_State *L) {
+/* Stack: the handle, the key. */
+static int push_field(lua_State *L) {
   lua_getiuservalue(L, 1, HANDLE_FIELDS);
   lua_pushvalue(L, 2);
-  if (lua_rawget(L, -2) != LUA_TNIL) return 1;
-  return luaL_getmetafield(L, 1, luaL_checkstring(L, 2)) == LUA_TNIL ? 0 : 1;
+  lua_rawget(L, -2);
+  return 1;
+}
+
+/* Stack: the handle, the key, the box. */
+static int looked(lua_State *L, int status, lua_KContext context) {
+  (void)status;
+  const struct wait *wait = (const struct wait *)context;
+  fiber_check_cancelled(L);
+  if (wait->returned) {
+    transfer_decode_error(L, wait->bytes.data, wait->bytes.len);
+    lua_pop(L, 1); /* no traceback */
+    lua_setiuservalue(L, 1, HANDLE_FIELDS);
+  }
+  return push_field(L);
+}
+
+/* Whether the task may have changed since it was last looked at. */
+static bool is_open(lua_State *L) {
+  lua_getiuservalue(L, 1, HANDLE_FIELDS);
+  lua_getfield(L, -1, "status");
+  const char *status = lua_tostring(L, -1);
+  bool is_open = status && (strcmp(status, "waiting") == 0 || strcmp(status, "running") == 0);
+  lua_pop(L, 2);
+  return is_open;
+}
+
+/* Methods, what never changes, and what does: asked for where the task is, if code can wait here.
+ */
+static int index_handle(lua_State *L) {
+  static const char *const fixed[] = {"id", "name", "fn", "args", NULL};
+  const struct home *home = check_handle(L, "wait");
+  const char *key = luaL_checkstring(L, 2);
+  lua_settop(L, 2);
+  if (luaL_getmetafield(L, 1, key) != LUA_TNIL) return 1;
+  for (size_t i = 0; fixed[i]; i++)
+    if (strcmp(key, fixed[i]) == 0) return push_field(L);
+  struct fiber *fiber = fiber_running(L);
+  bool can_wait = fiber && fiber->unyieldable == 0 && lua_isyieldable(L);
+  if (!is_open(L) || !can_wait) return push_field(L);
+  struct wait *wait = push_wait(L, fiber, home);
+  wait->looks = true;
+  if (!send_wait(fiber->worker, wait)) return push_field(L);
+  return fiber_park(L, fiber, "task.status", (lua_KContext)wait, looked);
+}
+
+/* ---- finding one ---- */
+
+/* Reads what task_handle_push_id has written; false when it is nothing of the kind. */
+static bool read_id(const char *text, struct home *home) {
+  int length = 0;
+  int count = sscanf(text, "%16" SCNx64 "%" SCNx64 "%n", &home->id, &home->worker, &length);
+  return count == 2 && text[length] == '\0' && strspn(text, "0123456789abcdef") == (size_t)length;
+}
+
+/* Stack: the scheduler, the id, the handle, the box. */
+static int found(lua_State *L, int status, lua_KContext context) {
+  (void)status;
+  const struct wait *wait = (const struct wait *)context;
+  fiber_check_cancelled(L);
+  lua_settop(L, 3);
+  if (!wait->returned) {
+    lua_pushnil(L);
+    return 1;
+  }
+  transfer_decode_error(L, wait->bytes.data, wait->bytes.len);
+  lua_pop(L, 1); /* no traceback */
+  lua_setiuservalue(L, 3, HANDLE_FIELDS);
+  return 1;
+}
+
+int task_remote_find(lua_State *L) {
+  struct home home;
+  bool is_id = read_id(luaL_checkstring(L, 2), &home);
+  lua_settop(L, 2);
+  if (!is_id) {
+    lua_pushnil(L);
+    return 1;
+  }
+  if (home.worker == worker_of(L)->number) {
+    task_registry_push(L, home.id);
+    return 1;
+  }
+  struct fiber *fiber = fiber_begin_wait(L, "tasks:find");
+  lua_newtable(L);
+  task_remote_push(L, home.worker, home.id);
+  struct wait *wait = push_wait(L, fiber, &home);
+  wait->looks = true;
+  if (!send_wait(fiber->worker, wait)) {
+    lua_pushnil(L);
+    return 1;
+  }
+  return fiber_park(L, fiber, "tasks:find", (lua_KContext)wait, found);
 }
 
 static int describe(lua_State *L) {
@@ -294,13 +413,17 @@ static void write_handle(lua_State *L, const struct home *home, struct buffer *o
   lua_pop(L, 1);
 }
 
+void task_remote_push(lua_State *L, uint64_t worker, uint64_t id) {
+  struct home *handle = lua_newuserdatauv(L, sizeof *handle, HANDLE_VALUES);
+  *handle = (struct home){worker, id};
+  class_push(L, CLASS_TASK_REMOTE);
+  lua_setmetatable(L, -2);
+  lua_insert(L, -2);
+  lua_setiuservalue(L, -2, HANDLE_FIELDS);
+}
+
 static bool encode_task(lua_State *L, int index, struct buffer *out) {
-  struct task *task = lua_touserdata(L, index);
-  struct home home = {worker_of(L)->number, task_handle_id(L, task)};
-  lua_rawgetp(L, LUA_REGISTRYINDEX, &sent_key);
-  lua_pushvalue(L, index);
-  lua_rawseti(L, -2, (lua_Integer)home.id);
-  lua_pop(L, 1);
+  struct home home = {worker_of(L)->number, task_handle_id(L, index)};
   push_fields(L, index);
   write_handle(L, &home, out);
   return true;
@@ -318,17 +441,13 @@ static void decode_task(lua_State *L, const char *data, size_t len) {
   if (len < sizeof home) error_raise(L, "transfer", "these bytes are no task");
   memcpy(&home, data, sizeof home);
   if (home.worker == worker_of(L)->number) {
-    push_sent(L, home.id);
+    task_registry_push(L, home.id);
     if (!lua_isnil(L, -1)) return;
     lua_pop(L, 1);
   }
-  struct home *handle = lua_newuserdatauv(L, sizeof *handle, HANDLE_VALUES);
-  *handle = home;
-  class_push(L, CLASS_TASK_REMOTE);
-  lua_setmetatable(L, -2);
   transfer_decode_error(L, data + sizeof home, len - sizeof home);
   lua_pop(L, 1); /* no traceback */
-  lua_setiuservalue(L, -2, HANDLE_FIELDS);
+  task_remote_push(L, home.worker, home.id);
 }
 
 static const struct transfer_kind task_kind = {CLASS_TASK, encode_task, decode_task};
@@ -345,12 +464,6 @@ void task_remote_open(lua_State *L) {
   luaL_newmetatable(L, WAIT_CLASS);
   lua_pushcfunction(L, release_wait);
   lua_setfield(L, -2, "__gc");
-  lua_newtable(L);
-  lua_createtable(L, 0, 1);
-  lua_pushliteral(L, "v");
-  lua_setfield(L, -2, "__mode");
-  lua_setmetatable(L, -2);
-  lua_rawsetp(L, LUA_REGISTRYINDEX, &sent_key);
   lua_pop(L, 2);
   transfer_register(L, &task_kind);
   transfer_register(L, &handle_kind);

@@ -428,7 +428,7 @@ static void start(struct run *run) {
   fiber->takes_offers = true;
   fiber->name = route ? route->pattern : "on_status";
   fiber->request = run->source.id;
-  fiber->instance = run->service;
+  fiber->instance = run->source.instance = run->service;
   fiber_start(fiber, 0);
   if (UNLIKELY(exchange_has_left(run->source.exchange))) half_closed(run->source.exchange);
   fiber_resume_first(fiber);

@@ -177,7 +177,9 @@ static void unlock(struct call_host *host) {
 
 struct pools *pools_create(struct process *process, struct snapshot *snapshot) {
   struct pools *pools = memory_alloc_zero(sizeof *pools);
-  pools->host = (struct call_host){.submit = submit,
+  pools->host = (struct call_host){.noun = "pool",
+                                   .function = "a blocking function",
+                                   .submit = submit,
                                    .choose = choose,
                                    .abandon = abandon,
                                    .expire = pool_lost_expire,

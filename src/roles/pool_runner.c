@@ -5,13 +5,14 @@
 #include "roles/pool_runner.h"
 
 #include "base/limits.h"
+#include "base/settings.h"
 #include "core/call_run.h"
 #include "core/error.h"
 #include "core/require.h"
 #include "core/transfer.h"
 #include "lib/life.h"
 #include "lib/once.h"
-#include "lib/stream.h"
+#include "roles/call_body.h"
 #include "roles/pool_lost.h"
 #include "roles/pool_nested.h"
 
@@ -30,55 +31,6 @@ static struct runner *runner_of(struct worker *worker) {
 #define LOAD_ID UINT64_MAX
 
 /* ---- running one call ---- */
-
-static int offer_accepted(lua_State *L, int status, lua_KContext context);
-
-/* The function has returned, or what it offered has been streamed. */
-static int call_returned(lua_State *L, int status, lua_KContext context) {
-  (void)status;
-  (void)context;
-  struct call *call = runner_of(worker_of(L))->call;
-  if (call->takes_offer && stream_is_at(L, 1)) return stream_offer(L, offer_accepted);
-  transfer_encode(L, 1, lua_gettop(L), "result", &call->result);
-  call->kind = CALL_RETURNED;
-  return 0;
-}
-
-static int offer_accepted(lua_State *L, int status, lua_KContext context) {
-  (void)status;
-  lua_callk(L, stream_push_offered(L, context), 0, 0, call_returned);
-  return call_returned(L, LUA_OK, 0);
-}
-
-static int run_call(lua_State *L) {
-  const struct call *call = runner_of(worker_of(L))->call;
-  int nargs = call_push_function(L, call);
-  lua_callk(L, nargs, LUA_MULTRET, 0, call_returned);
-  return call_returned(L, LUA_OK, 0);
-}
-
-/* Lua's own error has no more than its text. */
-static bool is_out_of_memory(lua_State *L, int index) {
-  static const char text[] = "not enough memory";
-  size_t len, text_len = sizeof text - 1;
-  const char *said = lua_type(L, index) == LUA_TSTRING ? lua_tolstring(L, index, &len) : NULL;
-  return said && len >= text_len && memcmp(said + len - text_len, text, text_len) == 0;
-}
-
-static int call_failed(lua_State *L) {
-  struct runner *runner = runner_of(worker_of(L));
-  struct buffer *result = &runner->call->result;
-  const char *traceback = fiber_running(L)->traceback;
-  buffer_clear(result);
-  if (is_out_of_memory(L, 1)) {
-    runner->call->kind = CALL_OUT_OF_MEMORY;
-    if (traceback) buffer_add_text(result, traceback);
-  } else {
-    transfer_encode_error(L, 1, traceback, result);
-  }
-  runner->told = true;
-  return 0;
-}
 
 static void call_ended(struct fiber *fiber) {
   struct runner *runner = runner_of(fiber->worker);
@@ -109,14 +61,13 @@ static bool begin_call(struct runner *runner) {
 static void start_call(struct runner *runner) {
   struct call *call = runner->call;
   runner->started = true;
-  runner->told = false;
   runner->ended = !begin_call(runner);
   call->kind = CALL_RAISED; /* until it has returned; without bytes it means: it was not run */
   if (runner->ended) return;
   runner->run = call_run_begin(call);
   struct heartbeat *heartbeat = &runner->worker.heartbeat;
   atomic_store_explicit(&heartbeat->call, call->id, memory_order_relaxed);
-  static const struct fiber_kind kind = {run_call, call_failed, .ended = call_ended};
+  static const struct fiber_kind kind = {call_body_run, call_body_failed, .ended = call_ended};
   struct fiber *fiber = fiber_create(&runner->worker, &kind);
   if (!fiber) {
     runner->ended = true;
@@ -134,7 +85,7 @@ static int encode_load_problem(lua_State *L) {
   struct runner *runner = runner_of(worker_of(L));
   lua_pushlstring(L, runner->load_problem.data, runner->load_problem.len);
   transfer_encode_error(L, -1, NULL, &runner->call->result);
-  runner->told = true;
+  runner->call->told = true;
   return 0;
 }
 
@@ -170,15 +121,10 @@ static void end_idle(struct timer *timer) {
   uv_mutex_unlock(&runner->pools->lock);
 }
 
-/* Gives a call that is over back to its caller, if that is still there. Under the lock. */
+/* Under the lock. */
 static void give_back(struct call *call) {
   pool_nested_end(call);
-  call->state = CALL_DONE;
-  call->runner = NULL;
-  if (call->abandoned)
-    call_free(call);
-  else
-    call_return(call);
+  call_return(call);
 }
 
 /* Gives the finished call back. Under the lock. */
@@ -247,7 +193,7 @@ static int collect(lua_State *L) {
  * what could not tell its error had none either. */
 static void look_at_memory(struct runner *runner) {
   struct call *call = runner->call;
-  if (call->kind == CALL_RAISED && !runner->told) {
+  if (call->kind == CALL_RAISED && !call->told) {
     buffer_clear(&call->result);
     if (call->started_ns) call->kind = CALL_OUT_OF_MEMORY;
   }
@@ -262,6 +208,13 @@ static void look_at_memory(struct runner *runner) {
   runner->full = call->kind == CALL_OUT_OF_MEMORY || memory->used_bytes > usable;
 }
 
+static void await_call(struct runner *runner) {
+  uint64_t idle_ms = (uint64_t)runner->pools->process->settings->pool_idle_ms;
+  if (idle_ms > POOL_IDLE_MS_MAX) idle_ms = POOL_IDLE_MS_MAX;
+  timer_start(&runner->worker.timers, &runner->idle_timer, uv_hrtime() + idle_ms * NS_PER_MS,
+              end_idle);
+}
+
 static void next_call(struct runner *runner) {
   look_at_memory(runner);
   uv_mutex_lock(&runner->pools->lock);
@@ -272,9 +225,7 @@ static void next_call(struct runner *runner) {
   pool_runner_end_settling(runner->pools);
   uv_mutex_unlock(&runner->pools->lock);
   if (is_back) pool_lost_log_return(runner);
-  struct timers *timers = &runner->worker.timers;
-  if (idle)
-    timer_start(timers, &runner->idle_timer, uv_hrtime() + POOL_IDLE_MS * NS_PER_MS, end_idle);
+  if (idle) await_call(runner);
 }
 
 /* What the hooks on_state have spawned ends before the first call; gives whether it has. */
@@ -390,7 +341,7 @@ void pool_runner_refuse_queued(struct pool *pool) {
     struct call *call = container_of(link, struct call, link);
     pool->queued--;
     call->kind = CALL_RAISED;
-    give_back(call);
+    call_return(call);
   }
 }
 

@@ -59,7 +59,6 @@ struct runner {
   bool loading;          /* until the app has loaded and on_state has run; written under the lock */
   bool loaded;           /* or not, then there is load_problem; and nothing of that is left */
   bool open;             /* its inbox takes messages; under the lock */
-  bool told;             /* the error of the call has been written to the end */
   bool left;             /* it is none of its pool's threads any more; under the lock */
   bool full;             /* its state is at the memory limit: it leaves after its call */
   bool lost;             /* counted in pool.lost; under the lock */

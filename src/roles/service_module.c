@@ -4,8 +4,10 @@
  *   (load the app)
  *   service:prepare(app); local task = service:spawn(fn, ...)   for hooks
  *   local port = service:listen()
- *   service:close(), :cancel() and :settle(), until there is no more :has_requests(), :has_tasks()
- *   and :has_calls(); service:destroy() */
+ *   service:start_loops(), until they are no more :has_busy_loops()
+ *   service:close(), :cancel(), :settle_loops() and :settle(), until there is no more
+ *   :has_requests(), :has_tasks(), :has_busy_loops() and :has_calls(); service:resume_loops() for
+ *   hooks; service:stop_loops(); service:destroy() */
 #include "roles/service_module.h"
 
 #include "core/fiber.h"
@@ -16,6 +18,7 @@
 #include "http/listener.h"
 #include "lib/task.h"
 #include "roles/app_pools.h"
+#include "roles/background.h"
 #include "roles/http.h"
 #include "roles/pool.h"
 
@@ -31,6 +34,7 @@ static const char open_key = 0;
 struct handle {
   struct snapshot *snapshot, *snapshot_before;
   struct pools *pools;
+  struct background *background;
   struct route_table *table;
   struct http_service *service;
   bool open;
@@ -54,6 +58,8 @@ static int open_service(lua_State *L) {
   lua_rawsetp(L, LUA_REGISTRYINDEX, &open_key);
   handle->snapshot = snapshot_create(dir);
   handle->pools = pools_create(worker->process, handle->snapshot);
+  handle->background =
+      background_create(worker->process, handle->snapshot, pools_host(handle->pools));
   handle->snapshot_before = worker->snapshot;
   handle->open = true;
   worker->snapshot = handle->snapshot;
@@ -79,6 +85,7 @@ static int prepare(lua_State *L) {
   place_end_load(L);
   handle->table = route_table_create(L, 2);
   app_pools_read(L, 2, handle->pools);
+  background_read(L, handle->background);
   handle->service = http_service_create(L, 2, handle->table);
   return 0;
 }
@@ -160,6 +167,40 @@ static int has_calls(lua_State *L) {
   return 1;
 }
 
+/* start_loops(self), settle_loops(self), stop_loops(self): begin to start them, to end what they
+ * run, to end them */
+static int start_loops(lua_State *L) {
+  background_start(check_service(L)->background, NULL, NULL);
+  return 0;
+}
+
+static int settle_loops(lua_State *L) {
+  background_settle(check_handle(L)->background, NULL, NULL);
+  return 0;
+}
+
+static int stop_loops(lua_State *L) {
+  background_stop(check_handle(L)->background, NULL, NULL);
+  return 0;
+}
+
+/* resume_loops(self): they take calls again */
+static int resume_loops(lua_State *L) {
+  background_resume(check_handle(L)->background);
+  return 0;
+}
+
+/* has_busy_loops(self) -> whether what was begun with them last has not come to its end; then what
+ * went wrong with them so far, or nil */
+static int has_busy_loops(lua_State *L) {
+  struct background *background = check_handle(L)->background;
+  char problem[BACKGROUND_PROBLEM_BYTES];
+  lua_pushboolean(L, background_is_busy(background));
+  if (!background_problem(background, problem, sizeof problem)) return 1;
+  lua_pushstring(L, problem);
+  return 2;
+}
+
 /* has_requests(self) -> whether one is left, or a connection */
 static int has_requests(lua_State *L) {
   const struct handle *handle = check_handle(L);
@@ -179,6 +220,8 @@ static int destroy(lua_State *L) {
   if (worker->snapshot == handle->snapshot) worker->snapshot = handle->snapshot_before;
   if (handle->service) http_service_destroy(handle->service);
   handle->service = NULL;
+  background_destroy(handle->background);
+  handle->background = NULL;
   pools_destroy(handle->pools);
   handle->pools = NULL;
   route_table_destroy(handle->table);
@@ -189,12 +232,23 @@ static int destroy(lua_State *L) {
 }
 
 int service_module_open(lua_State *L) {
-  static const luaL_Reg methods[] = {{"check", check},         {"prepare", prepare},
-                                     {"spawn", spawn},         {"listen", listen_on_loopback},
-                                     {"close", close_service}, {"cancel", cancel},
-                                     {"settle", settle},       {"has_requests", has_requests},
-                                     {"has_tasks", has_tasks}, {"has_calls", has_calls},
-                                     {"destroy", destroy},     {NULL, NULL}};
+  static const luaL_Reg methods[] = {{"check", check},
+                                     {"prepare", prepare},
+                                     {"spawn", spawn},
+                                     {"listen", listen_on_loopback},
+                                     {"close", close_service},
+                                     {"cancel", cancel},
+                                     {"settle", settle},
+                                     {"has_requests", has_requests},
+                                     {"has_tasks", has_tasks},
+                                     {"has_calls", has_calls},
+                                     {"destroy", destroy},
+                                     {"start_loops", start_loops},
+                                     {"settle_loops", settle_loops},
+                                     {"resume_loops", resume_loops},
+                                     {"stop_loops", stop_loops},
+                                     {"has_busy_loops", has_busy_loops},
+                                     {NULL, NULL}};
   luaL_newmetatable(L, HANDLE_CLASS);
   luaL_newlib(L, methods);
   lua_setfield(L, -2, "__index");

@@ -9,8 +9,7 @@ local native = require "perilune.native.service"
 local head = { "METHOD", "PATH", "WHERE", "SOURCE" }
 
 local function cells(route)
-  local where = route.blocking and ("blocking(%s)"):format(route.pool or "default") or "loop"
-  return { route.method, route.pattern, where, route.line }
+  return { route.method, route.pattern, route.where or "loop", route.line }
 end
 
 local function print_aligned(rows)

@@ -1,7 +1,7 @@
--- app.lua - runs the cases of the modules beside it in the pool, and in a plain handler.
+-- app.lua - runs the cases of the modules beside it in a plain handler, in the pool and on a loop.
 --
--- /blocking/MODULE/NAME and /plain/MODULE/NAME answer 200 when the case went well, else 500 with
--- what it said.
+-- /plain/MODULE/NAME, /blocking/MODULE/NAME and /background/MODULE/NAME answer 200 when the case
+-- went well, else 500 with what it said.
 
 local perilune = require "perilune"
 
@@ -22,5 +22,6 @@ end
 
 app:get("/plain/{module}/{name}", run_case)
 app:get("/blocking/{module}/{name}", perilune.blocking(run_case))
+app:get("/background/{module}/{name}", perilune.background("cases", run_case))
 
 return app

@@ -1,0 +1,1 @@
+../async/measure.lua
