@@ -7,6 +7,7 @@
 #include "base/limits.h"
 #include "core/class.h"
 #include "core/fiber.h"
+#include "core/worker.h"
 
 #include <lauxlib.h>
 #include <stdarg.h>
@@ -116,7 +117,8 @@ static int tell(lua_State *L) {
 
 /* A __tostring that does not end is interrupted as a `<close>` handler is: after its grace. */
 static int call_tell(lua_State *L) {
-  struct fiber *fiber = fiber_running(L);
+  const struct worker *worker = worker_of(L); /* NULL: a state that is none of a worker */
+  struct fiber *fiber = worker ? worker->running : NULL;
   bool has_code = lua_istable(L, -1) || lua_isuserdata(L, -1);
   if (!fiber || !has_code) return lua_pcall(L, 1, 1, 0);
   struct scope grace = {0};
