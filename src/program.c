@@ -193,6 +193,7 @@ static int run(lua_State *L) {
   lua_getfield(L, 1, "arguments");
   transfer_encode(L, lua_gettop(L), 1, "argument", &run->arguments);
   struct program *program = push_program(L);
+  program->process.warns_of_holding = true;
   struct snapshot *snapshot = snapshot_create(dir);
   run->worker.process = &program->process;
   run->worker.snapshot = snapshot;

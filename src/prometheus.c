@@ -115,6 +115,8 @@ void prometheus_write_pools(struct buffer *out, struct pools *pools) {
       {"perilune_pool_queued_calls", "gauge", "", "Calls that wait for a thread."},
       {"perilune_pool_waiting_threads", "gauge", "",
        "Threads of the busy ones that wait for a call to another pool."},
+      {"perilune_pool_lost_threads", "gauge", "",
+       "Threads of the busy ones whose call is given up, and that are stuck in C."},
       {"perilune_pool_lua_memory_bytes", "gauge", "", "Memory of the threads' Lua states."},
       {"perilune_pool_rejected_calls_total", "counter", "", "Calls that found the queue full."},
       {"perilune_pool_cancelled_calls_total", "counter", "",
@@ -128,10 +130,10 @@ void prometheus_write_pools(struct buffer *out, struct pools *pools) {
     const char *name = pool_rows[row].name;
     add_head(out, name, pool_rows[row].type, pool_rows[row].help);
     for (size_t i = 0; i < count; i++) {
-      const uint64_t values[] = {(uint64_t)counts[i].threads, (uint64_t)counts[i].busy,
-                                 (uint64_t)counts[i].queued,  (uint64_t)counts[i].waiting,
-                                 counts[i].lua_bytes,         counts[i].figures.rejected,
-                                 counts[i].figures.cancelled, counts[i].figures.replaced};
+      const uint64_t values[] = {
+          (uint64_t)counts[i].threads, (uint64_t)counts[i].busy,    (uint64_t)counts[i].queued,
+          (uint64_t)counts[i].waiting, (uint64_t)counts[i].lost,    counts[i].lua_bytes,
+          counts[i].figures.rejected,  counts[i].figures.cancelled, counts[i].figures.replaced};
       add_named_value(out, name, "pool", counts[i].name, values[row]);
     }
   }

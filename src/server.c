@@ -83,6 +83,7 @@ static void shutdown_timed_out(struct timer *timer) {
   struct server *server = container_of(timer, struct server, shutdown_timer);
   log_write(server->program->process.log, LOG_ERROR, "shutdown timed out: what is left is given up",
             NULL, 0);
+  if (server->shared.pools) pools_log_running(server->shared.pools);
   end_process(server);
 }
 
@@ -431,12 +432,15 @@ static void destroy_pools(void *context) {
  * limit of the shutdown still count here. */
 static void end_pools(struct server *server) {
   uv_thread_t thread;
-  if (create_thread(&thread, destroy_pools, server) != 0) {
+  struct call_host *host = pools_host(server->shared.pools);
+  host->retain(host); /* they are asked when the time is over */
+  if (create_thread(&thread, destroy_pools, server) == 0) {
+    while (server->shared.pools) turn_main(server);
+    uv_thread_join(&thread);
+  } else {
     pools_destroy(server->shared.pools);
-    return;
   }
-  while (server->shared.pools) turn_main(server);
-  uv_thread_join(&thread);
+  host->release(host);
 }
 
 /* What comes now comes too late to change anything. */

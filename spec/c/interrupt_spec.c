@@ -4,10 +4,18 @@
  * end. After every test the same state runs code again, and no hook is left in it. */
 #include "worker_fixture.h"
 
+#include "core/error.h"
+
 #include <signal.h>
 
 static int is_hooked(lua_State *L) {
   lua_pushboolean(L, lua_gethook(L) != NULL);
+  return 1;
+}
+
+/* text_of(error) -> what a log says of it */
+static int text_of(lua_State *L) {
+  error_push_text(L, 1);
   return 1;
 }
 
@@ -16,6 +24,7 @@ static int start_interruptible(void **state) {
   struct fixture *fixture = *state;
   lua_State *L = fixture->worker.L;
   lua_register(L, "is_hooked", is_hooked);
+  lua_register(L, "text_of", text_of);
   assert_int_equal(luaL_dostring(L, "function forever() while true do end end\n"
                                     "function ends(fn, ...)\n"
                                     "  return fails('timeout', '', timeout, 0.01, fn, ...)\n"
@@ -170,6 +179,16 @@ static void ends_what_computes_on_after_its_cancel(void **state) {
   turn_until(fixture, run.ended);
   expect_trace(fixture, "a");
   expect_failed(&run, "cancelled: spec");
+}
+
+static void ends_texts_of_errors_after_a_grace(void **state) {
+  expect_chunk(*state, "local err = setmetatable({}, { __tostring = function()\n"
+                       "  while true do pcall(forever) end end })\n"
+                       "has(text_of(err), 'an error that is a table and cannot be told')\n"
+                       "eq(is_hooked(), false)\n"
+                       "has(text_of { deep = err }, 'cannot be told')\n"
+                       "eq(text_of { code = 7 }, '{ code = 7 }')\n"
+                       "ends(text_of, err)\n");
 }
 
 static void ends_closers_after_their_grace(void **state) {
@@ -348,6 +367,7 @@ int main(void) {
       test(lets_closers_catch_what_is_theirs),
       test(gives_the_traceback_of_where_it_was),
       test(ends_what_computes_on_after_its_cancel),
+      test(ends_texts_of_errors_after_a_grace),
       test(ends_closers_after_their_grace),
       test(is_interrupted_by_both_of_two_deadlines),
       test(forgets_a_coroutine_that_was_left_in_its_closer),

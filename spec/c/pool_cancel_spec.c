@@ -59,6 +59,52 @@ static void ends_where_it_computes(void **state) {
   expect_ended(*state, "computes()", 1);
 }
 
+/* Code that computes for ever, below Lua and below C. */
+static const char *const endless[] = {
+    "while true do pcall(error) end",
+    "while true do xpcall(error, function() while true do end end) end",
+    "coroutine.wrap(function() coroutine.wrap(function() while true do end end)() end)()",
+    "local co = coroutine.wrap(function() while true do pcall(coroutine.yield) end end)\n"
+    "while true do co() end",
+    "local list = {} for i = 1, 50000 do list[i] = -i end\n"
+    "while true do table.sort(list, function(a, b) return a < b end) list[1] = 0 end",
+    "table.sort({ 3, 2, 1 }, function() while true do end end)",
+    "string.gsub('xxx', '.', function() while true do pcall(error) end end)",
+    "return setmetatable({}, { __index = function() while true do end end }).x",
+    "while true do string.rep('x', 1000):find 'y' end",
+};
+
+static void ends_whatever_it_computes(void **state) {
+  struct site *site = *state;
+  char chunk[1024];
+  expect_call(site, "run 'kept, closed = 0, 0'");
+  for (size_t i = 0; i < array_len(endless); i++) {
+    struct run run;
+    int begun = counted(BEGUN);
+    snprintf(chunk, sizeof chunk,
+             "code = [[\n"
+             "local c <close> = setmetatable({}, { __close = function()\n"
+             "  for _ = 1, 1000 do pcall(error) end closed = closed + 1 end })\n"
+             "kept = kept + 1 count(BEGUN)\n"
+             "%s]]\n"
+             "run(code)\n",
+             endless[i]);
+    start_run(site->fixture, &run, chunk);
+    turn_until_counted(site, BEGUN, begun + 1);
+    fiber_cancel(run.fiber, "spec");
+    settle(site->fixture);
+    expect_failed(&run, "cancelled: spec");
+    expect_free(site);
+    expect_call(site, "repeat local before = counter(BEGUN)\n"
+                      "  fails('timeout', '', run_blocking, { timeout = 0.05 }, run, code)\n"
+                      "  add(1, 2)\n" /* behind it */
+                      "until counter(BEGUN) > before");
+    expect_free(site);
+  }
+  expect_call(site, "local kept, closed = run 'return kept, closed'\n"
+                    "eq(kept, counter(BEGUN)) eq(closed, kept)");
+}
+
 static void ends_with_what_it_has_spawned(void **state) {
   struct site *site = *state;
   expect_call(site, "eq(spawns(), 'spawned')");
@@ -324,6 +370,7 @@ int main(void) {
       narrow_test(leaves_the_queue_when_cancelled),
       narrow_test(ends_where_it_waits),
       narrow_test(ends_where_it_computes),
+      narrow_test(ends_whatever_it_computes),
       narrow_test(ends_with_what_it_has_spawned),
       narrow_test(may_time_out),
       narrow_test(is_cancelled_with_the_others_of_a_gather),

@@ -61,6 +61,13 @@ static const char pool_app[] =
     "insists = blocking(function()\n"
     "  local c <close> = closer() count(BEGUN)\n"
     "  while true do pcall(function() while true do end end) end end)\n"
+    "local function hold_in_c()\n"
+    "  hold(GATE, 1)\n"
+    "  count(ENDED)\n"
+    "  return 'held'\n"
+    "end\n"
+    "holds = blocking(function()\n"
+    "  global = 'kept' count(BEGUN) local held = hold_in_c() return held end)\n"
     "spawns = blocking(function()\n"
     "  for i = 1, 3 do async.spawn(function()\n"
     "    local c <close> = closer() count(BEGUN) async.sleep(1000) count(ENDED) end) end\n"
@@ -102,11 +109,18 @@ static inline int pool_await(lua_State *L) {
   return fiber_park_until(L, fiber, "await", due_ns, 0, pool_waited);
 }
 
+/* hold(n, least): as await, but stuck in C */
+static inline int pool_hold(lua_State *L) {
+  while (atomic_load(&counters[luaL_checkinteger(L, 1)]) < luaL_checkinteger(L, 2)) usleep(1000);
+  return 0;
+}
+
 static inline int pool_open_libs(lua_State *L) {
   fixture_open_libs(L);
   lua_register(L, "count", pool_count);
   lua_register(L, "counter", pool_counter);
   lua_register(L, "await", pool_await);
+  lua_register(L, "hold", pool_hold);
   return 0;
 }
 

@@ -430,6 +430,7 @@ static void code_of_another_process_is_refused(void **state) {
 static void code_needs_a_key(void **state) {
   struct pair *pair = *state;
   lua_State *bare = luaL_newstate();
+  *(void **)lua_getextraspace(bare) = NULL; /* it is no worker's */
   luaL_openlibs(bare);
   assert_int_equal(luaL_dostring(bare, "return print, function() end"), LUA_OK);
   transfer_encode(bare, 1, 1, "argument", &pair->buffer);

@@ -178,6 +178,7 @@ static lua_State *pair_state(struct tally *tally) {
       {NULL, NULL}};
   lua_State *L = lua_newstate(tally_allocate, tally);
   assert_non_null(L);
+  *(void **)lua_getextraspace(L) = NULL; /* it is no worker's */
   luaL_openlibs(L);
   error_open(L);
   code_open(L, pair_key);

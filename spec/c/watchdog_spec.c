@@ -29,8 +29,36 @@ static int set_request(lua_State *L) {
   return 0;
 }
 
+/* logged(text) -> whether the log has it; allocates nothing in Lua */
+static int is_logged(lua_State *L) {
+  char *text = read_log(fixture_of(L));
+  lua_pushboolean(L, strstr(text, luaL_checkstring(L, 1)) != NULL);
+  free(text);
+  return 1;
+}
+
+/* hold(text): computes in C until the log has it; no hook fires meanwhile */
+static int hold(lua_State *L) {
+  uint64_t limit_ns = uv_hrtime() + LIMIT_MS * NS_PER_MS;
+  for (bool logged = false; !logged && uv_hrtime() < limit_ns; lua_pop(L, 1)) {
+    is_logged(L);
+    logged = lua_toboolean(L, -1);
+  }
+  return 0;
+}
+
+/* holding(text) -> a value whose collection holds the worker so, in Lua */
+static const char holding[] = "function holding(text)\n"
+                              "  return setmetatable({}, { __gc = function()\n"
+                              "    repeat until logged(text)\n"
+                              "  end })\n"
+                              "end\n";
+
 static void register_functions(struct fixture *fixture) {
   lua_State *L = fixture->worker.L;
+  lua_register(L, "logged", is_logged);
+  lua_register(L, "hold", hold);
+  assert_int_equal(luaL_dostring(L, holding), LUA_OK);
   lua_register(L, "reported", count_reports);
   lua_register(L, "limit_memory", limit_memory);
   lua_register(L, "set_request", set_request);
@@ -153,6 +181,96 @@ static void reports_and_interrupts_at_once(void **state) {
                         "fails('timeout', '', timeout, 0.02, function() while true do end end)\n");
 }
 
+/* ---- what is stuck in C, where no hook fires ---- */
+
+static void reports_what_is_stuck_in_c(void **state) {
+  struct fixture *fixture = *state;
+  expect_chunk(fixture, "set_request()\n"
+                        "local function slow()\n"
+                        "  hold 'is held'\n"
+                        "  return 1\n"
+                        "end\n"
+                        "local function outer()\n"
+                        "  pcall(slow)\n"
+                        "end\n"
+                        "coroutine.wrap(function()\n"
+                        "  outer()\n"
+                        "end)()\n"
+                        "eq(reported(), 1)\n"
+                        "trace 'on'\n");
+  expect_trace(fixture, "on");
+  expect_in_log(fixture, "\"held\":\"in hold, called from chunk:3\"");
+  expect_in_log(fixture, "[C]: in hold\\nchunk:3: in ");
+  expect_in_log(fixture, "[C]: in pcall\\nchunk:7: in outer\\nchunk:10: in ");
+  expect_in_log(fixture, "GET /slow");
+  expect_in_log(fixture, "0000000000abcdef");
+  expect_in_log(fixture, "\"worker\":\"spec\"");
+  expect_in_log(fixture, "perilune.blocking");
+}
+
+/* By their own names, whatever they are called by. The work grows until it has been seen. */
+static void names_functions_of_the_libraries(void **state) {
+  struct fixture *fixture = *state;
+  expect_chunk(fixture, "local search, size = string.find, 100\n"
+                        "repeat\n"
+                        "  search(('a'):rep(size), '.-.-.-b')\n"
+                        "  size = size + 20 sleep(0)\n"
+                        "until logged 'in string.find, called from chunk:3'\n"
+                        "local rows = {}\n"
+                        "for i = 1, 100000 do rows[i] = 'x' end\n"
+                        "repeat\n"
+                        "  for i = 1, #rows do rows[#rows + 1] = 'x' end\n"
+                        "  table.concat(rows)\n"
+                        "  sleep(0)\n"
+                        "until #rows > 2e6 or logged 'in table.concat, called from chunk:10'\n");
+}
+
+static void reports_each_stuck_resume_once(void **state) {
+  struct fixture *fixture = *state;
+  expect_chunk(fixture, "hold 'chunk:1'\n"
+                        "eq(reported(), 1)\n"
+                        "sleep(0)\n"
+                        "hold 'chunk:4'\n"
+                        "eq(reported(), 2)\n");
+}
+
+static void reports_finalizers(void **state) {
+  struct fixture *fixture = *state;
+  expect_chunk(fixture, "holding 'is held' collectgarbage()\n"
+                        "eq(reported(), 1)\n");
+  expect_in_log(fixture, "in a finalizer (__gc)");
+}
+
+/* Whatever Lua does when the signals come: collections, stacks that grow and shrink, strings; in a
+ * finalizer and outside. A resume that has been told of before is given up after a while. */
+static void looks_at_any_moment(void **state) {
+  struct fixture *fixture = *state;
+  expect_chunk(fixture,
+               "local kept = {}\n"
+               "for i = 1, 100000 do kept[i] = { i } end\n"
+               "local function deep(n) if n > 0 then return 1 + deep(n - 1) end return 0 end\n"
+               "local works = {\n"
+               "  function() collectgarbage() end,\n"
+               "  function() deep(150000) collectgarbage 'step' end,\n"
+               "  function() table.unpack(kept, 1, 100000) end,\n"
+               "  function() return (('x'):rep(1e7) .. 'y'):upper() end,\n"
+               "}\n"
+               "local function hold(work)\n"
+               "  local before, limit = reported(), now() + 0.5\n"
+               "  repeat work() until reported() > before or now() > limit\n"
+               "end\n"
+               "for _ = 1, 3 do\n"
+               "  for _, work in ipairs(works) do\n"
+               "    sleep(0)\n"
+               "    setmetatable({}, { __gc = function() hold(work) end })\n"
+               "    collectgarbage()\n"
+               "    sleep(0)\n"
+               "    hold(work)\n"
+               "  end\n"
+               "end\n"
+               "assert(reported() > 0)\n");
+}
+
 /* ---- the kill ---- */
 
 static void kills_what_holds_the_worker(void **state) {
@@ -225,6 +343,11 @@ int main(void) {
       warns(does_not_report_what_waits),
       warns(does_not_report_where_stalls_do_not_matter),
       warns(reports_and_interrupts_at_once),
+      warns(reports_what_is_stuck_in_c),
+      warns(names_functions_of_the_libraries),
+      warns(reports_each_stuck_resume_once),
+      warns(reports_finalizers),
+      warns(looks_at_any_moment),
       kills(kills_what_holds_the_worker),
       kills(kills_what_swallows_errors),
       kills(kills_through_shields),

@@ -49,6 +49,16 @@
 /* How often it looks while none does. */
 #define WATCHDOG_IDLE_TICK_MS 50
 
+/* How long a hook may not fire before code is called stuck in a C function, and is looked at by the
+ * signal handler; and how long the caller of a function that is stuck waits, when its time is over,
+ * for what that finds. */
+#define STUCK_MS      50
+#define STUCK_WAIT_MS 65
+
+/* How long cancelled code has been stuck when the log tells that again; the next times twice as
+ * long each. */
+#define STUCK_REPORT_MS 5000
+
 /* Fields of one log line written from Lua; more raise an error. */
 #define LOG_FIELDS_MAX 64
 
@@ -67,6 +77,10 @@
 /* Threads that a pool may have beyond its size, so that its queue goes on while threads of it wait
  * for another pool; with more of them waiting the pool runs fewer calls at once. */
 #define POOL_REPLACEMENTS_MAX 1
+
+/* Threads of a pool that are stuck in C with a call that nobody waits for, and may be replaced by
+ * others until they are back; with more of them calls wait, and the log says so. */
+#define POOL_LOST_MAX 8
 
 /* Unfinished calls of one background loop past which a function that names no other number is
  * refused: kind "full". */

@@ -4,6 +4,7 @@
  * anywhere (what cannot be sent, a cancelled wait, memory) gives it back through __gc. */
 #include "core/call.h"
 
+#include "base/limits.h"
 #include "base/settings.h"
 #include "core/ask.h"
 #include "core/call_run.h"
@@ -26,6 +27,7 @@ struct call_box {
   struct fiber *fiber; /* the one it is offered to */
   uint64_t timeout_ns; /* from when it is awaited on; 0: none */
   uint64_t due_ns;     /* on the clock of who awaits it; 0: none */
+  struct timer told;   /* its time is over, and where it is will be known soon */
 };
 
 /* An ask of the function that has its result but goes on. */
@@ -49,6 +51,7 @@ void call_free(struct call *call) {
 static void drop(struct call_box *box) {
   struct call *call = box->call;
   box->call = NULL;
+  if (call && timer_is_started(&box->told)) timer_stop(&call->caller->timers, &box->told);
   if (box->fiber) box->fiber->offered = NULL;
   box->fiber = NULL;
   if (!call) return;
@@ -313,6 +316,60 @@ static lua_nret take_offer(lua_State *L, struct call_box *box) {
   return results;
 }
 
+/* Pushes where the function was when its time was over, or nil. */
+static void push_place_of_end(lua_State *L, struct call_box *box) {
+  struct call *call = box->call;
+  char text[STUCK_TRACEBACK_BYTES + STUCK_WHERE_BYTES];
+  if (call->done && call->kind == CALL_RAISED && call->result.len > 0) {
+    transfer_decode_error(L, call->result.data, call->result.len); /* error, traceback */
+    lua_remove(L, -2);
+  } else if (!call->done && call->host->find &&
+             call->host->find(call->host, call, text, sizeof text)) {
+    lua_pushstring(L, text);
+  } else {
+    lua_pushnil(L);
+  }
+}
+
+static lua_nret raise_timeout(lua_State *L, struct call_box *box) {
+  error_push(L, "timeout", "timeout after %f s",
+             (lua_Number)box->timeout_ns / (lua_Number)NS_PER_SECOND);
+  push_place_of_end(L, box);
+  fiber_set_trail(L, -2, lua_tostring(L, -1));
+  lua_pop(L, 1);
+  drop(box);
+  return lua_error(L);
+}
+
+static void wake_to_raise(struct timer *timer) {
+  fiber_wake(container_of(timer, struct call_box, told)->call->ticket);
+}
+
+static int place_told(lua_State *L, int status, lua_KContext context) {
+  (void)status;
+  struct call_box *box = (struct call_box *)context;
+  timer_stop(&box->call->caller->timers, &box->told);
+  if (fiber_was_cancelled(L)) {
+    drop(box);
+    fiber_check_cancelled(L);
+  }
+  return raise_timeout(L, box);
+}
+
+/* Lua code is interrupted within milliseconds, and its error tells where it was; what is stuck in C
+ * is told of STUCK_MS later. More is not waited for, on a clock that nobody moves. */
+static lua_nret time_out(lua_State *L, struct call_box *box) {
+  static const char waits_for[] = "the end of a blocking function whose time is over";
+  struct call *call = box->call;
+  bool ends = !call->done && !call->offer && call->host->expire;
+  if (!ends || !call->host->expire(call->host, call)) return raise_timeout(L, box);
+  struct fiber *fiber = fiber_begin_wait(L, waits_for);
+  call->ticket = fiber_ticket(fiber);
+  uint64_t due_ns = uv_hrtime() + STUCK_WAIT_MS * NS_PER_MS;
+  timer_start(&call->caller->timers, &box->told, due_ns, wake_to_raise);
+  return fiber_park(L, fiber, waits_for, (lua_KContext)box, place_told);
+}
+
 static int await_woken(lua_State *L, int status, lua_KContext context) {
   (void)status;
   struct call_box *box = (struct call_box *)context;
@@ -321,9 +378,7 @@ static int await_woken(lua_State *L, int status, lua_KContext context) {
     fiber_check_cancelled(L);
   }
   if (box->due_ns && timers_now(fiber_running(L)->timers) >= box->due_ns) {
-    drop(box);
-    error_raise(L, "timeout", "timeout after %f s",
-                (lua_Number)box->timeout_ns / (lua_Number)NS_PER_SECOND);
+    return time_out(L, box);
   }
   if (!box->call->done) return take_offer(L, box);
   return finish_await(L, box);

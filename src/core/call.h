@@ -87,6 +87,12 @@ struct call_host {
    * `around`, by a child of its fiber or by that itself. */
   enum call_way (*choose)(struct call_host *host, const struct call *around, const char *pool,
                           bool is_child);
+  /* [any thread] May be NULL: the time of the caller is over. Stops the call if it runs, and gives
+   * whether it does: then it ends soon, or is stuck and `find` tells where. It is not given up
+   * yet. */
+  bool (*expire)(struct call_host *host, struct call *call);
+  /* [any thread] Whether it is known where the call is stuck: that as text. */
+  bool (*find)(struct call_host *host, struct call *call, char *text, size_t size);
   /* [any thread] The caller is gone: stops the call where it is; the host frees it. */
   void (*abandon)(struct call_host *host, struct call *call);
   /* [any thread] Calls and marks refer to a host and keep its memory; a stopped host refuses

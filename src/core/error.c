@@ -4,7 +4,10 @@
  * was put into it: libraries add fields of their own (`status`, `path`). */
 #include "core/error.h"
 
+#include "base/limits.h"
 #include "core/class.h"
+#include "core/fiber.h"
+#include "core/worker.h"
 
 #include <lauxlib.h>
 #include <stdarg.h>
@@ -112,12 +115,27 @@ static int tell(lua_State *L) {
   return 1;
 }
 
+/* A __tostring that does not end is interrupted as a `<close>` handler is: after its grace. */
+static int call_tell(lua_State *L) {
+  const struct worker *worker = worker_of(L); /* NULL: a state that is none of a worker */
+  struct fiber *fiber = worker ? worker->running : NULL;
+  bool has_code = lua_istable(L, -1) || lua_isuserdata(L, -1);
+  if (!fiber || !has_code) return lua_pcall(L, 1, 1, 0);
+  struct scope grace = {0};
+  scope_push(fiber, &grace, 0, false);
+  grace.interrupt_ns = uv_hrtime() + INTERRUPT_GRACE_MS * NS_PER_MS;
+  scope_refresh(fiber);
+  int status = lua_pcall(L, 1, 1, 0);
+  scope_pop(&grace);
+  return status;
+}
+
 const char *error_push_text(lua_State *L, int index) {
   index = lua_absindex(L, index);
   luaL_checkstack(L, 3, NULL);
   lua_pushcfunction(L, tell);
   lua_pushvalue(L, index);
-  if (lua_pcall(L, 1, 1, 0) != LUA_OK) {
+  if (call_tell(L) != LUA_OK) {
     const char *problem = lua_tostring(L, -1);
     lua_pushfstring(L, "an error that is a %s and cannot be told: %s", luaL_typename(L, index),
                     problem ? problem : "its __tostring failed");

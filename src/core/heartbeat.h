@@ -8,6 +8,7 @@
 
 #include <lua.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #define HEARTBEAT_NEVER UINT64_MAX
@@ -15,7 +16,8 @@
 enum heartbeat_ask {
   HEARTBEAT_INTERRUPT = 1, /* a deadline has passed, or the running call was cancelled */
   HEARTBEAT_REPORT = 2,    /* the worker is held: log where */
-  HEARTBEAT_KILL = 4       /* the worker is held too long: raise */
+  HEARTBEAT_KILL = 4,      /* the worker is held too long: raise */
+  HEARTBEAT_LOOK = 8       /* no hook has fired: the signal handler is to look (stuck.h) */
 };
 
 struct heartbeat {
@@ -31,6 +33,16 @@ struct heartbeat {
   /* written by whoever cancels what the worker runs from another thread */
   _Atomic(uint64_t) cancel; /* id of the call to be cancelled; 0: none */
   _Atomic(uint64_t) call;   /* id of the call that runs, written by the worker */
+};
+
+/* What the watchdog has seen of a worker; its own, but for what a hook reads that it has asked. */
+struct sight {
+  uint64_t resume;    /* the last one that was seen */
+  uint64_t since_ns;  /* uv_hrtime when it was first seen */
+  uint64_t cpu_ns;    /* of the thread, then */
+  uint64_t asked_ns;  /* when what has not been answered was asked; 0: nothing */
+  uint64_t repeat_ns; /* how long it has been stuck when that is told again; 0: not told yet */
+  bool reported;      /* that it holds its loop */
 };
 
 #endif

@@ -7,6 +7,7 @@
 
 #include "core/error.h"
 #include "core/fiber.h"
+#include "core/stuck.h"
 #include "core/watchdog.h"
 #include "core/worker.h"
 
@@ -36,20 +37,6 @@ void interrupt_set_hook(struct worker *worker, lua_State *L) {
 
 /* ---- the signal handler ---- */
 
-#if defined(__SANITIZE_THREAD__)
-#  define WITH_TSAN 1
-#elif defined(__has_feature)
-#  if __has_feature(thread_sanitizer)
-#    define WITH_TSAN 1
-#  endif
-#endif
-
-#ifdef WITH_TSAN
-#  define NOT_SANITIZED __attribute__((no_sanitize("thread")))
-#else
-#  define NOT_SANITIZED
-#endif
-
 NOT_SANITIZED static void handle_signal(int number, siginfo_t *info, void *context) {
   (void)number;
   (void)context;
@@ -59,8 +46,11 @@ NOT_SANITIZED static void handle_signal(int number, siginfo_t *info, void *conte
   struct heartbeat *heartbeat = &worker->heartbeat;
   uint64_t target = atomic_load_explicit(&heartbeat->target, memory_order_acquire);
   lua_State *executing = heartbeat->executing;
-  if (target == atomic_load_explicit(&heartbeat->resume, memory_order_relaxed) && executing)
+  if (target == atomic_load_explicit(&heartbeat->resume, memory_order_relaxed) && executing) {
+    if (atomic_load_explicit(&heartbeat->asked, memory_order_relaxed) & HEARTBEAT_LOOK)
+      stuck_look(worker, executing, target);
     interrupt_set_hook(worker, executing);
+  }
   errno = saved_errno;
 }
 

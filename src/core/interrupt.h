@@ -10,6 +10,22 @@
 
 #include <lua.h>
 
+/* Marks what runs in the signal handler: the thread sanitizer's own code may be what is
+ * interrupted. */
+#if defined(__SANITIZE_THREAD__)
+#  define WITH_TSAN 1
+#elif defined(__has_feature)
+#  if __has_feature(thread_sanitizer)
+#    define WITH_TSAN 1
+#  endif
+#endif
+
+#ifdef WITH_TSAN
+#  define NOT_SANITIZED __attribute__((no_sanitize("thread")))
+#else
+#  define NOT_SANITIZED
+#endif
+
 struct worker;
 
 /* [any thread] Installs the signal handler for the process; once, before the first worker. */

@@ -9,8 +9,10 @@
 #include "core/call.h"
 #include "core/coroutine.h"
 #include "core/error.h"
+#include "core/holding.h"
 #include "core/place.h"
 #include "core/require.h"
+#include "core/stuck.h"
 #include "core/worker.h"
 
 #include <lauxlib.h>
@@ -143,6 +145,7 @@ size_t state_write_traceback(lua_State *L, int level, int levels, const char *in
 
 static int open_state(lua_State *L) {
   luaL_openlibs(L);
+  holding_open(L);
   code_open(L, worker_of(L)->process->code_key);
   error_open(L);
   coroutine_open(L);
@@ -151,6 +154,7 @@ static int open_state(lua_State *L) {
   call_open(L);
   lua_pushcfunction(L, worker_of(L)->process->open_libs);
   lua_call(L, 0, 0);
+  stuck_open(L);
   return 0;
 }
 

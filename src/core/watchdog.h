@@ -1,7 +1,8 @@
 /* watchdog.h - one thread that looks at every worker's heartbeat.
  *
  * It notes when it first saw the number of a resume; past a limit it asks that worker to interrupt,
- * report or kill what runs, and repeats the signal every tick until the hook has answered. */
+ * report or kill what runs, and repeats the signal every tick until the hook has answered. What is
+ * in a C function, where no hook fires, is told of by the watchdog itself. */
 #ifndef CORE_WATCHDOG_H
 #define CORE_WATCHDOG_H
 
@@ -12,6 +13,7 @@
 #include <stdbool.h>
 #include <uv.h>
 
+struct watchdog_report;
 struct worker;
 
 struct watchdog {
@@ -19,7 +21,8 @@ struct watchdog {
   uv_cond_t _wake;
   struct list _workers; /* worker.watched */
   bool _stopping;
-  uint64_t _warn_ns, _kill_ns; /* 0: off */
+  uint64_t _warn_ns, _kill_ns;     /* 0: off */
+  struct watchdog_report *_report; /* what is about to be told */
   uv_thread_t _thread;
 };
 

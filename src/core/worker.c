@@ -103,6 +103,7 @@ void worker_finish(struct worker *worker) {
     free_fibers(worker);
   }
   worker->L = NULL;
+  stuck_finish(worker);
   inbox_finish(&worker->inbox);
   timers_finish(&worker->timers);
   if (!worker->loop.data) return;

@@ -12,6 +12,7 @@
 #include "core/inbox.h"
 #include "core/metrics.h"
 #include "core/state.h"
+#include "core/stuck.h"
 #include "core/timer.h"
 
 #include <lua.h>
@@ -37,6 +38,10 @@ struct worker_role {
   /* Why this fiber, which computes, is one that heartbeat.cancel means, or NULL: it is not. May be
    * NULL: all are. */
   const char *(*cancels)(struct worker *worker, const struct fiber *fiber);
+
+  /* [watchdog] May be NULL: what the worker runs has been cancelled and is stuck in C; called once,
+   * and each time that it is told again. Gives what comes of it, for the log (static text). */
+  const char *(*stuck)(struct worker *worker, const struct stuck_report *report);
 };
 
 /* What the workers of a process share; read-only once they run. */
@@ -45,6 +50,7 @@ struct process {
   struct log *log;
   struct line_writer *access_log; /* NULL: there is none */
   bool has_metrics;               /* workers publish what they count */
+  bool warns_of_holding;          /* an app is being developed: core/holding.h */
   struct watchdog *watchdog;
   struct directory *directory;
   struct spool *spool;                    /* temporary files of requests: lib/spool.h */
@@ -60,6 +66,7 @@ struct worker {
   struct process *process;
   struct snapshot *snapshot; /* the app's files, as first read */
   int index;                 /* among those of its kind */
+  const char *title;         /* for logs, where `stuck` is told: "thread 3 of pool default" */
   const char *loop_name;     /* of a background loop; NULL elsewhere */
 
   uv_loop_t loop;
@@ -82,10 +89,11 @@ struct worker {
   struct metrics metrics;
 
   struct heartbeat heartbeat;
-  struct list watched;                            /* watchdog.workers */
-  struct list listed;                             /* directory.workers */
-  uint64_t number;                                /* there: of this worker alone, ever */
-  uint64_t seen_resume, seen_ns, reported_resume; /* the watchdog's own */
+  struct list watched; /* watchdog.workers */
+  struct sight sight;  /* the watchdog's */
+  struct stuck stuck;
+  struct list listed; /* directory.workers */
+  uint64_t number;    /* there: of this worker alone, ever */
   uv_thread_t thread;
   int hook_mask, hook_count; /* of a debugger or profiler, while ours is set */
   lua_Hook hook;

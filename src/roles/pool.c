@@ -7,6 +7,7 @@
 
 #include "base/limits.h"
 #include "base/settings.h"
+#include "roles/pool_lost.h"
 #include "roles/pool_nested.h"
 #include "roles/pool_runner.h"
 
@@ -138,6 +139,10 @@ static void abandon(struct call_host *host, struct call *call) {
   if (queued) call_free(call);
 }
 
+void pools_log_running(struct pools *pools) {
+  pool_lost_log_running(pools);
+}
+
 struct call_host *pools_host(struct pools *pools) {
   return &pools->host;
 }
@@ -177,6 +182,8 @@ struct pools *pools_create(struct process *process, struct snapshot *snapshot) {
                                    .submit = submit,
                                    .choose = choose,
                                    .abandon = abandon,
+                                   .expire = pool_lost_expire,
+                                   .find = pool_lost_find,
                                    .retain = retain,
                                    .release = release,
                                    .lock = lock,
@@ -235,6 +242,7 @@ size_t pools_count(struct pools *pools, struct pool_counts *out, size_t max) {
                                         .busy = pool->threads - idle,
                                         .queued = pool->queued,
                                         .waiting = pool->waiting,
+                                        .lost = pool->lost,
                                         .figures = pool->figures,
                                         .lua_bytes = count_lua_bytes(pools, pool)};
   }

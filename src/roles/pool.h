@@ -37,6 +37,7 @@ struct pool_counts {
   const char *name; /* lives as long as the pools */
   int threads, busy, queued;
   int waiting;        /* of the busy ones: for a call to another pool */
+  int lost;           /* of the busy ones: given up, but stuck in C */
   uint64_t lua_bytes; /* of all its threads' states */
   struct pool_figures figures;
 };
@@ -54,6 +55,10 @@ void pools_settle(struct pools *pools, struct inbox *inbox, struct message *mess
 
 /* [any thread] Whether that goes on. */
 bool pools_are_settling(struct pools *pools);
+
+/* [any thread] Says in the log which threads still run a call, and where they are if that is known.
+ */
+void pools_log_running(struct pools *pools);
 
 /* [owner] Refuses new calls, drops queued ones, interrupts running ones and joins all threads; its
  * memory goes with the last mark and call that refer to it. Accepts NULL. */

@@ -21,8 +21,9 @@ struct runner *pool_nested_find_runner(struct pools *pools, uint64_t id) {
 }
 
 static bool may_start(const struct pool *pool, int waiting) {
-  return pool->threads - waiting < pool->threads_max &&
-         pool->threads < pool->threads_max + POOL_REPLACEMENTS_MAX;
+  int present = pool->threads - pool->lost;
+  return present - waiting < pool->threads_max &&
+         present < pool->threads_max + POOL_REPLACEMENTS_MAX;
 }
 
 bool pool_nested_may_start(const struct pool *pool) {
@@ -30,7 +31,7 @@ bool pool_nested_may_start(const struct pool *pool) {
 }
 
 bool pool_nested_has_surplus(const struct pool *pool) {
-  return pool->threads - pool->waiting > pool->threads_max;
+  return pool->threads - pool->lost - pool->waiting > pool->threads_max;
 }
 
 bool pool_nested_has_free_thread(const struct pools *pools, const struct pool *pool,

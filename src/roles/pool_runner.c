@@ -13,8 +13,10 @@
 #include "lib/life.h"
 #include "lib/once.h"
 #include "roles/call_body.h"
+#include "roles/pool_lost.h"
 #include "roles/pool_nested.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -217,10 +219,12 @@ static void next_call(struct runner *runner) {
   look_at_memory(runner);
   uv_mutex_lock(&runner->pools->lock);
   end_call(runner);
+  bool is_back = pool_lost_end(runner);
   go_on(runner);
   bool idle = !runner->call && !runner->left;
   pool_runner_end_settling(runner->pools);
   uv_mutex_unlock(&runner->pools->lock);
+  if (is_back) pool_lost_log_return(runner);
   if (idle) await_call(runner);
 }
 
@@ -258,7 +262,7 @@ static void turn(struct worker *worker) {
 }
 
 static const struct worker_role pool_role = {
-    .name = "pool", .stalls_matter = false, .runs_blocking = true, .turn = turn};
+    .name = "pool", .runs_blocking = true, .turn = turn, .stuck = pool_lost_note};
 
 /* ---- the thread ---- */
 
@@ -417,6 +421,9 @@ uv_err pool_runner_start(struct pools *pools, struct pool *pool, struct call *ca
   runner->worker.process = pools->process;
   runner->worker.snapshot = pools->snapshot;
   while (has_index(pools, pool, runner->worker.index)) runner->worker.index++;
+  snprintf(runner->title, sizeof runner->title, "thread %d of pool %s", runner->worker.index + 1,
+           pool->name);
+  runner->worker.title = runner->title;
   list_init(&runner->idle);
   list_init(&runner->nested);
   uv_err error = uv_thread_create(&runner->thread, run, runner);

@@ -18,6 +18,7 @@ struct pool {
   int threads_max, calls_max;
   int threads; /* all of them: those that wait and those that are idle too */
   int waiting; /* threads that wait for a call to another pool */
+  int lost;    /* threads whose call is given up and stuck in C */
   int queued;
   struct list queue; /* call.link */
   struct list idle;  /* runner.idle */
@@ -60,8 +61,11 @@ struct runner {
   bool open;             /* its inbox takes messages; under the lock */
   bool left;             /* it is none of its pool's threads any more; under the lock */
   bool full;             /* its state is at the memory limit: it leaves after its call */
+  bool lost;             /* counted in pool.lost; under the lock */
   bool gone;             /* nothing is left but to join its thread; under the lock */
   struct buffer load_problem;
+  struct stuck_report *stuck; /* where its call is, when it is known; under the lock, owned */
+  char title[64];
   struct message wake, stop; /* posted at most once at a time each */
   struct timer idle_timer;
   uv_thread_t thread;

@@ -1,0 +1,36 @@
+/* unwatched.c - the program without its watchdog, to measure what that costs.
+ *
+ * Its functions stand in for those of src/core/watchdog.c: no thread looks at the workers, and
+ * nothing is interrupted or reported. `spec/bench/run --servers perilune,unwatched` runs both. */
+#include "core/watchdog.h"
+#include "program.h"
+
+uv_err watchdog_start(struct watchdog *watchdog, uint64_t stall_warn_ms, uint64_t stall_kill_ms) {
+  (void)stall_warn_ms;
+  (void)stall_kill_ms;
+  *watchdog = (struct watchdog){0};
+  return 0;
+}
+
+void watchdog_stop(struct watchdog *watchdog) {
+  (void)watchdog;
+}
+
+void watchdog_add(struct watchdog *watchdog, struct worker *worker) {
+  (void)watchdog;
+  (void)worker;
+}
+
+void watchdog_remove(struct watchdog *watchdog, struct worker *worker) {
+  (void)watchdog;
+  (void)worker;
+}
+
+void watchdog_report(struct worker *worker, lua_State *L) {
+  (void)worker;
+  (void)L;
+}
+
+int main(int argc, char **argv) {
+  return program_main(argc, argv);
+}
