@@ -46,6 +46,10 @@ struct call_host *place_host(lua_State *L);
  * this state. */
 void place_forget(lua_State *L);
 
+/* [owner] Pushes how a message names the place with that identity: "apps/x/app.lua:12", or the name
+ * it was given. */
+const char *place_push_title(lua_State *L, const char *identity);
+
 /* [owner] Pushes all marks, for the function index: a table of lists. */
 void place_push_marks(lua_State *L);
 

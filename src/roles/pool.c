@@ -211,6 +211,13 @@ bool pools_configure(struct pools *pools, const char *name, int threads_max, int
   return fits;
 }
 
+bool pools_have(struct pools *pools, const char *name) {
+  uv_mutex_lock(&pools->lock);
+  bool found = find_pool(pools, name) != NULL;
+  uv_mutex_unlock(&pools->lock);
+  return found;
+}
+
 /* Under the lock. */
 static uint64_t count_lua_bytes(const struct pools *pools, const struct pool *pool) {
   uint64_t bytes = 0;
