@@ -59,7 +59,8 @@ static uv_err take_call(struct pools *pools, struct pool *pool, struct call *cal
   if (pool_nested_may_start(pool)) {
     join_gone(pools);
     uv_err error = pool_runner_start(pools, pool, call);
-    if (!error || !pool_nested_has_free_thread(pools, pool, NULL)) return error;
+    bool goes_on = pool_nested_has_free_thread(pools, pool, NULL);
+    if (!error || !goes_on) return error == UV_EAGAIN ? UV_ENOMEM : error;
   }
   if (call->spare) return UV_EAGAIN;
   if (pool->queued >= pool->calls_max) {

@@ -1,7 +1,7 @@
 -- app.lua - blocking functions that call blocking functions of other pools, for nested_spec.lua.
 --
 -- app.functions has those that the spec calls from its own state. The pools a, b and c have one
--- thread each; which thread has run is told by the address of its globals.
+-- thread each; which thread has run is told by its globals and when its state was made.
 
 local perilune = require "perilune"
 local async = require "perilune.async"
@@ -20,7 +20,8 @@ local blocking = perilune.blocking
 local f = {}
 app.functions = f
 
-local function state() return tostring(_G) end
+local born = async.now()
+local function state() return ("%s %.9f"):format(_G, born) end
 
 f.in_a = blocking({ pool = "a" }, function(fn, ...) return fn(...) end)
 f.in_b = blocking({ pool = "b" }, function(fn, ...) return fn(...) end)
