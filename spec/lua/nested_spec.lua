@@ -49,6 +49,12 @@ describe("a call within a call", function()
     assert.equal(states[5], states[6])
   end)
 
+  it("by run_blocking goes to the pool that is named there, not to the function's own", function()
+    local inside, outside = f.in_a(f.run_in_a, f.of_b)
+    assert.equal(inside, outside)
+    assert.not_equal(inside, (f.of_b()))
+  end)
+
   it("ends, however many go in a circle", function()
     local names = { "a", "b", "c" }
     local list = {}

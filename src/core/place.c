@@ -287,6 +287,10 @@ void place_push_function(lua_State *L, int index) {
   lua_getupvalue(L, index, 1);
 }
 
+void place_push_inline(lua_State *L, int index) {
+  lua_getupvalue(L, index, 3);
+}
+
 /* Leaves the marked function on top of the list at -1, or gives false. */
 static bool find_mark(lua_State *L, const char *identity, size_t len) {
   lua_Integer count = (lua_Integer)lua_rawlen(L, -1);

@@ -67,6 +67,9 @@ struct place *place_of(lua_State *L, int index);
 /* [owner] Pushes the function that was marked, for the marked function at `index`. */
 void place_push_function(lua_State *L, int index);
 
+/* [owner] The same, or, where it has a timeout, what runs it with that. */
+void place_push_inline(lua_State *L, int index);
+
 /* [owner] Pushes this state's marked function with that identity; the function that was marked so.
  * They raise kind "transfer" when there is none. */
 void place_push_marked(lua_State *L, const char *identity, size_t len);

@@ -30,6 +30,9 @@ f.in_wide = blocking({ pool = "wide" }, function(fn, ...) return fn(...) end)
 f.state = blocking(state)
 f.wide_state = blocking({ pool = "wide" }, state)
 
+f.of_b = blocking({ pool = "b" }, state)
+function f.run_in_a(fn) return state(), async.run_blocking({ pool = "a" }, fn) end
+
 --- A walk over pools by name, one inside the other.
 function f.walk(names, index)
   index = index or 1
