@@ -148,14 +148,14 @@ static void keeps_pools_apart(void **state) {
   expect_done(&run);
 }
 
-/* Replaced calls_max by the app's own. */
+/* A mark that names a pool which the app does not have is a mistake, too. */
 static void is_sized_by_the_app(void **state) {
   struct site *site = *state;
   lua_State *L = site->fixture->worker.L;
   static const struct {
     const char *app, *problem; /* NULL: none */
   } cases[] = {
-      {"{}", NULL},
+      {"{}", "app.lua:17: there is no pool 'video' in this app"},
       {"{ pools = { default = { threads = 2, queue = 1 }, video = {} } }", NULL},
       {"{ pools = { 'default' } }", "pools is a table of name to"},
       {"{ pools = { default = 5 } }", "pools is a table of name to"},
@@ -165,6 +165,10 @@ static void is_sized_by_the_app(void **state) {
       {"{ pools = { default = { queue = -1 } } }", "queue is a whole number"},
       {"{ pools = { default = { queue = 'x' } } }", "queue is a whole number"},
       {"{ pools = { default = { queue = 1 << 40 } } }", "queue is a whole number"},
+      {"{}", NULL},
+      {"(function() local pools = {} for i = 1, 64 do pools['p' .. i] = {} end\n"
+       "  return { pools = pools } end)()",
+       "an app has 64 pools at most, default and tasks included"},
   };
   lua_pushlightuserdata(L, site->pools);
   lua_setglobal(L, "pools");
@@ -190,8 +194,10 @@ static int configure(lua_State *L) {
 }
 
 static int start_configurable(void **state) {
+  static const char *const marked[] = {"a", "b", "c", "nowhere"};
   start_site(state);
   struct site *site = *state;
+  for (size_t i = 0; i < array_len(marked); i++) pools_configure(site->pools, marked[i], 1, 1);
   lua_register(site->fixture->worker.L, "configure", configure);
   return 0;
 }

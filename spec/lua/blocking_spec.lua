@@ -122,11 +122,6 @@ describe("a call", function()
     assert.equal("quick", f.quick())
   end)
 
-  it("to a pool that is not there says so", function()
-    local _, err = pcall(f.of_no_pool)
-    assert.is_truthy(tostring(err):find "there is no pool 'none' in this app", err)
-  end)
-
   it("leaves the globals and locals of other states alone", function()
     local before, hidden_before = f.calls_here()
     local first = f.add_call()

@@ -81,7 +81,7 @@ struct call_host {
   /* [any thread] Takes the call: 0, or UV_ENOBUFS when the queue is full, UV_ENOENT when there is
    * no such pool or loop, UV_ELOOP when all who could run it would wait for each other,
    * UV_ECANCELED when the host has ended, UV_ESHUTDOWN when the loop has, UV_ENOTCONN when it has
-   * not started, or why no thread could be started. */
+   * not started, UV_EAGAIN when no thread is to spare, or why no thread could be started. */
   uv_err (*submit)(struct call_host *host, struct call *call);
   /* [any thread] Of pools: the way of a call to `pool` (NULL: that of `around`) in the code of
    * `around`, by a child of its fiber or by that itself. */

@@ -95,8 +95,7 @@ static void push_first_part(lua_State *L, int index, uint64_t code,
   lua_pushfstring(L, "%s:%d#%s%s", debug.source, debug.linedefined, hash, loop);
 }
 
-/* Pushes how a message names the place: "apps/x/app.lua:12", or the name it was given. */
-static const char *push_title(lua_State *L, const char *identity) {
+const char *place_push_title(lua_State *L, const char *identity) {
   if (*identity == '@') identity++;
   lua_pushlstring(L, identity, strcspn(identity, "#"));
   return lua_tostring(L, -1);
@@ -230,7 +229,7 @@ static bool is_known(lua_State *L, const struct place *place, int function, bool
     luaL_error(L,
                "two marked functions cannot be told apart: %s; give each a name: "
                "%s{ name = \"...\" }, fn)",
-               push_title(L, place->identity),
+               place_push_title(L, place->identity),
                place->loop ? "perilune.background(name, " : "perilune.blocking(");
   }
   lua_pop(L, 1);
@@ -288,6 +287,10 @@ void place_push_function(lua_State *L, int index) {
   lua_getupvalue(L, index, 1);
 }
 
+void place_push_inline(lua_State *L, int index) {
+  lua_getupvalue(L, index, 3);
+}
+
 /* Leaves the marked function on top of the list at -1, or gives false. */
 static bool find_mark(lua_State *L, const char *identity, size_t len) {
   lua_Integer count = (lua_Integer)lua_rawlen(L, -1);
@@ -309,7 +312,7 @@ void place_push_marked(lua_State *L, const char *identity, size_t len) {
     error_raise(L, "transfer",
                 "this Lua state has no marked function %s: it was marked in one state only, or the "
                 "states loaded different code",
-                push_title(L, identity));
+                place_push_title(L, identity));
   lua_replace(L, -3);
   lua_pop(L, 1);
 }

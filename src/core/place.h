@@ -46,6 +46,10 @@ struct call_host *place_host(lua_State *L);
  * this state. */
 void place_forget(lua_State *L);
 
+/* [owner] Pushes how a message names the place with that identity: "apps/x/app.lua:12", or the name
+ * it was given. */
+const char *place_push_title(lua_State *L, const char *identity);
+
 /* [owner] Pushes all marks, for the function index: a table of lists. */
 void place_push_marks(lua_State *L);
 
@@ -62,6 +66,9 @@ struct place *place_of(lua_State *L, int index);
 
 /* [owner] Pushes the function that was marked, for the marked function at `index`. */
 void place_push_function(lua_State *L, int index);
+
+/* [owner] The same, or, where it has a timeout, what runs it with that. */
+void place_push_inline(lua_State *L, int index);
 
 /* [owner] Pushes this state's marked function with that identity; the function that was marked so.
  * They raise kind "transfer" when there is none. */

@@ -51,8 +51,14 @@ static int ended(lua_State *L, int status, lua_KContext context) {
   return lua_gettop(L) - 1;
 }
 
-/* Stack: options, function, arguments. Upvalue 1: async.timeout. */
+/* Stack: options, function, arguments. Upvalue 1: async.timeout. A marked function does not go to
+ * the pool that it names: another one is named here, or this is that. */
 static int run_inline(lua_State *L, const struct order *order) {
+  const struct place *place = place_of(L, 2);
+  if (place && !place->loop) {
+    place_push_inline(L, 2);
+    lua_replace(L, 2);
+  }
   if (order->timeout_ns > 0) {
     lua_pushvalue(L, lua_upvalueindex(1));
     lua_getfield(L, 1, "timeout");

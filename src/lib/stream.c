@@ -125,10 +125,10 @@ int stream_push(lua_State *L, int index, struct req_source *source) {
 
 lua_nret stream_offer(lua_State *L, lua_KFunction k) {
   lua_settop(L, 1);
-  const char *field = lua_getfield(L, 1, "call") == LUA_TUSERDATA ? "call" : "stream";
-  if (strcmp(field, "stream") == 0) lua_getfield(L, 1, field);
-  lua_replace(L, 2);
-  lua_settop(L, 2);
+  bool is_call = lua_getfield(L, 1, "call") == LUA_TUSERDATA;
+  lua_pop(L, 1);
+  const char *field = is_call ? "call" : "stream";
+  lua_getfield(L, 1, field);
   lua_insert(L, 1);
   lua_pushnil(L);
   lua_setfield(L, 2, field);

@@ -5,6 +5,7 @@
 
 #include "base/limits.h"
 #include "base/settings.h"
+#include "core/place.h"
 #include "core/worker.h"
 #include "roles/pool.h"
 
@@ -20,6 +21,23 @@ static int count_field(lua_State *L, const char *pool, const char *name, int max
   }
   lua_pop(L, 1);
   return (int)count;
+}
+
+/* Raises when a marked function, on top, names a pool that is not there. */
+static void check_mark(lua_State *L, struct pools *pools) {
+  const struct place *place = place_of(L, -1);
+  if (!place->pool || pools_have(pools, place->pool)) return;
+  luaL_error(L, "%s: there is no pool '%s' in this app", place_push_title(L, place->identity),
+             place->pool);
+}
+
+static void check_marks(lua_State *L, struct pools *pools) {
+  place_push_marks(L);
+  for (lua_pushnil(L); lua_next(L, -2); lua_pop(L, 1))
+    for (lua_Integer i = (lua_Integer)lua_rawlen(L, -1); i >= 1; i--, lua_pop(L, 1)) {
+      lua_rawgeti(L, -1, i);
+      check_mark(L, pools);
+    }
 }
 
 void app_pools_read(lua_State *L, int index, struct pools *pools) {
@@ -38,5 +56,6 @@ void app_pools_read(lua_State *L, int index, struct pools *pools) {
                    POOLS_MAX);
     }
   }
+  check_marks(L, pools);
   lua_settop(L, top);
 }

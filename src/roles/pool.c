@@ -60,7 +60,8 @@ static uv_err take_call(struct pools *pools, struct pool *pool, struct call *cal
   if (pool_nested_may_start(pool)) {
     join_gone(pools);
     uv_err error = pool_runner_start(pools, pool, call);
-    if (!error || !pool_nested_has_free_thread(pools, pool, NULL)) return error;
+    bool goes_on = pool_nested_has_free_thread(pools, pool, NULL);
+    if (!error || !goes_on) return error == UV_EAGAIN ? UV_ENOMEM : error;
   }
   if (call->spare) return UV_EAGAIN;
   if (pool->queued >= pool->calls_max) {
@@ -216,6 +217,13 @@ bool pools_configure(struct pools *pools, const char *name, int threads_max, int
   if (fits && calls_max > 0) pool->calls_max = calls_max;
   uv_mutex_unlock(&pools->lock);
   return fits;
+}
+
+bool pools_have(struct pools *pools, const char *name) {
+  uv_mutex_lock(&pools->lock);
+  bool found = find_pool(pools, name) != NULL;
+  uv_mutex_unlock(&pools->lock);
+  return found;
 }
 
 /* Under the lock. */

@@ -25,6 +25,9 @@ struct pools *pools_create(struct process *process, struct snapshot *snapshot);
  * already. */
 bool pools_configure(struct pools *pools, const char *name, int threads_max, int calls_max);
 
+/* [any thread] Whether there is a pool of that name. */
+bool pools_have(struct pools *pools, const char *name);
+
 struct pool_figures {
   struct histogram wait; /* from the call to the start of its function */
   struct histogram run;  /* from there to its end */

@@ -107,7 +107,6 @@ f.stubborn = blocking({ pool = "one" }, function(path)
   while true do pcall(hold, path, false) end
 end)
 f.quick = blocking({ pool = "one" }, function() return "quick" end)
-f.of_no_pool = blocking({ pool = "none" }, function() end)
 f.leave_children = blocking({ pool = "one" }, function(path)
   local function child()
     local _ <close> = setmetatable({}, { __close = function() os.remove(path) end })
