@@ -152,7 +152,7 @@ describe("on_error", function()
       wait.wait_until(function() return seen[1] end)
       assert.same({ "four", "failed", path }, seen)
       run({ name = "four", on_error = app.tell }, fn, path)
-      wait.wait_until(function() return program.read(path) == "four failed " .. path end)
+      wait.wait_until(function() return program.read(path) == "four failed 1 " .. path end)
       os.remove(path)
     end
   end)

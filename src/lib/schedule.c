@@ -364,7 +364,14 @@ static int find(lua_State *L) {
   return task_remote_find(L);
 }
 
+/* For metamethods, which Lua code can call with anything. */
+static const struct scheduler *scheduler_at(lua_State *L, int index) {
+  const char *class = class_name(L, index);
+  return class && strcmp(class, CLASS_SCHEDULER) == 0 ? lua_touserdata(L, index) : NULL;
+}
+
 static int index_scheduler(lua_State *L) {
+  luaL_argexpected(L, scheduler_at(L, 1), 1, "tasks");
   const char *key = luaL_checkstring(L, 2);
   enum task_when when = TASK_NOW;
   if (strcmp(key, "after_route") == 0) when = TASK_AFTER_ROUTE;
@@ -377,10 +384,8 @@ static int index_scheduler(lua_State *L) {
 /* Schedulers are equal when what they schedule belongs to the same request, at the same point, with
  * the same options. */
 static int equals(lua_State *L) {
-  const struct scheduler *a = lua_touserdata(L, 1), *b = lua_touserdata(L, 2);
-  const char *class = class_name(L, 2);
-  bool is_same = class && strcmp(class, CLASS_SCHEDULER) == 0 && !a->is_remote && !b->is_remote &&
-                 a->agenda && a->agenda == b->agenda && a->when == b->when;
+  const struct scheduler *a = scheduler_at(L, 1), *b = scheduler_at(L, 2);
+  bool is_same = a && b && a->agenda && a->agenda == b->agenda && a->when == b->when;
   if (is_same) {
     lua_getiuservalue(L, 1, SCHEDULER_OPTIONS);
     lua_getiuservalue(L, 2, SCHEDULER_OPTIONS);

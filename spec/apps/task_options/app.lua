@@ -43,7 +43,7 @@ app.echo = perilune.blocking(function(...) return ... end)
 --- A blocking on_error: writes what it was told.
 app.tell = perilune.blocking(function(task, err)
   local file = assert(io.open(task.args[1], "w"))
-  file:write(task.name, " ", task.status, " ", tostring(err))
+  file:write(task.name, " ", task.status, " ", task.attempt, " ", tostring(err))
   file:close()
 end)
 
