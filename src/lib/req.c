@@ -106,6 +106,7 @@ void req_push(lua_State *L, struct req_source *source) {
       push_block(L, size, request->body.len > 0 || source->exchange->has_streamed_body);
   req->source = source;
   req->home = worker_of(L)->number;
+  req->home_worker = worker_of(L);
   req->is_here = true;
   req->streams_body = source->exchange->has_streamed_body;
   req->source_number = source->number;
@@ -145,12 +146,12 @@ static struct req_source *find_source(const struct req *req) {
 struct agenda *req_take_agenda(struct req *req) {
   struct req_source *source = find_source(req);
   if (!source) return req->agenda;
-  if (!source->agenda) source->agenda = schedule_agenda_create(source->handler);
+  struct agenda *agenda = schedule_agenda_of(source);
   if (!req->agenda && (req->body || req->streams_body)) {
-    req->agenda = source->agenda;
+    req->agenda = agenda;
     req->agenda->references++;
   }
-  return source->agenda;
+  return agenda;
 }
 
 void req_push_tasks(lua_State *L, struct req *req) {
@@ -188,7 +189,7 @@ struct req_origin req_find_origin(lua_State *L, int index, const char *method) {
   const struct req *req = req_check(L, index, method);
   return (struct req_origin){.source = req->source,
                              .number = req->source_number,
-                             .home = req->home,
+                             .home = req->home_worker,
                              .is_here = req->is_here,
                              .streams_body = req->streams_body,
                              .body = {req->body ? req->body : "", req->body_len}};
