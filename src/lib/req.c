@@ -106,7 +106,6 @@ void req_push(lua_State *L, struct req_source *source) {
       push_block(L, size, request->body.len > 0 || source->exchange->has_streamed_body);
   req->source = source;
   req->home = worker_of(L)->number;
-  req->home_worker = worker_of(L);
   req->is_here = true;
   req->streams_body = source->exchange->has_streamed_body;
   req->source_number = source->number;
@@ -189,7 +188,7 @@ struct req_origin req_find_origin(lua_State *L, int index, const char *method) {
   const struct req *req = req_check(L, index, method);
   return (struct req_origin){.source = req->source,
                              .number = req->source_number,
-                             .home = req->home_worker,
+                             .home = req->home,
                              .is_here = req->is_here,
                              .streams_body = req->streams_body,
                              .body = {req->body ? req->body : "", req->body_len}};

@@ -34,7 +34,6 @@ struct req {
   struct req_source *source; /* not to be looked into unless is_here */
   uint64_t source_number;
   uint64_t home; /* number of the worker that the source lives on */
-  const struct worker *home_worker;
   bool is_here;
   bool streams_body;
   bool is_https;
