@@ -286,6 +286,28 @@ describe("metrics", function()
     assert.equal(0, web:stop(), web:log())
   end)
 
+  it("tell of the background loops", function()
+    local web = start(make_app [[
+      local perilune = require "perilune"
+      local app = perilune.app { name = "loops" }
+      local options = { queue = 2 }
+      app:get("/", perilune.background('a"b\\', options, function()
+        require "perilune.async".sleep(60)
+      end))
+      return app
+    ]], "--drain-timeout", "0")
+    local label = [[{loop="a\"b\\"}]]
+    assert.equal(0, metrics(web)["perilune_background_unfinished_calls" .. label])
+    for _ = 1, 2 do connect(web.port):send(get "/") end
+    wait_for(web, "perilune_background_unfinished_calls" .. label, 2)
+    assert.equal(503, raw.request(web.port, get "/").status)
+    assert.equal(1, metrics(web)["perilune_background_refused_calls_total" .. label])
+    assert.is_true(program.wait(LIMIT_S, function()
+      return metrics(web)["perilune_background_lua_memory_bytes" .. label] > 10000
+    end))
+    assert.equal(0, web:stop(), web:log())
+  end)
+
   it("count lines that the access log lost", function()
     local directory = program.make_directory()
     directories[#directories + 1] = directory

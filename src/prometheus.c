@@ -150,9 +150,10 @@ void prometheus_write_pools(struct buffer *out, struct pools *pools) {
 
 void prometheus_write_loops(struct buffer *out, struct background *background) {
   static const struct row loop_rows[] = {
-      {"perilune_loop_unfinished_calls", "gauge", "", "Calls that wait or run."},
-      {"perilune_loop_refused_calls_total", "counter", "", "Calls that its queue had no room for."},
-      {"perilune_loop_lua_memory_bytes", "gauge", "", "Memory of the loop's Lua state."},
+      {"perilune_background_unfinished_calls", "gauge", "", "Calls that wait or run."},
+      {"perilune_background_refused_calls_total", "counter", "",
+       "Calls that its queue had no room for."},
+      {"perilune_background_lua_memory_bytes", "gauge", "", "Memory of the loop's Lua state."},
   };
   struct background_counts counts[NAMED_MAX];
   size_t count = background_count(background, counts, NAMED_MAX);

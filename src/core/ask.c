@@ -54,7 +54,7 @@ static bool is_abandoned(struct call *call) {
 /* While the call is wanted a fiber of this worker waits for it. */
 static void deliver_question(struct message *message, void *owner) {
   struct ask *ask = container_of(message, struct ask, message);
-  if (!ask->home || ask->home == owner) {
+  if (!ask->home || ask->home == ((const struct worker *)owner)->number) {
     ask->serve(ask);
     return;
   }

@@ -21,8 +21,8 @@ struct ask {
   struct message message;
   void (*serve)(struct ask *ask);   /* on the caller's thread; leads to ask_answer, now or later */
   void (*destroy)(struct ask *ask); /* frees the whole; on any thread */
-  const struct worker *home; /* who is to serve it: the caller, or its caller, and so on; answered
-                                unserved when none of them is. NULL: the caller, whoever it is */
+  uint64_t home; /* number of the worker that is to serve it: the caller, or its caller, and so on;
+                    answered unserved when none of them is. 0: the caller, whoever it is */
 
   /* From here on for ask.c only. */
   struct call_host *_host;

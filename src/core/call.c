@@ -116,6 +116,8 @@ static NO_RETURN void raise_refused(lua_State *L, const struct call *call, uv_er
   if (error == UV_ENOENT && place_is_loading(L))
     luaL_error(L, "there is no %s '%s' while the app loads: use app:on_start", noun, name);
   if (error == UV_ENOENT) luaL_error(L, "there is no %s '%s' in this app", noun, name);
+  if (error == UV_ENOTCONN)
+    luaL_error(L, "%s '%s' has not started yet: use app:on_start", noun, name);
   if (error == UV_ESHUTDOWN) luaL_error(L, "%s '%s' has been stopped", noun, name);
   if (error == UV_ECANCELED)
     luaL_error(L, "%s '%s' has ended: the app is not served any more", noun, name);

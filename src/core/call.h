@@ -80,8 +80,8 @@ struct call_host {
   struct call_host *loops; /* of pools: what runs the app's background functions; NULL: nothing */
   /* [any thread] Takes the call: 0, or UV_ENOBUFS when the queue is full, UV_ENOENT when there is
    * no such pool or loop, UV_ELOOP when all who could run it would wait for each other,
-   * UV_ECANCELED when the host has ended, UV_ESHUTDOWN when the loop has, or why no thread could be
-   * started. */
+   * UV_ECANCELED when the host has ended, UV_ESHUTDOWN when the loop has, UV_ENOTCONN when it has
+   * not started, or why no thread could be started. */
   uv_err (*submit)(struct call_host *host, struct call *call);
   /* [any thread] Of pools: the way of a call to `pool` (NULL: that of `around`) in the code of
    * `around`, by a child of its fiber or by that itself. */
@@ -148,7 +148,7 @@ lua_nret call_offer(lua_State *L, int count, lua_KFunction k);
 struct call_target {
   void *data;
   uint64_t number;
-  const struct worker *home; /* where these mean something */
+  uint64_t home; /* number of the worker where these mean something */
 };
 
 /* [owner] For the runner: what the caller said when it accepted. Raises when it did not. */

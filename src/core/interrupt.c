@@ -110,10 +110,12 @@ static void take_cancel(struct worker *worker, struct fiber *fiber) {
   struct heartbeat *heartbeat = &worker->heartbeat;
   uint64_t cancel = atomic_load_explicit(&heartbeat->cancel, memory_order_acquire);
   if (cancel == 0 || cancel != atomic_load_explicit(&heartbeat->call, memory_order_relaxed)) return;
-  if (worker->role->spares && worker->role->spares(worker, fiber)) return;
+  const char *reason = "by its caller";
+  if (worker->role->cancels) reason = worker->role->cancels(worker, fiber);
+  if (!reason) return;
   struct scope *base = scope_base(fiber);
   if (base->cause != SCOPE_OPEN) return;
-  scope_cancel(base, "by its caller");
+  scope_cancel(base, reason);
   base->interrupt_ns = 0; /* at once: it computes */
 }
 

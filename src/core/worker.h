@@ -35,10 +35,9 @@ struct worker_role {
   bool runs_blocking; /* whether blocking functions run right here */
   void (*begin)(struct worker *worker); /* before the fibers of a turn run; may be NULL */
   void (*turn)(struct worker *worker);  /* at the end of each turn; may be NULL */
-  /* Whether what heartbeat.cancel asks for is not meant for this fiber, which computes; may be
-   * NULL.
-   */
-  bool (*spares)(struct worker *worker, const struct fiber *fiber);
+  /* Why this fiber, which computes, is one that heartbeat.cancel means, or NULL: it is not. May be
+   * NULL: all are. */
+  const char *(*cancels)(struct worker *worker, const struct fiber *fiber);
 
   /* [watchdog] May be NULL: what the worker runs has been cancelled and is stuck in C; called once,
    * and each time that it is told again. Gives what comes of it, for the log (static text). */

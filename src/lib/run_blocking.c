@@ -5,6 +5,7 @@
 #include "lib/run_blocking.h"
 
 #include "core/call.h"
+#include "core/place.h"
 #include "core/worker.h"
 #include "lib/options.h"
 
@@ -82,6 +83,8 @@ static bool submit(lua_State *L, const struct order *order, enum call_way way) {
 static int run_blocking(lua_State *L) {
   struct order order = take_options(L);
   const struct place *place = place_of(L, 2);
+  if (order.pool && place && place->loop)
+    return luaL_error(L, "option \"pool\" is not for a background function: it runs on its loop");
   const char *own_pool = place ? place->pool : NULL;
   enum call_way way = call_find_way(L, place, place_host(L), order.pool ? order.pool : own_pool);
   if (way == CALL_INLINE) return run_inline(L, &order);

@@ -85,21 +85,21 @@ static int written(lua_State *L, int status, lua_KContext context) {
 static int write_remotely(lua_State *L) {
   struct call_target target = {lua_touserdata(L, lua_upvalueindex(1)),
                                (uint64_t)lua_tointeger(L, lua_upvalueindex(2)),
-                               lua_touserdata(L, lua_upvalueindex(3))};
+                               (uint64_t)lua_tointeger(L, lua_upvalueindex(3))};
   return remote_send(L, REMOTE_WRITE, target, check_text(L), written);
 }
 
 static void push_writer(lua_State *L, lua_CFunction write, struct call_target target) {
   lua_pushlightuserdata(L, target.data);
   lua_pushinteger(L, (lua_Integer)target.number);
-  lua_pushlightuserdata(L, (void *)(uintptr_t)target.home);
+  lua_pushinteger(L, (lua_Integer)target.home);
   lua_pushcclosure(L, write, 3);
 }
 
 /* ---- running the function ---- */
 
 static struct call_target target_of(lua_State *L, struct req_source *source) {
-  return (struct call_target){source, source->number, worker_of(L)};
+  return (struct call_target){source, source->number, worker_of(L)->number};
 }
 
 /* run_call(box, source): the function runs on its pool thread */
@@ -138,7 +138,7 @@ lua_nret stream_offer(lua_State *L, lua_KFunction k) {
 /* accept_offered(box, target): the function runs on a further pool's thread */
 static int accept_offered(lua_State *L) {
   struct call_target target = {lua_touserdata(L, 2), (uint64_t)lua_tointeger(L, 3),
-                               lua_touserdata(L, 4)};
+                               (uint64_t)lua_tointeger(L, 4)};
   lua_settop(L, 1);
   return call_accept(L, 1, target);
 }
@@ -151,7 +151,7 @@ int stream_push_offered(lua_State *L, lua_KContext context) {
     lua_insert(L, 1);
     lua_pushlightuserdata(L, target.data);
     lua_pushinteger(L, (lua_Integer)target.number);
-    lua_pushlightuserdata(L, (void *)(uintptr_t)target.home);
+    lua_pushinteger(L, (lua_Integer)target.home);
     return 4;
   }
   push_writer(L, write_remotely, target);

@@ -34,6 +34,7 @@ static uv_err take_call(struct background_loop *loop, struct call *call) {
   int calls_max = call->calls_max > 0 ? call->calls_max : BACKGROUND_CALLS_MAX;
   if (loop->background->stopping || loop->background->refuses) return UV_ECANCELED;
   if (loop->stops || loop->gone) return UV_ESHUTDOWN;
+  if (!loop->has_thread) return UV_ENOTCONN;
   if (loop->calls >= calls_max) {
     loop->refused++;
     return UV_ENOBUFS;

@@ -19,9 +19,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* What a loop runs, and what is asked to be cancelled: spares() says which of its fibers is meant.
- */
+/* What a loop runs, and what is asked to be cancelled: find_reason() says which of its fibers is
+ * meant. */
 #define LOOP_ID UINT64_MAX
+
+/* Why something is cancelled. */
+static const char SETTLED[] = "the server stops", STOPPED[] = "the loop stops",
+                  ALL_CANCELLED[] = "all calls of the loop are cancelled",
+                  ABANDONED[] = "by its caller";
 
 static struct background_loop *loop_of(struct worker *worker) {
   return container_of(worker, struct background_loop, worker);
@@ -76,7 +81,10 @@ static void set_problem(struct background_loop *loop, const char *text) {
 
 /* A start that was not let go on has not failed. */
 static void set_start_problem(struct background_loop *loop, const char *text) {
-  if (!loop->settling && !loop->stopping) set_problem(loop, text);
+  lock(loop);
+  bool is_ended = loop->settles || loop->stops;
+  unlock(loop);
+  if (!is_ended) set_problem(loop, text);
 }
 
 /* ---- calls ---- */
@@ -103,8 +111,54 @@ static void call_ended(struct fiber *fiber) {
     end_call(loop_of(fiber->worker), run);
 }
 
+/* Under the lock. */
+static void cancel_unwanted(struct background_loop *loop) {
+  struct list *link;
+  while ((link = list_pop(&loop->unwanted))) {
+    struct call *call = container_of(link, struct call, link);
+    list_push(&loop->running, &call->link);
+    if (call->runner) fiber_cancel(call->runner, ABANDONED);
+  }
+}
+
+/* Calls, and what they have spawned. */
+static void cancel_calls(struct background_loop *loop) {
+  struct list *fibers = &loop->worker.fibers;
+  for (struct list *link = fibers->next; link != fibers; link = link->next) {
+    struct fiber *fiber = container_of(link, struct fiber, live);
+    if (fiber->run) fiber_cancel(fiber, ALL_CANCELLED);
+  }
+}
+
+/* Takes over what has been ordered. */
+static void look(struct background_loop *loop) {
+  lock(loop);
+  bool cancels = loop->cancels;
+  loop->cancels = false;
+  atomic_store_explicit(&loop->worker.heartbeat.cancel, 0, memory_order_relaxed);
+  loop->settling = loop->settles;
+  loop->stopping = loop->stops;
+  cancel_unwanted(loop);
+  unlock(loop);
+  if (cancels) cancel_calls(loop);
+}
+
+static int raise_cancelled(lua_State *L) {
+  fiber_raise_cancelled(L, scope_find_cancelled(fiber_running(L)));
+}
+
+/* Others may have held the loop since the call was taken: it does not start when it is not wanted
+ * any more. */
+static lua_CFunction begin_call(struct fiber *fiber) {
+  struct worker *worker = fiber->worker;
+  if (atomic_load_explicit(&worker->heartbeat.cancel, memory_order_relaxed) != 0)
+    look(loop_of(worker));
+  return fiber->cancelled ? raise_cancelled : NULL;
+}
+
 static void start_call(struct background_loop *loop, struct call *call) {
-  static const struct fiber_kind kind = {call_body_run, call_body_failed, .ended = call_ended};
+  static const struct fiber_kind kind = {call_body_run, call_body_failed, .begin = begin_call,
+                                         .ended = call_ended};
   call->kind = CALL_RAISED; /* until it has returned; without bytes it means: it was not run */
   struct call_run *run = call_run_begin(call);
   struct fiber *fiber = fiber_create(&loop->worker, &kind);
@@ -123,16 +177,28 @@ static bool takes_calls(const struct background_loop *loop) {
   return loop->step == LOOP_READY && !loop->settling && !loop->stopping;
 }
 
+/* What is ordered of all calls is for those that were made before. */
+static struct call *take_call(struct background_loop *loop) {
+  struct call *call = NULL;
+  lock(loop);
+  while (loop->cancels) {
+    unlock(loop);
+    look(loop);
+    lock(loop);
+  }
+  struct list *link = list_pop(&loop->queue);
+  if (link) {
+    call = container_of(link, struct call, link);
+    call->state = CALL_RUNNING;
+    list_push(&loop->running, &call->link);
+  }
+  unlock(loop);
+  return call;
+}
+
 static void start_calls(struct background_loop *loop) {
   while (takes_calls(loop)) {
-    lock(loop);
-    struct list *link = list_pop(&loop->queue);
-    struct call *call = link ? container_of(link, struct call, link) : NULL;
-    if (call) {
-      call->state = CALL_RUNNING;
-      list_push(&loop->running, &call->link);
-    }
-    unlock(loop);
+    struct call *call = take_call(loop);
     if (!call) return;
     start_call(loop, call);
   }
@@ -148,36 +214,23 @@ void background_loop_refuse_queued(struct background_loop *loop) {
   }
 }
 
-/* Under the lock. */
-static void cancel_unwanted(struct background_loop *loop) {
-  struct list *link;
-  while ((link = list_pop(&loop->unwanted))) {
-    struct call *call = container_of(link, struct call, link);
-    list_push(&loop->running, &call->link);
-    if (call->runner) fiber_cancel(call->runner, "by its caller");
-  }
-}
-
-/* Calls, and what they have spawned. */
-static void cancel_calls(struct background_loop *loop) {
-  struct list *fibers = &loop->worker.fibers;
-  for (struct list *link = fibers->next; link != fibers; link = link->next) {
-    struct fiber *fiber = container_of(link, struct fiber, live);
-    if (fiber->run) fiber_cancel(fiber, "all calls of the loop are cancelled");
-  }
-}
-
 /* Asked on the loop's thread, of code that computes, while a cancellation has not been delivered.
  */
-static bool spares(struct worker *worker, const struct fiber *fiber) {
+static const char *find_reason(struct worker *worker, const struct fiber *fiber) {
   struct background_loop *loop = loop_of(worker);
-  if (loop->step == LOOP_ENDING) return true;
   const struct call *call = fiber->run ? fiber->run->call : NULL;
+  const char *reason = NULL;
   lock(loop);
-  bool is_meant =
-      loop->settles || loop->stops || (loop->cancels && fiber->run) || (call && call->abandoned);
+  if (loop->step == LOOP_ENDING)
+    reason = NULL; /* what ends it, ends in its own time */
+  else if (loop->settles || loop->stops)
+    reason = loop->settles ? SETTLED : STOPPED;
+  else if (loop->cancels && fiber->run)
+    reason = ALL_CANCELLED;
+  else if (call && call->abandoned)
+    reason = ABANDONED;
   unlock(loop);
-  return !is_meant;
+  return reason;
 }
 
 /* ---- hooks ---- */
@@ -303,7 +356,7 @@ static bool clear(struct background_loop *loop) {
   struct worker *worker = &loop->worker;
   if (!is_clearing(loop)) return false;
   if (!list_is_empty(&worker->fibers)) {
-    worker_cancel_all(worker, loop->stopping ? "the loop stops" : "the server stops");
+    worker_cancel_all(worker, loop->settling ? SETTLED : STOPPED);
     return true;
   }
   bool ends = loop->stopping || loop->step == LOOP_ENDED;
@@ -323,24 +376,15 @@ static const struct worker_role background_role = {.name = "background",
                                                    .stalls_matter = true,
                                                    .runs_blocking = false,
                                                    .turn = turn,
-                                                   .spares = spares};
-
-/* Takes over what has been ordered. */
-static void look(struct background_loop *loop) {
-  lock(loop);
-  bool cancels = loop->cancels;
-  loop->woken = loop->cancels = false;
-  atomic_store_explicit(&loop->worker.heartbeat.cancel, 0, memory_order_relaxed);
-  loop->settling = loop->settles;
-  loop->stopping = loop->stops;
-  cancel_unwanted(loop);
-  unlock(loop);
-  if (cancels) cancel_calls(loop);
-}
+                                                   .cancels = find_reason};
 
 static void deliver_wake(struct message *message, void *owner) {
+  struct background_loop *loop = container_of(message, struct background_loop, wake);
   (void)owner;
-  look(container_of(message, struct background_loop, wake));
+  lock(loop);
+  loop->woken = false; /* the message may be posted again */
+  unlock(loop);
+  look(loop);
 }
 
 void background_loop_wake(struct background_loop *loop, bool cancels) {

@@ -142,8 +142,8 @@ app:get("/once_count", perilune.background("main", function()
 end))
 app:get("/nested_req", perilune.background("main", function(req)
   local read = functions.blocking_apply
-  local ok, err = pcall(read, function(its) return its:is_disconnected() end, req)
-  return { ok = ok, error = tostring(err) }
+  local ok, has_left = pcall(read, function(its) return its:is_disconnected() end, req)
+  return { ok = ok, has_left = has_left }
 end))
 
 local guarded = perilune.router { prefix = "/guarded" }
