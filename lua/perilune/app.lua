@@ -21,12 +21,12 @@ App.__index = App
 router.extend(App)
 check.methods(App, hooks.methods)
 
-local app_options = { "name", "pools" }
+local app_options = { "name", "pools", "task_defaults" }
 
 local STATUS_MIN, STATUS_MAX, STATUS_ERROR = 400, 599, 500
 
 --- A new app.
----@param options table|nil { name=, pools= }
+---@param options table|nil { name=, pools=, task_defaults= }
 ---@return table app
 ---@usage local app = perilune.app { name = "hello" }
 function app.new(options)
@@ -35,10 +35,14 @@ function app.new(options)
   check.options(options, app_options)
   check.field(options, "name", "string")
   check.field(options, "pools", "table")
+  check.field(options, "task_defaults", "table")
   local self = router.begin { middleware = {} }
   self.name, self.pools, self.dir = options.name, options.pools, (native.directory())
   self.settings, self.source, self.status_handlers = native.settings(), check.where(), {}
-  self.hooks = {}
+  self.hooks, self.tasks = {}, native.scheduler()
+  if options.task_defaults then
+    self.tasks = check.call(self.tasks.task, self.tasks, options.task_defaults)
+  end
   return setmetatable(self, App)
 end
 

@@ -84,4 +84,9 @@ function perilune.background(name, options, fn)
     check_timeout(options, fn))
 end
 
-return perilune
+--- `perilune.tasks`: the scheduler of the running request, else that of its app.
+local function index(_, key)
+  if key == "tasks" then return check.call(native.tasks) end
+end
+
+return setmetatable(perilune, { __index = index })

@@ -150,7 +150,10 @@ function resolve.app(app, statuses)
   app.routes, app.pools, app.apps = result.routes, merge_pools(result.recorders), {}
   for _, recorder in ipairs(result.recorders) do
     recorder.is_loaded = true
-    if recorder.dir then app.apps[#app.apps + 1] = recorder end
+    if recorder.dir then
+      app.apps[#app.apps + 1] = recorder
+      recorder.tasks = app.tasks -- what is mounted shares the defaults for tasks, too
+    end
   end
   app.all_hooks = hooks.gather(app.apps)
 end

@@ -455,6 +455,19 @@ static void cancels_all_fibers_of_a_worker(void **state) {
   assert_true(list_is_empty(&fixture->worker.fibers));
 }
 
+static void leaves_shielded_fibers_of_a_worker_out(void **state) {
+  struct fixture *fixture = *state;
+  struct run shielded, plain;
+  start_run(fixture, &shielded, "sleep(0.001)");
+  shielded.fiber->shielded = true;
+  start_run(fixture, &plain, "sleep(1000)");
+  turn(fixture);
+  worker_cancel_unshielded(&fixture->worker, "all");
+  turn_until(fixture, plain.ended && shielded.ended);
+  expect_failed(&plain, "cancelled: all");
+  expect_done(&shielded);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       fixture_test(starts_in_order),
@@ -481,6 +494,7 @@ int main(void) {
       fixture_test(raises_at_every_wait_and_lets_others_run),
       fixture_test(does_not_starve_the_worker_by_swallowing),
       fixture_test(cancels_all_fibers_of_a_worker),
+      fixture_test(leaves_shielded_fibers_of_a_worker_out),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -283,7 +283,8 @@ describe("misuse", function()
       nothing = "a task is a function and its arguments",
       option = 'unknown option "nmae" (did you mean "name"?)',
       name = 'option "name" is a string, not a number',
-      on_error = 'option "on_error" is a function or false, not a string',
+      on_error = 'option "on_error" is a function, a table of functions by kind, or false, '
+        .. "not a string",
       transfer = "argument 1.db (userdata) cannot be sent to another Lua state",
       task_wait = "task.wait was called without its task: use a colon (task:wait)",
       task_cancel = "task.cancel was called without its task: use a colon (task:cancel)",

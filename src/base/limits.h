@@ -49,6 +49,11 @@
 /* How often it looks while none does. */
 #define WATCHDOG_IDLE_TICK_MS 50
 
+/* Shielded tasks of one worker that are not ended, past which the log warns: the shutdown waits for
+ * each of them. And how often it says so, or that tasks were refused. */
+#define SHIELDED_TASKS_WARN 1000
+#define TASKS_REPORT_MS     1000
+
 /* Fields of one log line written from Lua; more raise an error. */
 #define LOG_FIELDS_MAX 64
 

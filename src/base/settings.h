@@ -74,6 +74,9 @@
     "without the client taking a byte of its response; then the connection is closed")             \
   X(INTEGER, connections_max, "max-connections", "10000", 1, 10000000, "connections",              \
     "open connections of one HTTP worker; further ones wait until one is closed")                  \
+  X(INTEGER, tasks_max, "max-tasks", "100000", 1, 100000000, "tasks",                              \
+    "tasks of one worker that have not ended, spawned ones included; a further one raises kind "   \
+    "\"full\"")                                                                                    \
   X(CHOICE, compress, "compress", "auto", 0, 0, "auto|off",                                        \
     "gzip and brotli for responses of text-like types above 1 KiB, when the client accepts them; " \
     "off leaves every response as it is")                                                          \

@@ -184,6 +184,19 @@ void call_prepare_function(lua_State *L, struct call_host *host, int nargs, cons
   lua_settop(L, function);
 }
 
+void call_copy(lua_State *L, int index) {
+  const struct call_box *from = luaL_checkudata(L, index, BOX_CLASS);
+  const struct call *call = from->call;
+  struct call_box *box = push_box(L);
+  box->timeout_ns = from->timeout_ns;
+  box->call->host = call->host;
+  box->call->host->retain(box->call->host);
+  box->call->pool = call->pool;
+  box->call->caller = call->caller;
+  box->call->request = call->request;
+  buffer_add(&box->call->payload, call->payload.data, call->payload.len);
+}
+
 void call_submit(lua_State *L, int index) {
   struct call_box *box = luaL_checkudata(L, index, BOX_CLASS);
   if (box->submitted) return;

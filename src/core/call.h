@@ -111,6 +111,10 @@ void call_prepare(lua_State *L, struct place *place, int nargs, const char *pool
 void call_prepare_function(lua_State *L, struct call_host *host, int nargs, const char *pool,
                            uint64_t timeout_ns);
 
+/* [owner] Pushes the box of a new call with the payload of the one in the box at `index`, which is
+ * not done. */
+void call_copy(lua_State *L, int index);
+
 /* [owner] Hands the call in the box at `index` to its host; handed over already, it is left alone.
  * Raises kind "full". */
 void call_submit(lua_State *L, int index);

@@ -80,6 +80,8 @@ struct fiber *fiber_create(struct worker *worker, const struct fiber_kind *kind)
   fiber->offered = NULL;
   fiber->name = parent ? parent->name : NULL;
   fiber->request = parent ? parent->request : 0;
+  fiber->source = parent ? parent->source : NULL;
+  fiber->shielded = parent && parent->shielded;
   fiber->instance = parent ? parent->instance : NULL;
   fiber->timers = parent ? parent->timers : &worker->timers;
   if (UNLIKELY(parent && parent->run)) call_run_give(fiber, parent->run);

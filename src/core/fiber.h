@@ -68,6 +68,7 @@ struct fiber {
   const char *name;    /* for logs; borrowed for the fiber's life */
   uint64_t created_ns; /* uv_hrtime of the turn that made it */
   uint64_t request;    /* id of the request it runs for; 0: none */
+  void *source;        /* of that request, while it lasts: lib/req.h; NULL: none */
   void *instance;      /* of an app, whose handlers, hooks and tasks run on it; NULL: none */
 
   struct call_run *run;      /* the call whose code it runs; kept by call_run.c; NULL: none */
@@ -86,6 +87,7 @@ struct fiber {
   bool cancelled;       /* kept by scope.c, as the next */
   bool insist;
   bool context_shared; /* kept by context.c */
+  bool shielded;       /* what it runs survives the shutdown: the server waits for it */
   bool takes_offers;   /* blocking functions it calls may go on after their result: core/call.h */
 };
 

@@ -33,6 +33,8 @@
     "Tasks that ended with an error that nobody waited for.")                                      \
   X(TASKS_DROPPED, "perilune_tasks_dropped_total", "counter", "",                                  \
     "Tasks that were not started because their handler failed.")                                   \
+  X(TASKS_REFUSED, "perilune_tasks_refused_total", "counter", "",                                  \
+    "Tasks that were not started because of --max-tasks.")                                         \
   X(LUA_BYTES, "perilune_lua_memory_bytes", "gauge", "", "Memory of the worker's Lua state.")      \
   X(LOOP_TURNS, "perilune_loop_turns_total", "counter", "", "Turns of the event loop.")            \
   X(LOOP_IDLE_NS, "perilune_loop_idle_seconds_total", "counter", "",                               \

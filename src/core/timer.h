@@ -69,6 +69,11 @@ void timers_arm(struct timers *timers);
  * left of it; the caller runs timers_run and repeats until 0. */
 uint64_t timers_advance(struct timers *timers, uint64_t by_ns);
 
+/* [owner] Whether only timers_advance moves the clock. */
+static inline bool timers_is_manual(const struct timers *timers) {
+  return timers->_manual;
+}
+
 static inline bool timer_is_started(const struct timer *timer) {
   return timer->_slot != 0;
 }

@@ -77,6 +77,13 @@ void worker_cancel_all(struct worker *worker, const char *reason) {
     fiber_cancel(container_of(link, struct fiber, live), reason);
 }
 
+void worker_cancel_unshielded(struct worker *worker, const char *reason) {
+  for (struct list *link = worker->fibers.next; link != &worker->fibers; link = link->next) {
+    struct fiber *fiber = container_of(link, struct fiber, live);
+    if (!fiber->shielded) fiber_cancel(fiber, reason);
+  }
+}
+
 static void free_fibers(struct worker *worker) {
   struct list *link;
   while ((link = list_pop(&worker->ready))) continue;

@@ -80,6 +80,10 @@ struct worker {
   uint64_t stress_random; /* kept by stress.c */
   uint64_t request_count; /* makes request ids */
   struct metrics metrics;
+  struct {
+    int unfinished, shielded;
+    uint64_t full_logged_ns, shielded_logged_ns;
+  } tasks; /* kept by lib/task.c */
 
   struct heartbeat heartbeat;
   struct list watched;                            /* watchdog.workers */
@@ -104,6 +108,9 @@ void worker_turn(struct worker *worker);
 
 /* [owner] Cancels every fiber that still lives. */
 void worker_cancel_all(struct worker *worker, const char *reason);
+
+/* [owner] Cancels every fiber that still lives and is not shielded. */
+void worker_cancel_unshielded(struct worker *worker, const char *reason);
 
 /* [owner] Closes all of it; nobody may post to its inbox any more. */
 void worker_finish(struct worker *worker);

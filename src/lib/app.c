@@ -17,6 +17,7 @@
 #include "http/response.h"
 #include "lib/delivery.h"
 #include "lib/options.h"
+#include "lib/schedule.h"
 
 #include <lauxlib.h>
 #include <string.h>
@@ -212,6 +213,8 @@ int app_open(lua_State *L) {
                                        {"check_directory", check_directory},
                                        {"check_origin", check_origin},
                                        {"delivered", delivery_read},
+                                       {"scheduler", schedule_make},
+                                       {"tasks", schedule_current},
                                        {NULL, NULL}};
   luaL_newlib(L, functions);
   class_push_null(L);

@@ -93,7 +93,7 @@ static int timeout_ended(lua_State *L, int status, lua_KContext context) {
   return lua_gettop(L) - 2;
 }
 
-static int timeout(lua_State *L) {
+int async_timeout(lua_State *L) {
   uint64_t limit_ns = options_check_seconds(L, 1);
   task_check_callable(L, 2, "async.timeout takes seconds, a function and its arguments");
   int nargs = lua_gettop(L) - 2;
@@ -135,7 +135,7 @@ static int shield(lua_State *L) {
 int async_open(lua_State *L) {
   static const luaL_Reg functions[] = {{"sleep", sleep_for},       {"now", now},
                                        {"checkpoint", checkpoint}, {"spawn", spawn},
-                                       {"timeout", timeout},       {"gather", gather},
+                                       {"timeout", async_timeout}, {"gather", gather},
                                        {"settle", gather_settled}, {"race", gather_first_ended},
                                        {"any", gather_first_done}, {"map", map},
                                        {"group", group},           {"shield", shield},

@@ -10,4 +10,7 @@
 /* [owner] Pushes the module's table; gives 1. */
 int async_open(lua_State *L);
 
+/* [owner] timeout(seconds, fn, ...): the results of fn, or kind "timeout" once its time is over. */
+int async_timeout(lua_State *L);
+
 #endif

@@ -109,20 +109,7 @@ static int answer_abort(lua_State *L) {
 
 /* default_response(status) -> {"detail": reason} */
 static int default_response(lua_State *L) {
-  char text[RESPONSE_DETAIL_BYTES];
-  int status = (int)luaL_checkinteger(L, 1);
-  struct slice detail = response_detail(text, status);
-  lua_createtable(L, 0, 3);
-  lua_pushinteger(L, status);
-  lua_setfield(L, -2, "status");
-  lua_pushlstring(L, detail.data, detail.len);
-  lua_setfield(L, -2, "body");
-  lua_createtable(L, 0, 2);
-  lua_pushliteral(L, "application/json");
-  lua_setfield(L, -2, "Content-Type");
-  lua_setfield(L, -2, "headers");
-  class_push(L, CLASS_RESPONSE);
-  lua_setmetatable(L, -2);
+  reply_push_status(L, (int)luaL_checkinteger(L, 1));
   return 1;
 }
 

@@ -14,15 +14,25 @@ struct event {
   bool is_set;
 };
 
-static int set(lua_State *L) {
-  struct event *event = sync_check(L, CLASS, "set");
+/* Registry key: the constructor. */
+static const char constructor_key = 0;
+
+static void set_it(struct event *event) {
   struct fiber *first;
   event->is_set = true;
   while ((first = sync_first(&event->waiting))) {
     lua_pushboolean(first->parked_co, 1);
     sync_wake(first);
   }
+}
+
+static int set(lua_State *L) {
+  set_it(sync_check(L, CLASS, "set"));
   return 0;
+}
+
+void event_set(lua_State *L, int index) {
+  set_it(lua_touserdata(L, index));
 }
 
 static int clear(lua_State *L) {
@@ -82,6 +92,11 @@ static int create(lua_State *L) {
   return 1;
 }
 
+void event_push(lua_State *L) {
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &constructor_key);
+  lua_call(L, 0, 1);
+}
+
 void event_open(lua_State *L) {
   static const luaL_Reg methods[] = {{"set", set},
                                      {"clear", clear},
@@ -91,4 +106,6 @@ void event_open(lua_State *L) {
                                      {NULL, NULL}};
   sync_push_class(L, CLASS, methods, 0);
   sync_add_constructor(L, CLASS, create);
+  lua_getfield(L, -1, CLASS);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &constructor_key);
 }

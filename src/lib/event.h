@@ -9,4 +9,10 @@
 /* [owner] Adds `event` to the module table on top of the stack. */
 void event_open(lua_State *L);
 
+/* [owner] Pushes a new event. */
+void event_push(lua_State *L);
+
+/* [owner] Sets the event at `index`. */
+void event_set(lua_State *L, int index);
+
 #endif

@@ -484,6 +484,23 @@ int reply_prepare(lua_State *L, int first, int count, const char *who,
   return 3;
 }
 
+void reply_push_status(lua_State *L, int status) {
+  char text[RESPONSE_DETAIL_BYTES];
+  lua_createtable(L, 0, OBJECT_SIZE);
+  lua_pushinteger(L, status);
+  lua_setfield(L, -2, "status");
+  lua_createtable(L, 0, 2);
+  if (status != STATUS_NO_CONTENT) {
+    struct slice detail = response_detail(text, status);
+    lua_pushlstring(L, detail.data, detail.len);
+    lua_setfield(L, -3, "body");
+    lua_pushliteral(L, "application/json");
+    lua_setfield(L, -2, "Content-Type");
+  }
+  lua_setfield(L, -2, "headers");
+  set_class(L);
+}
+
 int reply_push_abort(lua_State *L, int index, struct reply_scratch *scratch) {
   if (!is_abort(L, index)) return 0;
   index = lua_absindex(L, index);

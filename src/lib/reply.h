@@ -46,6 +46,9 @@ int reply_prepare(lua_State *L, int first, int count, const char *who,
 /* [owner] As reply_abort, but pushes the response as an object. */
 int reply_push_abort(lua_State *L, int index, struct reply_scratch *scratch);
 
+/* [owner] Pushes the response object that the server itself answers with. */
+void reply_push_status(lua_State *L, int status);
+
 /* [owner] Whether the value at `index` is a response object. */
 bool reply_is_object(lua_State *L, int index);
 

@@ -145,12 +145,12 @@ static struct req_source *find_source(const struct req *req) {
 struct agenda *req_take_agenda(struct req *req) {
   struct req_source *source = find_source(req);
   if (!source) return req->agenda;
-  if (!source->agenda) source->agenda = schedule_agenda_create(source->handler);
+  struct agenda *agenda = schedule_agenda_of(source);
   if (!req->agenda && (req->body || req->streams_body)) {
-    req->agenda = source->agenda;
+    req->agenda = agenda;
     req->agenda->references++;
   }
-  return source->agenda;
+  return agenda;
 }
 
 void req_push_tasks(lua_State *L, struct req *req) {

@@ -30,6 +30,7 @@ struct req_source {
   struct fiber *handler;
   bool has_closers;      /* req:once has made something to close (lib/once.h) */
   bool failed;           /* the handler or what is around it did; its tasks are told */
+  uint8_t reached;       /* enum task_when: the point that the request has come to */
   struct agenda *agenda; /* of req.tasks; NULL until it is asked for; a reference is held here */
   struct delivery *delivery; /* of its response object, if there is one; a reference is held here */
 

@@ -51,8 +51,7 @@ static void destroy_order(struct order *order) {
 static struct agenda *find_agenda(const struct order *order) {
   struct req_source *source = order->home.source;
   if (!source || source->number != order->home.number || !source->exchange) return NULL;
-  if (!source->agenda) source->agenda = schedule_agenda_create(source->handler);
-  return source->agenda;
+  return schedule_agenda_of(source);
 }
 
 /* Stack: the function and its arguments, from `first` on. */

@@ -4,18 +4,22 @@
  * its call (core/call.h): its arguments are copied when it is scheduled. */
 #include "lib/task.h"
 
-#include "base/log.h"
+#include "base/settings.h"
 #include "core/call.h"
 #include "core/class.h"
 #include "core/context.h"
 #include "core/error.h"
 #include "core/fiber.h"
+#include "core/place.h"
 #include "core/worker.h"
+#include "lib/attempt.h"
 #include "lib/function_name.h"
-#include "lib/req.h"
 #include "lib/schedule.h"
 #include "lib/task_group.h"
+#include "lib/task_options.h"
 #include "lib/task_registry.h"
+#include "lib/task_report.h"
+#include "lib/task_response.h"
 
 #include <assert.h>
 #include <lauxlib.h>
@@ -27,6 +31,9 @@ const char *task_status_name(enum task_status status) {
   return names[status];
 }
 
+/* Behind the arguments of a task that has options. */
+enum { OPTIONS = 1, CALL_COPY, OPTIONS_COUNT = CALL_COPY };
+
 /* Registry key: the metatable, which every task takes. */
 static const char metatable_key = 0;
 
@@ -35,13 +42,13 @@ struct task *task_at(lua_State *L, int index) {
   return class && strcmp(class, CLASS_TASK) == 0 ? lua_touserdata(L, index) : NULL;
 }
 
-/* Pushes the options of the task at `index`, or nil. */
-static void push_options(lua_State *L, int index) {
+const struct task_options *task_push_options(lua_State *L, int index) {
   const struct task *task = lua_touserdata(L, index);
   if (task->has_options)
-    lua_getiuservalue(L, index, TASK_VALUE_COUNT + task->nargs + 1);
+    lua_getiuservalue(L, index, TASK_VALUE_COUNT + task->nargs + OPTIONS);
   else
     lua_pushnil(L);
+  return lua_touserdata(L, -1);
 }
 
 const char *task_push_traceback(lua_State *L, int index) {
@@ -54,8 +61,8 @@ const char *task_push_traceback(lua_State *L, int index) {
 /* The name given, else that of the function. */
 void task_push_name(lua_State *L, int index) {
   int top = lua_gettop(L);
-  push_options(L, index);
-  bool has_name = lua_istable(L, -1) && lua_getfield(L, -1, "name") == LUA_TSTRING;
+  bool has_name = task_push_options(L, index) &&
+                  task_options_push_field(L, lua_gettop(L), "name") == LUA_TSTRING;
   if (!has_name) {
     lua_getiuservalue(L, index, TASK_VALUE_FUNCTION);
     if (lua_isfunction(L, -1))
@@ -69,23 +76,20 @@ void task_push_name(lua_State *L, int index) {
 
 /* ---- the fiber's side: its coroutine keeps the task ---- */
 
-static void log_failure(lua_State *L, const char *message, int error, const char *traceback) {
-  struct worker *worker = worker_of(L);
-  char request[17];
-  task_push_name(L, 1);
-  const char *name = lua_tostring(L, -1);
-  req_format_id(request, worker->running->request);
-  struct log_field fields[5] = {log_text("task", name), log_integer("attempt", 1)};
-  size_t count = 2;
-  if (worker->running->request != 0) fields[count++] = log_text("request", request);
-  fields[count++] = log_text("error", error_push_text(L, error));
-  fields[count++] = log_text("traceback", traceback ? traceback : "");
-  log_write(worker->process->log, LOG_ERROR, message, fields, count);
+/* A coroutine that has not ended is work that nobody would do. */
+static void check_results(lua_State *L, int first) {
+  lua_State *co = lua_tothread(L, first);
+  bool is_new = co && lua_status(co) == LUA_OK && lua_gettop(co) > 0;
+  if (co && (is_new || lua_status(co) == LUA_YIELD))
+    luaL_error(L, "the function of the task returned a coroutine that nobody would run: schedule "
+                  "its function, or run it to its end");
 }
 
 /* Stack: the task, its results. */
 static int keep_results(lua_State *L) {
   int count = lua_gettop(L) - 1;
+  const struct task *task = lua_touserdata(L, 1);
+  if (task->scheduled) check_results(L, 2);
   lua_createtable(L, count, 1);
   lua_insert(L, 2);
   for (int i = count; i >= 1; i--) lua_rawseti(L, 2, i);
@@ -95,7 +99,7 @@ static int keep_results(lua_State *L) {
   return 0;
 }
 
-static int await_box(lua_State *L) {
+int task_run_box(lua_State *L) {
   call_submit(L, 1);
   return call_await(L, 1);
 }
@@ -106,14 +110,22 @@ static void keep_error(lua_State *L, struct task *task) {
   task->has_error = true;
 }
 
+/* Pushes why a task does not run. */
+static void push_reason(lua_State *L, const struct task *task) {
+  if (!task->dropped)
+    fiber_push_cancelled(L, scope_find_cancelled(fiber_running(L)));
+  else if (task->outcome == TASK_OUTCOME_FAILURE)
+    error_push(L, "cancelled", "cancelled: its handler did not fail");
+  else
+    error_push(L, "cancelled", "cancelled: its handler failed before the task was due");
+}
+
 /* Runs in place of what is not to run any more. Stack: the task, what it would have run. */
 static int skip(lua_State *L) {
   struct task *task = lua_touserdata(L, 1);
   if (task->has_box) call_drop(L, 2);
-  if (task->dropped)
-    error_push(L, "cancelled", "cancelled: its handler failed before the task was due");
-  else
-    fiber_push_cancelled(L, scope_find_cancelled(fiber_running(L)));
+  push_reason(L, task);
+  if (task->has_on_cancel) return lua_error(L);
   keep_error(L, task);
   return 0;
 }
@@ -121,15 +133,15 @@ static int skip(lua_State *L) {
 static lua_CFunction begin(struct fiber *fiber) {
   struct task *task = fiber->data;
   bool is_off = task->dropped || fiber->cancelled;
-  task->status = is_off ? TASK_CANCELLED : TASK_RUNNING;
-  return is_off ? skip : NULL;
-}
-
-static int handled(lua_State *L, int status, lua_KContext context) {
-  (void)context;
-  if (status == LUA_OK || status == LUA_YIELD) return 0;
-  log_failure(L, "on_error of a task failed", lua_gettop(L), NULL);
-  return 0;
+  task->has_begun = true;
+  if (is_off) {
+    task->status = TASK_CANCELLED;
+    return skip;
+  }
+  if (task->has_options || task->has_event) return attempt_run;
+  task->status = TASK_RUNNING;
+  task->attempt = 1;
+  return NULL;
 }
 
 /* Pushes the traceback of the error that ended the task at 1, joined with the line that made it. */
@@ -170,21 +182,13 @@ static int failed(lua_State *L) {
   }
   task->status = error_is(L, 2, "cancelled") ? TASK_CANCELLED : TASK_FAILED;
   task->is_joined = fiber_is_joined(L, 2);
-  if (!task_has_errors(task)) return 0;
-  task_group_keep_failed(L, 1);
-  if (is_awaited(task)) return 0;
-  if (task->status == TASK_CANCELLED) {
-    log_failure(L, "errors while a task was cancelled", 2, traceback);
-    return 0;
+  task_response_keep(L, 1);
+  if (task_has_errors(task)) {
+    task_group_keep_failed(L, 1);
+    if (!is_awaited(task)) task_report_failure(L, 2, traceback);
   }
-  metrics_add(&worker_of(L)->metrics, METRIC_TASKS_FAILED, 1);
-  log_failure(L, "task failed", 2, traceback);
   lua_settop(L, 2);
-  push_options(L, 1);
-  if (!lua_istable(L, -1) || lua_getfield(L, -1, "on_error") != LUA_TFUNCTION) return 0;
-  lua_pushvalue(L, 1);
-  lua_pushvalue(L, 2);
-  return handled(L, lua_pcallk(L, 2, 0, 0, 0, handled), 0);
+  return task_report_handle(L);
 }
 
 /* The fiber has ended: whoever waits for the task goes on. */
@@ -193,6 +197,9 @@ static void ended(struct fiber *fiber) {
   task->fiber = NULL;
   if (task->status == TASK_WAITING) task->status = TASK_CANCELLED;
   if (task->status == TASK_RUNNING) task->status = fiber->succeeded ? TASK_DONE : TASK_FAILED;
+  fiber->worker->tasks.unfinished--;
+  if (task->shielded) fiber->worker->tasks.shielded--;
+  if (task->agenda && fiber->succeeded) task_response_keep_done(fiber->co, task);
   fiber_wake_all(&task->waiting);
   task_group_tell(task);
   schedule_agenda_leave(task->agenda);
@@ -243,9 +250,15 @@ void task_open(lua_State *L) {
   lua_rawsetp(L, LUA_REGISTRYINDEX, &metatable_key);
 }
 
+static void take_options(struct task *task, const struct task_options *options) {
+  task->outcome = options->outcome & 3u;
+  task->has_on_cancel = options->has_on_cancel;
+  task->shielded = options->shield;
+}
+
 struct task *task_push(lua_State *L, int nargs, int options) {
   int function = lua_gettop(L) - nargs;
-  int values = TASK_VALUE_COUNT + nargs + (options ? 1 : 0);
+  int values = TASK_VALUE_COUNT + nargs + (options ? OPTIONS_COUNT : 0);
   struct task *task = lua_newuserdatauv(L, sizeof *task, values);
   *task = (struct task){.nargs = nargs, .has_options = options != 0};
   list_init(&task->waiting);
@@ -258,7 +271,8 @@ struct task *task_push(lua_State *L, int nargs, int options) {
   }
   if (options) {
     lua_pushvalue(L, options);
-    lua_setiuservalue(L, -2, values);
+    lua_setiuservalue(L, -2, TASK_VALUE_COUNT + nargs + OPTIONS);
+    take_options(task, lua_touserdata(L, options));
   }
   lua_replace(L, function);
   lua_settop(L, function);
@@ -266,9 +280,36 @@ struct task *task_push(lua_State *L, int nargs, int options) {
   return task;
 }
 
+void task_keep_call(lua_State *L, int copy) {
+  struct task *task = lua_touserdata(L, -1);
+  lua_pushvalue(L, copy);
+  lua_setiuservalue(L, -2, TASK_VALUE_COUNT + task->nargs + CALL_COPY);
+  task->has_copy = true;
+}
+
+int task_push_function(lua_State *L, int index) {
+  const struct task *task = lua_touserdata(L, index);
+  luaL_checkstack(L, task->nargs + 1, "too many arguments");
+  for (int i = 0; i <= task->nargs; i++)
+    lua_getiuservalue(L, index, i == 0 ? TASK_VALUE_FUNCTION : TASK_VALUE_COUNT + i);
+  return task->nargs;
+}
+
+void task_push_call(lua_State *L, int index) {
+  const struct task *task = lua_touserdata(L, index);
+  if (!task->has_copy) {
+    int nargs = task_push_function(L, index);
+    call_prepare(L, place_of(L, -(nargs + 1)), nargs, TASK_POOL);
+  } else {
+    lua_getiuservalue(L, index, TASK_VALUE_COUNT + task->nargs + CALL_COPY);
+    call_copy(L, -1);
+  }
+  lua_remove(L, -2);
+}
+
 static const struct fiber_kind plain = {
     .failed = failed, .returned = keep_results, .begin = begin, .ended = ended, .kept = 1};
-static const struct fiber_kind blocking = {await_box,      failed,         .returned = keep_results,
+static const struct fiber_kind blocking = {task_run_box,   failed,         .returned = keep_results,
                                            .begin = begin, .ended = ended, .kept = 1};
 
 struct task *task_of(const struct fiber *fiber) {
@@ -281,7 +322,7 @@ bool task_push_of(lua_State *L, struct fiber *fiber) {
   const struct task *task = task_of(fiber);
   lua_Debug debug, first;
   if (!task) return false;
-  if (task->status == TASK_WAITING) {
+  if (!task->has_begun) {
     lua_pushvalue(fiber->co, task->has_box ? -2 : -(task->nargs + 2));
   } else {
     for (int level = 0; lua_getstack(fiber->co, level, &debug); level++) first = debug;
@@ -309,6 +350,8 @@ void task_make_fiber(lua_State *L, int box) {
   }
   fiber->data = task;
   fiber->name = "task";
+  fiber->worker->tasks.unfinished++;
+  if (task->shielded) fiber->worker->tasks.shielded++;
   task->fiber = fiber;
   task->has_box = box != 0;
   lua_pushvalue(L, -1);
@@ -325,9 +368,17 @@ void task_start(struct task *task) {
   fiber_start(task->fiber, task->has_box ? 1 : task->nargs);
 }
 
+void task_check_room(lua_State *L) {
+  struct worker *worker = worker_of(L);
+  if (UNLIKELY(worker->tasks.unfinished >= worker->process->settings->tasks_max))
+    task_report_full(L);
+}
+
 struct task *task_spawn(lua_State *L, int nargs) {
+  task_check_room(L);
   struct task *task = task_push(L, nargs, 0);
   task_make_fiber(L, 0);
+  schedule_join_parent(task);
   task_start(task);
   return task;
 }

@@ -13,13 +13,18 @@
 
 #define CLASS_TASK "perilune.task"
 
+/* The pool of scheduled blocking functions that name none. */
+#define TASK_POOL "tasks"
+
 struct agenda;
 struct fiber;
+struct task_options;
 
 enum task_status { TASK_WAITING, TASK_RUNNING, TASK_DONE, TASK_FAILED, TASK_CANCELLED };
 
 /* The handle: a userdata. Its user values: function; results or error; the function that made it,
- * or the traceback of its error; behind them its arguments, and its options if it has any. */
+ * or the traceback of its error, or the response of its request once it is done; behind them its
+ * arguments, and if it has options these and the call of a blocking function as it was at first. */
 struct task {
   struct fiber *fiber; /* NULL once it has ended */
   struct agenda
@@ -28,12 +33,18 @@ struct task {
   struct list waiting; /* fiber.link of those in task:wait() */
   uint64_t id;         /* made when asked for */
   int nargs;
-  int line;       /* where it was made, in the function that made it; 0: unknown */
-  uint8_t status; /* enum task_status */
-  bool waits : 1; /* for its point in the agenda */
+  int line;         /* where it was made, in the function that made it; 0: unknown */
+  uint32_t attempt; /* the run that it is in, or was in last; 0: none has begun */
+  uint8_t status;   /* enum task_status */
+  bool waits : 1;   /* for its point in the agenda */
   bool scheduled : 1, late : 1, dropped : 1, has_box : 1, has_options : 1;
   bool has_error : 1; /* which may be nil */
   bool is_joined : 1; /* it brought errors of others along: children.h */
+  bool has_begun : 1; /* its fiber has; it may still wait for its delay */
+  bool has_event : 1; /* `started` was asked for before it was set */
+  bool has_copy : 1;  /* of the call of a blocking function, for further attempts */
+  bool has_on_cancel : 1, shielded : 1;
+  uint8_t outcome : 2; /* enum task_outcome */
 };
 
 enum {
@@ -92,9 +103,29 @@ void task_push_error(lua_State *L, int index);
 /* [owner] Pushes the results of the task at `index` and gives their number, or raises its error. */
 int task_push_results(lua_State *L, int index);
 
-/* [owner] Pushes a task of the function below its `nargs` arguments (popped), with the table at
+/* [owner] Raises kind "full" when the worker has as many unfinished tasks as it may have. */
+void task_check_room(lua_State *L);
+
+/* [owner] Pushes a task of the function below its `nargs` arguments (popped), with the options at
  * `options` (absolute; 0: none); it has no fiber yet. */
 struct task *task_push(lua_State *L, int nargs, int options);
+
+/* [owner] Pushes the options of the task at `index` and gives them, or pushes nil. */
+const struct task_options *task_push_options(lua_State *L, int index);
+
+/* [owner] Keeps the box at `copy` of a call that is never submitted with the task on top of the
+ * stack, which has options: each further attempt sends the same bytes. */
+void task_keep_call(lua_State *L, int copy);
+
+/* [owner] Pushes the box of a new call of the task at `index`, as it was when it was scheduled or,
+ * without a copy, as its arguments are now. */
+void task_push_call(lua_State *L, int index);
+
+/* [owner] Pushes the function of the task at `index` and its arguments; gives their number. */
+int task_push_function(lua_State *L, int index);
+
+/* [owner] A C function: gets the box of a call, submits it and waits for its results. */
+int task_run_box(lua_State *L);
 
 /* [owner] Pushes the traceback of the error of the task at `index` and gives it, or pushes nil. */
 const char *task_push_traceback(lua_State *L, int index);

@@ -3,20 +3,28 @@
  * Fields are made when asked for, of what task.c has left in the user values. */
 #include "lib/task_handle.h"
 
+#include "core/call.h"
 #include "core/error.h"
 #include "core/fiber.h"
+#include "core/place.h"
 #include "core/worker.h"
+#include "lib/event.h"
 #include "lib/options.h"
 #include "lib/req.h"
 #include "lib/schedule.h"
 #include "lib/task.h"
+#include "lib/task_options.h"
 #include "lib/task_registry.h"
+#include "lib/task_response.h"
 
 #include <inttypes.h>
 #include <lauxlib.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/random.h>
+
+/* Registry key: a table with weak keys, from a task to the table of its extras. */
+static const char extras_key = 0;
 
 static struct task *check_task(lua_State *L, const char *method) {
   struct task *task = task_at(L, 1);
@@ -90,7 +98,89 @@ void task_handle_push_id(lua_State *L, uint64_t worker, uint64_t id) {
   lua_pushstring(L, text);
 }
 
-static void push_args(lua_State *L, const struct task *task) {
+/* ---- extras ---- */
+
+void task_handle_push_extra(lua_State *L, int index, const char *name) {
+  index = lua_absindex(L, index);
+  int top = lua_gettop(L);
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &extras_key);
+  lua_pushvalue(L, index);
+  if (lua_rawget(L, -2) == LUA_TTABLE) lua_getfield(L, -1, name);
+  lua_replace(L, top + 1);
+  lua_settop(L, top + 1);
+}
+
+void task_handle_set_extra(lua_State *L, int index, const char *name) {
+  index = lua_absindex(L, index);
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &extras_key);
+  lua_pushvalue(L, index);
+  if (lua_rawget(L, -2) != LUA_TTABLE) {
+    lua_pop(L, 1);
+    lua_newtable(L);
+    lua_pushvalue(L, index);
+    lua_pushvalue(L, -2);
+    lua_rawset(L, -4);
+  }
+  lua_pushvalue(L, -3);
+  lua_setfield(L, -2, name);
+  lua_pop(L, 3);
+}
+
+/* ---- started ---- */
+
+#define STARTED "started"
+
+void task_handle_tell_started(lua_State *L, int index) {
+  const struct task *task = lua_touserdata(L, index);
+  if (!task->has_event) return;
+  task_handle_push_extra(L, index, STARTED);
+  event_set(L, -1);
+  lua_pop(L, 1);
+}
+
+static void push_started(lua_State *L, struct task *task) {
+  task_handle_push_extra(L, 1, STARTED);
+  if (!lua_isnil(L, -1)) return;
+  lua_pop(L, 1);
+  event_push(L);
+  if (task->attempt > 0)
+    event_set(L, -1);
+  else
+    task->has_event = true;
+  lua_pushvalue(L, -1);
+  task_handle_set_extra(L, 1, STARTED);
+}
+
+/* ---- call ---- */
+
+static int called(lua_State *L, int status, lua_KContext context) {
+  (void)status;
+  (void)context;
+  return lua_gettop(L) - 1;
+}
+
+/* call(self) -> the results of its function, called once more */
+static int call_again(lua_State *L) {
+  check_task(L, "call");
+  lua_settop(L, 1);
+  lua_getiuservalue(L, 1, TASK_VALUE_FUNCTION);
+  struct place *place = place_of(L, -1);
+  bool is_blocking = place && !call_runs_here(worker_of(L), place);
+  lua_pop(L, 1);
+  int nargs = 1;
+  if (is_blocking) {
+    lua_pushcfunction(L, task_run_box);
+    task_push_call(L, 1);
+  } else {
+    nargs = task_push_function(L, 1);
+  }
+  lua_callk(L, nargs, LUA_MULTRET, 0, called);
+  return called(L, LUA_OK, 0);
+}
+
+/* ---- fields ---- */
+
+static void push_args(lua_State *L, struct task *task) {
   lua_createtable(L, task->nargs, 1);
   for (int i = 1; i <= task->nargs; i++) {
     lua_getiuservalue(L, 1, TASK_VALUE_COUNT + i);
@@ -107,32 +197,97 @@ static struct task *check_self(lua_State *L) {
   return task;
 }
 
+static void push_config(lua_State *L, struct task *task) {
+  (void)task;
+  if (task_push_options(L, 1))
+    task_options_push_copy(L, lua_gettop(L));
+  else
+    lua_newtable(L);
+}
+
+static void push_status(lua_State *L, struct task *task) {
+  lua_pushstring(L, task_status_name(task->status));
+}
+
+static void push_name(lua_State *L, struct task *task) {
+  (void)task;
+  task_push_name(L, 1);
+}
+
+static void push_id(lua_State *L, struct task *task) {
+  (void)task;
+  task_handle_push_id(L, worker_of(L)->number, task_handle_id(L, 1));
+}
+
+static void push_function(lua_State *L, struct task *task) {
+  (void)task;
+  lua_getiuservalue(L, 1, TASK_VALUE_FUNCTION);
+}
+
+static void push_late(lua_State *L, struct task *task) {
+  lua_pushboolean(L, task->late);
+}
+
+static void push_attempt(lua_State *L, struct task *task) {
+  lua_pushinteger(L, task->attempt);
+}
+
+static void push_traceback(lua_State *L, struct task *task) {
+  (void)task;
+  task_push_traceback(L, 1);
+}
+
+static void push_results(lua_State *L, struct task *task) {
+  lua_pushnil(L);
+  if (task->status == TASK_DONE) lua_getiuservalue(L, 1, TASK_VALUE_RESULT);
+}
+
+static void push_error(lua_State *L, struct task *task) {
+  lua_pushnil(L);
+  if (task->status != TASK_DONE) lua_getiuservalue(L, 1, TASK_VALUE_RESULT);
+}
+
+static void push_response(lua_State *L, struct task *task) {
+  (void)task;
+  task_response_push(L, 1);
+}
+
+static void push_progress(lua_State *L, struct task *task) {
+  (void)task;
+  task_handle_push_extra(L, 1, "progress");
+}
+
+static const struct field {
+  const char *name;
+  void (*push)(lua_State *L, struct task *task); /* of the task at 1 */
+} fields[] = {
+    {"status", push_status},   {"name", push_name},         {"id", push_id},
+    {"fn", push_function},     {"args", push_args},         {"late", push_late},
+    {"results", push_results}, {"error", push_error},       {"traceback", push_traceback},
+    {"attempt", push_attempt}, {"config", push_config},     {"progress", push_progress},
+    {STARTED, push_started},   {"response", push_response},
+};
+
 static int index_task(lua_State *L) {
   struct task *task = check_self(L);
   const char *key = luaL_checkstring(L, 2);
-  bool is_done = task->status == TASK_DONE;
-  lua_pushnil(L);
-  if (strcmp(key, "status") == 0)
-    lua_pushstring(L, task_status_name(task->status));
-  else if (strcmp(key, "name") == 0)
-    task_push_name(L, 1);
-  else if (strcmp(key, "id") == 0)
-    task_handle_push_id(L, worker_of(L)->number, task_handle_id(L, 1));
-  else if (strcmp(key, "fn") == 0)
-    lua_getiuservalue(L, 1, TASK_VALUE_FUNCTION);
-  else if (strcmp(key, "args") == 0)
-    push_args(L, task);
-  else if (strcmp(key, "late") == 0)
-    lua_pushboolean(L, task->late);
-  else if (strcmp(key, "traceback") == 0)
-    task_push_traceback(L, 1);
-  else if (strcmp(key, "results") == 0 && is_done)
-    lua_getiuservalue(L, 1, TASK_VALUE_RESULT);
-  else if (strcmp(key, "error") == 0 && !is_done)
-    lua_getiuservalue(L, 1, TASK_VALUE_RESULT);
-  else
-    luaL_getmetafield(L, 1, key);
-  return 1;
+  for (size_t i = 0; i < array_len(fields); i++) {
+    if (strcmp(key, fields[i].name) != 0) continue;
+    fields[i].push(L, task);
+    return 1;
+  }
+  return luaL_getmetafield(L, 1, key) == LUA_TNIL ? 0 : 1;
+}
+
+/* Anybody who has the task may tell of its progress; all else is the server's. */
+static int set_field(lua_State *L) {
+  check_self(L);
+  const char *key = luaL_tolstring(L, 2, NULL);
+  if (strcmp(key, "progress") != 0)
+    return luaL_error(L, "a task has no field \"%s\" that can be set: only progress", key);
+  lua_pushvalue(L, 3);
+  task_handle_set_extra(L, 1, "progress");
+  return 0;
 }
 
 static int describe(lua_State *L) {
@@ -145,9 +300,17 @@ static int describe(lua_State *L) {
 void task_handle_open(lua_State *L) {
   static const luaL_Reg functions[] = {{"wait", task_handle_wait},
                                        {"cancel", cancel_task},
+                                       {"call", call_again},
                                        {"__index", index_task},
+                                       {"__newindex", set_field},
                                        {"__tostring", describe},
                                        {NULL, NULL}};
   luaL_newlib(L, functions);
   task_open(L);
+  lua_newtable(L);
+  lua_createtable(L, 0, 1);
+  lua_pushliteral(L, "k");
+  lua_setfield(L, -2, "__mode");
+  lua_setmetatable(L, -2);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &extras_key);
 }

@@ -20,6 +20,7 @@
 #include "lib/req.h"
 #include "lib/schedule.h"
 #include "lib/stream.h"
+#include "lib/task_response.h"
 
 #include <lauxlib.h>
 #include <stdlib.h>
@@ -56,17 +57,6 @@ static struct state *state_of(struct worker *worker) {
 
 /* ---- the end of a request ---- */
 
-static void log_dropped(struct run *run, unsigned count) {
-  struct worker *worker = run->service->worker;
-  struct log *log = worker->process->log;
-  metrics_add(&worker->metrics, METRIC_TASKS_DROPPED, count);
-  if (count == 0 || !log_enabled(log, LOG_DEBUG)) return;
-  char id[17];
-  req_format_id(id, run->source.id);
-  const struct log_field fields[] = {log_text("request", id), log_integer("tasks", count)};
-  log_write(log, LOG_DEBUG, "tasks dropped: the handler failed", fields, array_len(fields));
-}
-
 /* `traceback` may be NULL. */
 static void log_run(const struct run *run, enum log_level level, const char *message,
                     const char *error, const char *traceback) {
@@ -86,8 +76,8 @@ static void log_failed(const struct run *run, const char *error, const char *tra
 }
 
 static void reach(struct run *run, enum task_when when) {
-  if (run->source.agenda)
-    log_dropped(run, schedule_agenda_reach(run->source.agenda, when, run->source.failed));
+  run->source.reached = (uint8_t)when;
+  if (run->source.agenda) schedule_agenda_reach(run->source.agenda, when, run->source.failed);
 }
 
 /* The client has sent or taken something, or is gone. */
@@ -158,8 +148,8 @@ static void ended(struct fiber *fiber) {
     run->source.failed = true;
     log_failed(run, "no memory was left to tell the error", fiber->traceback);
     answer_error(run);
-    reach(run, TASK_AFTER_ROUTE);
   }
+  if (run->source.reached < TASK_AFTER_ROUTE) reach(run, TASK_AFTER_ROUTE);
   if (run->source.exchange->state == EXCHANGE_STREAMED) exchange_cut(run->source.exchange);
   call_drop_offered(fiber);
   stream_stop_keeping(&run->source);
@@ -196,12 +186,55 @@ static int streamed(lua_State *L, int status, lua_KContext context) {
   return 0;
 }
 
+/* Whether tasks may ask for the response. */
+static bool has_tasks(const struct run *run) {
+  return run->source.agenda && run->source.agenda->unfinished > 1;
+}
+
+/* Makes a response object of the results, which are the stack. */
+static void make_object(lua_State *L, struct run *run) {
+  int count = lua_gettop(L);
+  if (count == 1 && lua_istable(L, 1) && reply_is_object(L, 1)) return;
+  if (count == 0) {
+    reply_push_status(L, STATUS_NO_CONTENT);
+    return;
+  }
+  reply_push(L, 1, count, "the handler", STATUS_OK, &state_of(run->service->worker)->scratch);
+  lua_replace(L, 1);
+  lua_settop(L, 1);
+}
+
+/* The error at 1 was answered with a status: that is the response. */
+static int keep_answer(lua_State *L) {
+  struct run *run = fiber_running(L)->data;
+  if (reply_push_abort(L, 1, &state_of(run->service->worker)->scratch) == 0)
+    reply_push_status(L, run->source.exchange->response_status);
+  int object = lua_gettop(L);
+  lua_pushvalue(L, 1);
+  lua_setfield(L, object, "error");
+  delivery_settle(run->source.delivery, false);
+  run->source.delivery = NULL;
+  run->source.delivery = delivery_attach(L, object);
+  task_response_set(L, run->source.agenda, object);
+  return 0;
+}
+
+/* The error at 1 was answered. */
+static void end_failed(lua_State *L, struct run *run) {
+  lua_pushcfunction(L, keep_answer);
+  lua_pushvalue(L, 1);
+  if (has_tasks(run) && lua_pcall(L, 1, 0, 0) != LUA_OK) lua_pop(L, 1);
+  reach(run, TASK_AFTER_ROUTE);
+}
+
 static int returned(lua_State *L, int status, lua_KContext context) {
   struct run *run = (struct run *)context;
   (void)status;
   if (UNLIKELY(run->has_timeout) && scope_is_expired(&run->scope))
     error_raise(L, "timeout", "the handler has returned after its time was over");
+  if (has_tasks(run)) make_object(L, run);
   if (lua_istable(L, 1) && reply_is_object(L, 1)) run->source.delivery = delivery_attach(L, 1);
+  if (has_tasks(run)) task_response_set(L, run->source.agenda, 1);
   bool streams = reply_results(L, 1, lua_gettop(L), run->source.exchange,
                                &state_of(run->service->worker)->scratch);
   end_timeout(run);
@@ -328,7 +361,7 @@ static int answer_timed_out(lua_State *L, struct run *run, const char *traceback
     return 0;
   }
   respond_status(run, STATUS_SERVICE_UNAVAILABLE, (struct slice){"", 0});
-  reach(run, TASK_AFTER_ROUTE);
+  end_failed(L, run);
   return 0;
 }
 
@@ -356,7 +389,7 @@ static int failed(lua_State *L) {
   run->source.failed = run->source.failed || status == 0 || status >= STATUS_BAD_REQUEST;
   run->answered = status != 0;
   if (!run->answered) answer_failed(L, run, fiber->traceback);
-  reach(run, TASK_AFTER_ROUTE);
+  end_failed(L, run);
   return 0;
 }
 
@@ -380,6 +413,7 @@ static void handle(struct exchange *exchange) {
   run->service = service;
   run->source.exchange = exchange;
   run->answered = run->source.failed = run->dismissed = run->is_sent = false;
+  run->source.reached = TASK_NOW;
   exchange->owner = run;
   list_push(&state->arrived, &run->link);
 }
@@ -428,6 +462,7 @@ static void start(struct run *run) {
   fiber->takes_offers = true;
   fiber->name = route ? route->pattern : "on_status";
   fiber->request = run->source.id;
+  fiber->source = &run->source;
   fiber->instance = run->source.instance = run->service;
   fiber_start(fiber, 0);
   if (UNLIKELY(exchange_has_left(run->source.exchange))) half_closed(run->source.exchange);

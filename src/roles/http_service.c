@@ -4,6 +4,7 @@
 #include "roles/http_service.h"
 
 #include "base/settings.h"
+#include "lib/schedule.h"
 #include "roles/http.h"
 
 #include <lauxlib.h>
@@ -72,6 +73,7 @@ struct http_service *http_service_create(lua_State *L, int index, const struct r
   service->hub.log = worker->process->log;
   service->hub.compresses = worker->process->settings->compress == SETTINGS_COMPRESS_AUTO;
   list_push(http_services(worker), &service->link);
+  schedule_begin_app(L, index, service, service->clock);
   return service;
 }
 
@@ -103,6 +105,7 @@ void http_service_destroy(struct http_service *service) {
   for (size_t i = 0; i < service->table->count; i++)
     luaL_unref(service->worker->L, LUA_REGISTRYINDEX, service->handlers[i]);
   luaL_unref(service->worker->L, LUA_REGISTRYINDEX, service->statuses);
+  schedule_end_app(service->worker->L, service);
   list_remove(&service->link);
   hub_finish(&service->hub);
   access_log_finish(&service->access_log);
