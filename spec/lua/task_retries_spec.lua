@@ -204,7 +204,7 @@ return app
     local line = "warn  attempt of a task failed task=flaky attempt=%d request=%%x+ error=boom"
       .. " next_in_seconds=(%%S+)\n"
     local waits = {}
-    wait.for_log(server, "task failed task=flaky attempt=(4)")
+    wait.for_log(server, "error task failed task=flaky attempt=(4)")
     for i = 1, 3 do waits[i] = tonumber(wait.for_log(server, line:format(i))) end
     assert.same({ 0.001, 0.002, 0.003 }, waits)
     server:get "/?what=retry_on"
@@ -230,7 +230,7 @@ return app
     server:get "/"
     local waits, count, sum = {}, 0, 0
     wait.wait_until(function()
-      return select(2, server:log():gsub("task failed", "")) == 50
+      return select(2, server:log():gsub("error task failed", "")) == 50
     end)
     for text in server:log():gmatch "next_in_seconds=(%S+)" do
       local seconds = tonumber(text)
