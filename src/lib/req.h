@@ -51,7 +51,7 @@ struct req_source {
 struct req_origin {
   struct req_source *source; /* not to be looked into unless is_here */
   uint64_t number;           /* of the request at the source */
-  uint64_t home; /* number of the worker that the source belongs to */
+  uint64_t home;             /* number of the worker that the source belongs to */
   bool is_here;              /* and that is this one */
   bool streams_body;         /* the body is at the source, else here: */
   struct slice body;
