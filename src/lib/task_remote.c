@@ -397,8 +397,8 @@ static int describe(lua_State *L) {
 /* ---- crossing ---- */
 
 static void push_fields(lua_State *L, int task) {
-  static const char *const names[] = {"id",      "name", "status",  "error",    "traceback", "args",
-                                      "results", "late", "attempt", "progress"};
+  static const char *const names[] = {"id",   "name",    "status", "error",   "traceback",
+                                      "args", "results", "late",   "attempt", "progress"};
   lua_createtable(L, 0, array_len(names));
   for (size_t i = 0; i < array_len(names); i++) {
     lua_getfield(L, task, names[i]);
