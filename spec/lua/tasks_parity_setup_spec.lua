@@ -45,6 +45,7 @@ app:get("/", function(req) return req.tasks:schedule(function() end).name end)
 return app
 ]] }
     local server = site.start_at(directory)
+    finally(function() server:kill() end)
     assert.equal("second", server:get("/").body)
     assert.equal(0, server:stop(), server:log())
     program.remove_directory(directory)
