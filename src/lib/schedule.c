@@ -346,6 +346,11 @@ int schedule_method(lua_State *L) {
   return schedule_here(L, scheduler, home);
 }
 
+int schedule_failure(lua_State *L) {
+  const struct scheduler *scheduler = check_scheduler(L, "schedule");
+  return schedule_here(L, scheduler, find_home(L, scheduler));
+}
+
 /* task(self, options) -> a scheduler with these options over those it has */
 static int define(lua_State *L) {
   const struct scheduler *scheduler = check_scheduler(L, "task");
