@@ -44,7 +44,7 @@ local function meet(mine, other)
   return "met"
 end
 
-app.await_file = await_file
+app.await_file, app.append, app.where = await_file, append, where
 app.blocking, app.background = {}, {}
 for name, fn in pairs {
   where = where, fail = fail, append = append, await_file = await_file, meet = meet,
