@@ -72,7 +72,7 @@ describe("where a task runs", function()
     task:wait()
   end)
 
-  it("P64: blocking tasks never keep blocking handlers waiting: they have their own pool", function()
+  it("P64: blocking tasks have their own pool, which keeps no handler waiting", function()
     local path, tasks = absent_file(), {}
     served:handle(function(req)
       for i = 1, 60 do tasks[i] = req.tasks:schedule(app.blocking.await_file, path) end
@@ -101,7 +101,8 @@ return app
       program.remove_directory(directory)
     end)
     server:get "/"
-    wait.for_log(server, "the event loop is held [^\n]*runs=task request=%x+ .-(app.lua:[56]): in Lua")
+    wait.for_log(server,
+      "the event loop is held [^\n]*runs=task request=%x+ .-(app.lua:[56]): in Lua")
   end)
 
   it("P66: a blocking task's error comes to on_error as any other", function()
@@ -224,8 +225,8 @@ describe("a failing task", function()
       function() return coroutine.close(coroutine.running()) end,
       function() async.sleep(0 / 0) end,
     }
-    local gate, other = task_site.gate(), served:schedule("now", nil, async.checkpoint)
-    other = served:schedule("now", nil, gate.wait, "other")
+    local gate = task_site.gate()
+    local other = served:schedule("now", nil, gate.wait, "other")
     for i, fn in ipairs(odd) do
       local task = served:run("now", nil, fn)
       assert.is_true(task.status == "failed" or task.status == "cancelled", tostring(i))
