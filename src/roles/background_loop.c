@@ -121,6 +121,7 @@ static void call_ended(struct fiber *fiber) {
   static const struct fiber_kind closing = {once_close_all, .ended = closed};
   struct call_run *run = fiber->run;
   run->call->runner = NULL;
+  run->main = NULL;
   if (!once_start_closing_run(run, fiber->worker, &closing, NULL))
     end_call(loop_of(fiber->worker), run);
 }
@@ -184,6 +185,7 @@ static void start_call(struct background_loop *loop, struct call *call) {
   fiber->name = "background function";
   fiber->request = call->request;
   call_run_give(fiber, run);
+  run->main = fiber;
   fiber_start(fiber, 0);
 }
 
