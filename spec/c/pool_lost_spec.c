@@ -144,7 +144,7 @@ static void tells_the_caller_where_its_call_is(void **state) {
 
 static void tells_the_caller_where_lua_code_was(void **state) {
   struct site *site = *state;
-  expect_told(site, "run_blocking({ timeout = 0.05 }, waits)", "perilune.async.sleep");
+  expect_told(site, "run_blocking({ timeout = 0.05 }, waits)", "sleep'");
   expect_told(site, "run_blocking({ timeout = 0.05 }, computes)", "app.lua:");
   expect_told(site, "run_blocking({ timeout = 0.05 }, insists)", "app.lua:");
   expect_call(site, "eq(run_blocking(add, 1, 2), 3)");
