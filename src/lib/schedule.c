@@ -348,6 +348,10 @@ int schedule_method(lua_State *L) {
   return schedule_here(L, scheduler, home);
 }
 
+int schedule_beyond_limit(lua_State *L) {
+  return schedule_here(L, lua_touserdata(L, 1), NULL);
+}
+
 /* task(self, options) -> a scheduler with these options over those it has */
 static int define(lua_State *L) {
   const struct scheduler *scheduler = check_scheduler(L, "task");

@@ -55,8 +55,8 @@ static struct agenda *find_agenda(const struct order *order) {
 }
 
 /* Stack: the function and its arguments, from `first` on. */
-static int carry_out(lua_State *L, struct order *order, int first) {
-  lua_pushcfunction(L, schedule_method);
+static int carry_out(lua_State *L, struct order *order, int first, lua_CFunction schedule) {
+  lua_pushcfunction(L, schedule);
   schedule_push(L, find_agenda(order), order->when);
   if (order->options.len > 0) {
     transfer_decode(L, order->options.data, order->options.len);
@@ -81,7 +81,7 @@ static int receive_again(lua_State *L, struct order *order) {
   if (transfer_decode_loaded(L, order->bytes.data + len, order->bytes.len - len) ==
       TRANSFER_NOT_LOADED)
     return module_require(L, (lua_KContext)order, module_ended);
-  return carry_out(L, order, first);
+  return carry_out(L, order, first, schedule_method);
 }
 
 static int module_ended(lua_State *L, int status, lua_KContext context) {
@@ -106,7 +106,7 @@ static int receive_failed(lua_State *L) {
   buffer_finish(&order->options);
   order->when = TASK_NOW;
   lua_pushcclosure(L, raise_reason, 1);
-  return carry_out(L, order, 1);
+  return carry_out(L, order, 1, schedule_beyond_limit);
 }
 
 static void received(struct fiber *fiber) {
