@@ -309,6 +309,26 @@ static void settles_while_calls_wait_for_calls(void **state) {
   assert_int_equal(count_pool(site, "a").waiting, 0);
 }
 
+/* A call that its queue gives back is not waited for any more, whatever its caller does then. */
+static void waits_for_nothing_that_was_given_back(void **state) {
+  struct site *site = *state;
+  struct run holds, waits;
+  start_run(site->fixture, &holds, "run_in_b 'count(BEGUN) await(GATE, 1)'");
+  turn_until_counted(site, BEGUN, 1);
+  start_run(site->fixture, &waits,
+            "run_in_a [[local c <close> = setmetatable({}, { __close = function()\n"
+            "  collectgarbage() count(CLOSED) hold(GATE, 1) end }) run_in_b '']]");
+  turn_until_pool(site, "b", pool.queued == 1);
+  pools_settle(site->pools, NULL, NULL);
+  turn_until_counted(site, CLOSED, 1);
+  int waiting = count_pool(site, "a").waiting;
+  atomic_store(&counters[GATE], 1);
+  turn_until(site->fixture, !pools_are_settling(site->pools) && holds.ended && waits.ended);
+  assert_int_equal(waiting, 0);
+  expect_failed(&waits, "the call was not run");
+  free(holds.traceback);
+}
+
 #define three_test(name) cmocka_unit_test_setup_teardown(name, start_three, stop_site)
 
 int main(void) {
@@ -330,6 +350,7 @@ int main(void) {
       three_test(leaves_the_other_queue_when_cancelled),
       three_test(stops_while_calls_wait_for_calls),
       three_test(settles_while_calls_wait_for_calls),
+      three_test(waits_for_nothing_that_was_given_back),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -311,6 +311,10 @@ describe("a loop's handle", function()
     expect_text(select(2, pcall(f.self_stop)), "loop 'suicidal' has been stopped")
   end)
 
+  it("ends what begins to compute just when the loop is stopped", function()
+    after_noting("late stopped", pcall, f.stop_late)
+  end)
+
   it("wants a colon, and a loop that is there", function()
     local loop = perilune.loop "main"
     for _, method in ipairs { "cancel_all", "stop", "on_start", "on_stop" } do

@@ -108,6 +108,13 @@ describe("a blocking handler", function()
     assert.truthy(res.error:find("would never end", 1, true), res.error)
     assert.same({ "later" }, events(1))
   end)
+
+  it("is told so through a loop, where what the handler has spawned may wait", function()
+    local res = get("/never_through_loop"):json()
+    assert.truthy(res.blocking:find("would never end", 1, true), res.blocking)
+    assert.equal("timeout", res.limited)
+    assert.same({ "later" }, events(1))
+  end)
 end)
 
 describe("a blocking task", function()

@@ -474,6 +474,14 @@ end)
 app:get("/refused", function(req)
   for _ = 1, 5 do req.tasks.after_response:schedule(async.sleep, 60) end
 end)
+app:get("/full_elsewhere", perilune.blocking(function(req)
+  local tasks, kinds = {}, {}
+  for i = 1, 4 do tasks[i] = req.tasks:schedule(function(n) return async.sleep(n) end, 60) end
+  kinds[1] = select(2, pcall(tasks[4].wait, tasks[4])).kind
+  for i = 1, 3 do tasks[i]:cancel() end
+  for i = 1, 3 do kinds[#kinds + 1] = select(2, pcall(tasks[i].wait, tasks[i])).kind end
+  return { kinds = kinds, status = tasks[4].status }
+end))
 app:get("/shielded", function(req)
   for _ = 1, 3 do req.tasks:task { shield = true }:schedule(function() end) end
 end)
@@ -482,6 +490,8 @@ return app
     local server = site.start_at(directory, { "--max-tasks", "3", "--workers", "1" })
     assert.same({ count = 3, kinds = { "full", "full" }, again = 1 }, server:get("/full"):json())
     assert.equal(3, tonumber(wait.for_log(server, "tasks refused: .- max_tasks=(%d+) refused=1")))
+    assert.same({ kinds = { "full", "cancelled", "cancelled", "cancelled" }, status = "failed" },
+      server:get("/full_elsewhere"):json())
     assert.equal(503, server:get("/refused").status)
     local _, count = server:log():gsub("tasks refused", "")
     assert.is_true(count <= 2)

@@ -221,12 +221,20 @@ enum call_way call_find_way(lua_State *L, const struct place *place, struct call
   return way == CALL_CROSSES_TO_SPARE && !can_wait ? CALL_INLINE : way;
 }
 
+/* Of a loop's call, what the function has spawned is not waited for. */
+const struct fiber *call_find_root(lua_State *L) {
+  bool runs_blocking = worker_of(L)->role->runs_blocking;
+  const struct fiber *fiber = fiber_running(L);
+  const struct call *around = call_run_find(L);
+  if (!around) return runs_blocking ? NULL : fiber;
+  return runs_blocking || fiber == fiber->run->main ? around->root : NULL;
+}
+
 bool call_submit_nested(lua_State *L, int index, enum call_way way) {
   struct call_box *box = luaL_checkudata(L, index, BOX_CLASS);
   struct call *call = box->call;
   const struct call *around = call_run_find(L);
-  bool is_root = !worker_of(L)->role->runs_blocking;
-  call->root = is_root ? fiber_running(L) : around ? around->root : NULL;
+  call->root = call_find_root(L);
   call->chain = around ? around->chain : 0;
   call->innermost = around ? around->innermost : 0;
   call->spare = way == CALL_CROSSES_TO_SPARE;

@@ -130,6 +130,9 @@ void call_submit(lua_State *L, int index);
 enum call_way call_find_way(lua_State *L, const struct place *place, struct call_host *host,
                             const char *pool);
 
+/* [owner] What waits, on an event loop, for what the running fiber does: call.root. */
+const struct fiber *call_find_root(lua_State *L);
+
 /* [owner] As call_submit, for a call that the running fiber waits for and that is not inline.
  * False: it is to go inline after all; its box is of no use then. */
 bool call_submit_nested(lua_State *L, int index, enum call_way way);

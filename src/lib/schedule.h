@@ -97,8 +97,8 @@ void schedule_set_options(lua_State *L, int index);
 /* [owner] The method schedule(self, function, ...). */
 int schedule_method(lua_State *L);
 
-/* [owner] The same for a function that only raises why another task could not be: there is room for
- * it in any case. */
-int schedule_failure(lua_State *L);
+/* [owner] The same for a scheduler of this state that is no app's, however many tasks there are: of
+ * one that only tells why another cannot be. */
+int schedule_beyond_limit(lua_State *L);
 
 #endif

@@ -106,7 +106,7 @@ static int receive_failed(lua_State *L) {
   buffer_finish(&order->options);
   order->when = TASK_NOW;
   lua_pushcclosure(L, raise_reason, 1);
-  return carry_out(L, order, 1, schedule_failure);
+  return carry_out(L, order, 1, schedule_beyond_limit);
 }
 
 static void received(struct fiber *fiber) {

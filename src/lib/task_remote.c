@@ -6,7 +6,6 @@
 #include "lib/task_remote.h"
 
 #include "core/call.h"
-#include "core/call_run.h"
 #include "core/class.h"
 #include "core/directory.h"
 #include "core/error.h"
@@ -250,8 +249,7 @@ static struct wait *push_wait(lua_State *L, struct fiber *fiber, const struct ho
   wait->asker = fiber->worker->number;
   wait->message.deliver = deliver_wait;
   wait->ticket = fiber_ticket(fiber);
-  const struct call *call = call_run_find(L);
-  if (call) wait->root = call->root;
+  wait->root = call_find_root(L);
   return wait;
 }
 

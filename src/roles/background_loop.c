@@ -40,6 +40,19 @@ static void unlock(struct background_loop *loop) {
   uv_mutex_unlock(&loop->background->lock);
 }
 
+/* Whether all that runs is to be cancelled. */
+static bool is_clearing(const struct background_loop *loop) {
+  if (loop->step == LOOP_ENDING) return false;
+  return loop->settling || loop->stopping || loop->step == LOOP_ENDED;
+}
+
+/* What was asked of code that computes has been done; while all is to be cancelled it holds for
+ * what begins to compute before its turn, too. Under the lock. */
+static void clear_cancel(struct background_loop *loop) {
+  if (is_clearing(loop)) return;
+  atomic_store_explicit(&loop->worker.heartbeat.cancel, 0, memory_order_relaxed);
+}
+
 /* ---- reports ---- */
 
 static bool is_busy(const struct background_loop *loop) {
@@ -68,6 +81,7 @@ static void end_settling(struct background_loop *loop) {
   loop->settling = false;
   lock(loop);
   loop->settles = false;
+  clear_cancel(loop);
   background_loop_report(loop->background);
   unlock(loop);
 }
@@ -107,6 +121,7 @@ static void call_ended(struct fiber *fiber) {
   static const struct fiber_kind closing = {once_close_all, .ended = closed};
   struct call_run *run = fiber->run;
   run->call->runner = NULL;
+  run->main = NULL;
   if (!once_start_closing_run(run, fiber->worker, &closing, NULL))
     end_call(loop_of(fiber->worker), run);
 }
@@ -135,9 +150,9 @@ static void look(struct background_loop *loop) {
   lock(loop);
   bool cancels = loop->cancels;
   loop->cancels = false;
-  atomic_store_explicit(&loop->worker.heartbeat.cancel, 0, memory_order_relaxed);
   loop->settling = loop->settles;
   loop->stopping = loop->stops;
+  clear_cancel(loop);
   cancel_unwanted(loop);
   unlock(loop);
   if (cancels) cancel_calls(loop);
@@ -170,6 +185,7 @@ static void start_call(struct background_loop *loop, struct call *call) {
   fiber->name = "background function";
   fiber->request = call->request;
   call_run_give(fiber, run);
+  run->main = fiber;
   fiber_start(fiber, 0);
 }
 
@@ -331,6 +347,9 @@ static void start_stop(struct background_loop *loop) {
   static const struct fiber_kind kind = {run_stop, stop_failed, .ended = stop_ended};
   loop->has_started = false;
   loop->step = LOOP_ENDING;
+  lock(loop);
+  clear_cancel(loop);
+  unlock(loop);
   start_step(loop, &kind, "on_stop");
 }
 
@@ -342,12 +361,6 @@ static void end(struct background_loop *loop) {
     start_stop(loop);
   else
     loop->worker.stopped = true;
-}
-
-/* Whether all that runs is to be cancelled. */
-static bool is_clearing(const struct background_loop *loop) {
-  if (loop->step == LOOP_ENDING) return false;
-  return loop->settling || loop->stopping || loop->step == LOOP_ENDED;
 }
 
 /* Ends what runs, and then what that was waited for with; gives whether the loop is not to go on.

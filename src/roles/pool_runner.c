@@ -341,7 +341,7 @@ void pool_runner_refuse_queued(struct pool *pool) {
     struct call *call = container_of(link, struct call, link);
     pool->queued--;
     call->kind = CALL_RAISED;
-    call_return(call);
+    give_back(call);
   }
 }
 

@@ -86,6 +86,17 @@ functions.self_stop = perilune.background("suicidal", function()
   perilune.loop("suicidal"):stop()
   async.sleep(30)
 end)
+functions.stop_late = perilune.background("late", function()
+  async.spawn(function()
+    async.sleep(0.001) -- until the turn in which the loop hears that it is to stop
+    while true do end
+  end)
+  async.checkpoint()
+  perilune.loop("late"):stop()
+  local limit = async.now() + 0.002
+  while async.now() < limit do end
+end)
+perilune.loop("late"):on_stop(function() pcall(functions.note, "late stopped") end)
 functions.apply = perilune.background("main", function(fn, ...) return fn(...) end)
 functions.blocking_apply = perilune.blocking(function(fn, ...) return fn(...) end)
 

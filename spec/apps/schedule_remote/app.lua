@@ -109,6 +109,15 @@ blocking_route("/cannot_cross", function(req)
   return { ok = ok, kind = err.kind, message = err.message }
 end)
 
+local wait_for = perilune.blocking(function(task) return task:wait() end)
+app:get("/never_through_loop", perilune.background("side", function(req)
+  local task = req.tasks.after_response:schedule(note, "later")
+  local _, blocking = pcall(wait_for, task)
+  local child = async.spawn(function() return task:wait() end)
+  local _, limited = pcall(child.wait, child, 0.05)
+  return { blocking = tostring(blocking), limited = limited.kind or tostring(limited) }
+end))
+
 blocking_route("/never", function(req)
   local task = req.tasks.after_response:schedule(note, "later")
   local ok, err = pcall(task.wait, task)
