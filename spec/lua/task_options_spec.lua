@@ -498,22 +498,6 @@ return app
     assert.equal(0, server:stop(), server:log())
     program.remove_directory(directory)
   end)
-
-  it("warns of too many shielded tasks, which shield their children only (P90)", function()
-    local directory = program.make_directory { ["app.lua"] = [[
-local perilune = require "perilune"
-local app = perilune.app { task_defaults = { shield = true } }
-app:get("/many", function(req)
-  for _ = 1, 1001 do req.tasks:schedule(function() end) end
-end)
-return app
-]] }
-    local server = site.start_at(directory, { "--workers", "1" })
-    assert.equal(204, server:get("/many").status)
-    assert.equal("1001", wait.for_log(server, "many tasks are shielded shielded=(%d+)"))
-    assert.equal(0, server:stop(), server:log())
-    program.remove_directory(directory)
-  end)
 end)
 
 describe("a client that leaves", function()
