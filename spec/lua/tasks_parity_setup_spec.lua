@@ -152,23 +152,9 @@ describe("an immediate task", function()
   end)
 
   it("P13: starts in the order of scheduling, and ends when it ends", function()
-    local gates, order = {}, {}
-    served:handle(function(req)
-      for i = 1, 3 do
-        gates[i] = task_site.gate()
-        req.tasks:schedule(function()
-          app.note(i)
-          gates[i].wait()
-          order[#order + 1] = i
-        end)
-      end
-    end)
-    assert.same({ "1", "2", "3" }, served:events(3))
-    for i = 3, 1, -1 do
-      gates[i].open()
-      task_site.settle()
-    end
-    assert.same({ 3, 2, 1 }, order)
+    local starts, ends = served:run_three "now"
+    assert.same({ "1", "2", "3" }, starts)
+    assert.same({ 3, 2, 1 }, ends)
   end)
 
   it("P14: does not keep the response waiting", function()

@@ -28,22 +28,8 @@ before_each(function() app.reset() end)
 
 --- Three tasks of a timing start in their order and run at once: they end in the opposite order.
 local function expect_concurrent(timing)
-  local gates, ends = {}, {}
-  served:handle(function(req)
-    for i = 1, 3 do
-      gates[i] = task_site.gate()
-      task_site.timed(req.tasks, timing):schedule(function()
-        app.note(i)
-        gates[i].wait()
-        ends[#ends + 1] = i
-      end)
-    end
-  end)
-  assert.same({ "1", "2", "3" }, served:events(3))
-  for i = 3, 1, -1 do
-    gates[i].open()
-    task_site.settle()
-  end
+  local starts, ends = served:run_three(timing)
+  assert.same({ "1", "2", "3" }, starts)
   assert.same({ 3, 2, 1 }, ends)
 end
 
