@@ -236,9 +236,7 @@ describe("an after_response task", function()
       error(err, 0)
     end
     app.handler = function(req)
-      task = req.tasks.after_response:task { outcome = "any" }:schedule(function()
-        return task.response.delivered
-      end)
+      task = req.tasks.after_response:schedule(function() return task.response.delivered end)
     end
     local connection = ask "/stream"
     wait.wait_until(function() return task end)

@@ -196,8 +196,10 @@ static void push_fields(lua_State *L, const struct order *order, int function, i
   int fields = lua_gettop(L);
   task_handle_push_id(L, order->home.worker, order->id);
   lua_setfield(L, fields, "id");
-  bool is_named = options && lua_getfield(L, options, "name") == LUA_TSTRING;
-  if (!is_named) function_name_push(L, function);
+  if (!options || lua_getfield(L, options, "name") != LUA_TSTRING) {
+    lua_settop(L, fields);
+    function_name_push(L, function);
+  }
   lua_setfield(L, fields, "name");
   lua_pushliteral(L, "waiting");
   lua_setfield(L, fields, "status");
