@@ -47,10 +47,6 @@ app.tell = perilune.blocking(function(task, err)
   file:close()
 end)
 
-app:get("/tasks_in_pool", perilune.blocking(function()
-  return tostring(select(2, pcall(function() return perilune.tasks end)))
-end))
-
 app:on_start(function()
   app.started = perilune.tasks:schedule(function() return "on_start" end):wait()
   app.of_app = app.tasks:task { name = "mine" }:schedule(async.now).name
