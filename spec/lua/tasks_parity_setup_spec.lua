@@ -113,11 +113,12 @@ return app
   end)
 
   it("P9: can be scheduled from any thread: of a pool, of a background loop", function()
-    for _, place in ipairs { "blocking", "background" } do
-      app.reset()
-      assert.equal(place == "blocking" and "pool" or place,
-        client:get(("/%s/three"):format(place)).body)
-      assert.same({ "A", "B", "C" }, served:events(3))
+    for place, role in pairs { blocking = "pool", background = "background" } do
+      for _, script in ipairs { "three", "current" } do
+        app.reset()
+        assert.equal(role, client:get(("/%s/%s"):format(place, script)).body)
+        assert.same({ "A", "B", "C" }, served:events(3))
+      end
     end
   end)
 

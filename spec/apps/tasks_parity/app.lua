@@ -58,14 +58,16 @@ for name, fn in pairs {
   app.background[name] = perilune.background("parity", { name = "loop " .. name }, fn)
 end
 
+local function schedule_three(tasks)
+  tasks.after_response:schedule(note, "C")
+  tasks.after_route:schedule(note, "B")
+  tasks:schedule(note, "A")
+  return role
+end
+
 app.scripts = {
-  three = function(req)
-    local tasks = req.tasks
-    tasks.after_response:schedule(note, "C")
-    tasks.after_route:schedule(note, "B")
-    tasks:schedule(note, "A")
-    return role
-  end,
+  three = function(req) return schedule_three(req.tasks) end,
+  current = function() return schedule_three(perilune.tasks) end,
   handles = function(req)
     local tasks = req.tasks
     local now, later = tasks:schedule(where, 1, nil), tasks.after_route:schedule(note, "later")
