@@ -125,7 +125,7 @@ return app
   it("P10: give a blocking handler a usable handle, for all timings", function()
     local seen = client:get("/blocking/handles"):json()
     assert.same({ results = { "http", 1 }, n = 3, status = "done", later = "waiting",
-      named = "app.note" }, seen)
+      named = "app.note", args = 2 }, seen)
     assert.same({ "later" }, served:events(1))
   end)
 end)

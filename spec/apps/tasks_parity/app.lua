@@ -70,10 +70,11 @@ app.scripts = {
   current = function() return schedule_three(perilune.tasks) end,
   handles = function(req)
     local tasks = req.tasks
-    local now, later = tasks:schedule(where, 1, nil), tasks.after_route:schedule(note, "later")
+    local now = tasks:task { retries = 1 }:schedule(where, 1, nil)
+    local later = tasks.after_route:schedule(note, "later")
     local status = later.status
     return { results = { now:wait() }, n = now.results.n, status = now.status, later = status,
-      named = later.name }
+      named = later.name, args = now.args.n }
   end,
   started = function(req)
     local task, later = req.tasks:schedule(where), req.tasks.after_response:schedule(where)
