@@ -485,12 +485,9 @@ static const struct transfer_kind task_kind = {CLASS_TASK, encode_task, decode_t
 static const struct transfer_kind handle_kind = {CLASS_TASK_REMOTE, encode_handle, decode_task};
 
 void task_remote_open(lua_State *L) {
-  static const luaL_Reg functions[] = {{"wait", wait_remotely},
-                                       {"call", call_remotely},
-                                       {"cancel", cancel_remotely},
-                                       {"__index", index_handle},
-                                       {"__tostring", describe},
-                                       {NULL, NULL}};
+  static const luaL_Reg functions[] = {{"wait", wait_remotely},     {"call", call_remotely},
+                                       {"cancel", cancel_remotely}, {"__index", index_handle},
+                                       {"__tostring", describe},    {NULL, NULL}};
   luaL_newlib(L, functions);
   class_register(L, CLASS_TASK_REMOTE);
   luaL_newmetatable(L, WAIT_CLASS);
