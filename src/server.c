@@ -16,6 +16,7 @@
 #include "roles/pool.h"
 #include "roles/route_table.h"
 #include "server_sockets.h"
+#include "server_tasks.h"
 #include "server_thread.h"
 
 #include <assert.h>
@@ -61,6 +62,8 @@ struct server {
   uint64_t started_ns;
   struct message loops_started, loops_cleared, loops_ended, pools_settled, pools_ended;
   enum phase phase;
+  bool is_overdue; /* the shutdown has taken too long: what was left has been interrupted */
+  uint64_t stopped_ns, waited_ns; /* when the end began, and how long the workers have taken */
   int exit_code;
 };
 
@@ -69,6 +72,10 @@ static bool is_ending(const struct server *server) {
 }
 
 /* ---- the end ---- */
+
+static void log_tasks(const struct server *server) {
+  server_tasks_log(server->threads, server->count, server->running == 0, server->waited_ns);
+}
 
 /* Ends with threads running, and without their consent. */
 static void end_process(struct server *server) {
@@ -79,17 +86,32 @@ static void end_process(struct server *server) {
 }
 
 /* Hard end of what does not end by itself. */
-static void shutdown_timed_out(struct timer *timer) {
-  struct server *server = container_of(timer, struct server, shutdown_timer);
+static void give_up(struct server *server) {
   log_write(server->program->process.log, LOG_ERROR, "shutdown timed out: what is left is given up",
             NULL, 0);
   if (server->shared.pools) pools_log_running(server->shared.pools);
+  log_tasks(server);
   end_process(server);
 }
 
 /* The end, step by step: begins it, and goes on with it as far as it can go now. Legal in any
  * phase, and twice; whatever it waits for calls it again. */
 static void shut_down(struct server *server);
+
+/* What is left is interrupted, and has a grace to end in. */
+static void shutdown_timed_out(struct timer *timer) {
+  struct server *server = container_of(timer, struct server, shutdown_timer);
+  if (server->is_overdue) give_up(server);
+  server->is_overdue = true;
+  server->exit_code = 1;
+  log_write(server->program->process.log, LOG_ERROR,
+            "shutdown timed out: what is left is interrupted", NULL, 0);
+  uint64_t limit_ns = SHUTDOWN_GRACE_MS * NS_PER_MS;
+  timer_start(&server->timers, timer, uv_hrtime() + limit_ns, shutdown_timed_out);
+  server->drain_is_over = true;
+  shut_down(server);
+  for (int i = 0; i < server->count; i++) server_thread_interrupt(&server->threads[i]);
+}
 
 static void drain_timed_out(struct timer *timer) {
   struct server *server = container_of(timer, struct server, drain_timer);
@@ -116,6 +138,7 @@ static void stop_threads(struct server *server) {
  * also for those, in the pools. */
 static void clear_loops(struct server *server) {
   server->phase = PHASE_CLEARING;
+  server->waited_ns = uv_hrtime() - server->stopped_ns;
   background_settle(server->shared.background, &server->shared.inbox, &server->loops_cleared);
 }
 
@@ -163,7 +186,9 @@ static void deliver_loops_ended(struct message *message, void *owner) {
 
 static void begin_end(struct server *server) {
   uint64_t limit_ns = (uint64_t)server->program->settings.shutdown_timeout_ms * NS_PER_MS;
-  timer_start(&server->timers, &server->shutdown_timer, uv_hrtime() + limit_ns, shutdown_timed_out);
+  server->stopped_ns = uv_hrtime();
+  timer_start(&server->timers, &server->shutdown_timer, server->stopped_ns + limit_ns,
+              shutdown_timed_out);
   server_sockets_finish(&server->sockets); /* the next server may come already */
 }
 
@@ -499,6 +524,7 @@ int server_run(struct program *program, const char *dir) {
     server.exit_code = 1;
   while (!has_ended(&server)) turn_main(&server);
   int exit_code = server.exit_code;
+  log_tasks(&server);
   finish(&server);
   return exit_code;
 }

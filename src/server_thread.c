@@ -4,6 +4,7 @@
  * reports it. */
 #include "server_thread.h"
 
+#include "core/directory.h"
 #include "core/error.h"
 #include "core/fiber.h"
 #include "core/place.h"
@@ -22,6 +23,10 @@
 
 /* What an HTTP worker runs while the server stops: nothing else has this id. */
 #define STOP_ID UINT64_MAX
+
+/* Reasons of cancellations. */
+#define STOPS   "the server stops"
+#define OVERDUE "the shutdown has taken too long"
 
 static struct server_thread *thread_of(struct worker *worker) {
   return container_of(worker, struct server_thread, worker);
@@ -162,12 +167,19 @@ static void start_step(struct server_thread *thread, enum step step) {
 
 /* ---- running ---- */
 
+static void cancel_left(struct server_thread *thread) {
+  if (atomic_load(&thread->overdue))
+    worker_cancel_all(&thread->worker, OVERDUE);
+  else
+    worker_cancel_unshielded(&thread->worker, STOPS);
+}
+
 /* Cancels what still runs; when nothing does, the first thread waits for the others. */
 static void turn_stopping(struct server_thread *thread, bool idle) {
   struct worker *worker = &thread->worker;
   if (thread->step == STEP_STOP && !thread->may_end) return;
   if (!list_is_empty(&worker->fibers)) {
-    worker_cancel_all(worker, "the server stops");
+    cancel_left(thread);
   } else if (idle && thread->may_end) {
     worker->stopped = true;
   } else if (idle && !thread->quiet) {
@@ -187,9 +199,19 @@ static void turn(struct worker *worker) {
   if (thread->stopping) turn_stopping(thread, idle);
 }
 
+/* Asked of code that computes, once the server stops; it may be what keeps the message that says so
+ * from being delivered. */
+static const char *find_reason(struct worker *worker, const struct fiber *fiber) {
+  worker->tasks.closed = true;
+  worker->tasks.overdue = atomic_load(&thread_of(worker)->overdue);
+  if (worker->tasks.overdue) return OVERDUE;
+  return fiber->shielded ? NULL : STOPS;
+}
+
 static const struct worker_role server_role = {.name = "http",
                                                .stalls_matter = true,
                                                .runs_blocking = false,
+                                               .cancels = find_reason,
                                                .begin = http_begin,
                                                .turn = turn};
 
@@ -248,7 +270,15 @@ static void deliver_stop(struct message *message, void *owner) {
   thread->stopping = true;
   thread->may_end = !is_first(thread);
   if (thread->service) http_service_close(thread->service);
-  worker_cancel_all(&thread->worker, "the server stops");
+  thread->worker.tasks.closed = true;
+  cancel_left(thread);
+}
+
+static void deliver_interrupt(struct message *message, void *owner) {
+  struct server_thread *thread = container_of(message, struct server_thread, interrupt);
+  (void)owner;
+  thread->worker.tasks.overdue = true;
+  worker_cancel_all(&thread->worker, OVERDUE);
 }
 
 /* What runs from now on is not to be interrupted. */
@@ -286,6 +316,7 @@ void server_thread_init(struct server_thread *thread, struct server_shared *shar
   thread->listen.deliver = deliver_listen;
   thread->drain.deliver = deliver_drain;
   thread->stop.deliver = deliver_stop;
+  thread->interrupt.deliver = deliver_interrupt;
   thread->close.deliver = deliver_close;
   for (size_t i = 0; i < array_len(thread->reports); i++)
     thread->reports[i] =
@@ -312,11 +343,19 @@ void server_thread_stop(struct server_thread *thread) {
   post(thread, &thread->stop);
 }
 
+void server_thread_interrupt(struct server_thread *thread) {
+  if (!thread->stop_posted) return;
+  atomic_store(&thread->overdue, true);
+  struct directory *directory = thread->shared->process->directory;
+  directory_post(directory, thread->worker.number, &thread->interrupt); /* unless it has ended */
+}
+
 void server_thread_close(struct server_thread *thread) {
   post(thread, &thread->close);
 }
 
 void server_thread_finish(struct server_thread *thread) {
   free(thread->problem);
+  buffer_finish(&thread->worker.tasks.cancelled_at);
   if (thread->fd > 0 && !thread->listens) close(thread->fd);
 }

@@ -61,7 +61,8 @@ struct server_thread {
   bool stop_failed; /* and that failed */
   bool draining, drained, stopping, quiet, may_end;
   struct server_report_message reports[SERVER_REPORT_COUNT];
-  struct message proceed, listen, drain, stop, close;
+  _Atomic(bool) overdue; /* what is left is to be interrupted, shielded or not */
+  struct message proceed, listen, drain, stop, interrupt, close;
 
   /* the main thread's own */
   bool open, listens, stop_posted, reported_quiet;
@@ -83,9 +84,13 @@ void server_thread_listen(struct server_thread *thread);
 /* [owner] Lets it accept no more, and answer what is in flight. */
 void server_thread_drain(struct server_thread *thread);
 
-/* [owner] Ends it: what still runs is cancelled, the watchdog interrupts what computes. One that
- * does not take messages yet is left alone: it is to be stopped when it reports that it does. */
+/* [owner] Ends it: what still runs and is not shielded is cancelled, the watchdog interrupts what
+ * computes. One that does not take messages yet is left alone: it is to be stopped when it reports
+ * that it does. */
 void server_thread_stop(struct server_thread *thread);
+
+/* [owner] Cancels what still runs in one that was to end, shielded or not. Once. */
+void server_thread_interrupt(struct server_thread *thread);
 
 /* [owner] Lets the first thread, which is quiet, run on_stop if on_start was run, and end. */
 void server_thread_close(struct server_thread *thread);

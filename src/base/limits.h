@@ -64,6 +64,13 @@
 #define SHIELDED_TASKS_WARN 1000
 #define TASKS_REPORT_MS     1000
 
+/* Bytes of text that one worker keeps of the tasks that the end of the server cancels, and the
+ * lines they were at; the table at the end has no more. */
+#define TASKS_CANCELLED_AT_BYTES_MAX (16 * 1024)
+
+/* How long what is left past --shutdown-timeout may take to end once it is interrupted. */
+#define SHUTDOWN_GRACE_MS (INTERRUPT_GRACE_MS + 500)
+
 /* Fields of one log line written from Lua; more raise an error. */
 #define LOG_FIELDS_MAX 64
 

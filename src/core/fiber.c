@@ -505,6 +505,11 @@ const char *fiber_find_trail(lua_State *L, int index) {
   return fiber->trail->text;
 }
 
+void fiber_drop_trail(struct fiber *fiber) {
+  free(fiber->trail);
+  fiber->trail = NULL;
+}
+
 const void *fiber_joined_error(const struct fiber *fiber) {
   return fiber->trail && fiber->trail->is_joined ? fiber->trail->error : NULL;
 }

@@ -169,6 +169,9 @@ void fiber_set_trail(lua_State *L, int index, const char *traceback);
 /* [owner] That text, for the error at `index`, or NULL; borrowed until the next one is set. */
 const char *fiber_find_trail(lua_State *L, int index);
 
+/* [owner] Forgets that text: what comes now has nothing to do with it. */
+void fiber_drop_trail(struct fiber *fiber);
+
 /* [owner] Whether the error at `index` has a trail that is joined; that error, or NULL; and the
  * mark of the trail that is there. */
 bool fiber_is_joined(lua_State *L, int index);

@@ -29,6 +29,15 @@
     "Requests that the server answered without asking the app.")                                   \
   X(BYTES_IN, "perilune_http_received_bytes_total", "counter", "", "Bytes read from clients.")     \
   X(BYTES_OUT, "perilune_http_sent_bytes_total", "counter", "", "Bytes written to clients.")       \
+  X(TASKS_SCHEDULED, "perilune_tasks_scheduled_total", "counter", "",                              \
+    "Tasks that have been scheduled.")                                                             \
+  X(TASKS_ENDED_DONE, "perilune_tasks_ended_total", "counter", "end=\"done\"",                     \
+    "Scheduled tasks that have ended, by how.")                                                    \
+  X(TASKS_ENDED_FAILED, "perilune_tasks_ended_total", "counter", "end=\"failed\"", "")             \
+  X(TASKS_ENDED_CANCELLED, "perilune_tasks_ended_total", "counter", "end=\"cancelled\"", "")       \
+  X(TASKS_ENDED_DROPPED, "perilune_tasks_ended_total", "counter", "end=\"dropped\"", "")           \
+  X(TASKS_WAITED_FOR, "perilune_tasks_waited_for_total", "counter", "",                            \
+    "Shielded tasks that the end of the server has waited for.")                                   \
   X(TASKS_FAILED, "perilune_tasks_failed_total", "counter", "",                                    \
     "Tasks that ended with an error that nobody waited for.")                                      \
   X(TASKS_DROPPED, "perilune_tasks_dropped_total", "counter", "",                                  \

@@ -89,8 +89,12 @@ struct worker {
   struct metrics metrics;
   struct {
     int unfinished, shielded;
+    bool closed;                /* no more are scheduled: the server stops */
+    bool overdue;               /* the shutdown has taken too long: what is left is interrupted */
+    struct buffer cancelled_at; /* lines of text: tasks that the stop has cancelled, and where */
     uint64_t full_logged_ns, shielded_logged_ns;
-  } tasks; /* kept by lib/task.c */
+  } tasks; /* kept by lib/task.c; closed, overdue and the memory of the text by who ends the worker
+            */
 
   struct heartbeat heartbeat;
   struct list watched; /* watchdog.workers */

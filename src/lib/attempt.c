@@ -159,6 +159,7 @@ static int push_body(lua_State *L, const struct task_options *options) {
 static int start(lua_State *L) {
   struct task *task = task_here(L);
   const struct task_options *options = options_here(L);
+  fiber_drop_trail(task->fiber);
   if (task->attempt++ == 0) {
     task->status = TASK_RUNNING;
     task_handle_tell_started(L, AT_TASK);

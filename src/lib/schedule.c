@@ -314,6 +314,7 @@ static int schedule_here(lua_State *L, const struct scheduler *scheduler,
   struct task *task = task_push(L, lua_gettop(L) - function, options_at);
   if (copy) task_keep_call(L, copy);
   task->scheduled = true;
+  metrics_add(&worker_of(L)->metrics, METRIC_TASKS_SCHEDULED, 1);
   task->late = scheduler->when != TASK_NOW && passed;
   task->dropped = is_dropped;
   task_make_fiber(L, box);
@@ -342,6 +343,7 @@ int schedule_method(lua_State *L) {
   task_check_callable(L, 2, "a task is a function and its arguments");
   if (scheduler->is_remote) return schedule_elsewhere(L, scheduler);
   const struct scheduler *home = find_home(L, scheduler);
+  task_report_check_open(L);
   task_check_room(L);
   return schedule_here(L, scheduler, home);
 }

@@ -153,6 +153,58 @@ void task_report_full(lua_State *L) {
   error_raise(L, "full", "%d tasks have not ended: this one was not started (--max-tasks)", limit);
 }
 
+/* ---- the end of the server ---- */
+
+void task_report_check_open(lua_State *L) {
+  if (UNLIKELY(worker_of(L)->tasks.closed))
+    error_raise(L, "stopping", "nothing can be scheduled any more: the server stops");
+}
+
+void task_report_end(struct worker *worker, const struct task *task) {
+  enum metric metric = METRIC_TASKS_ENDED_CANCELLED;
+  if (task->dropped)
+    metric = METRIC_TASKS_ENDED_DROPPED;
+  else if (task->status == TASK_DONE)
+    metric = METRIC_TASKS_ENDED_DONE;
+  else if (task->status == TASK_FAILED)
+    metric = METRIC_TASKS_ENDED_FAILED;
+  metrics_add(&worker->metrics, metric, 1);
+  if (task->shielded && worker->tasks.closed)
+    metrics_add(&worker->metrics, METRIC_TASKS_WAITED_FOR, 1);
+}
+
+/* The first line of a traceback that is one of Lua code: "app.lua:12". */
+static struct slice find_line(const char *traceback) {
+  for (const char *at = strstr(traceback, "\n\t"); at; at = strstr(at + 2, "\n\t")) {
+    const char *line = at + 2;
+    size_t len = strcspn(line, " \n");
+    if (line[0] == '[' || len < 2) continue;
+    return (struct slice){line, len - 1}; /* without the colon behind it */
+  }
+  return (struct slice){"?", 1};
+}
+
+void task_report_stopped(lua_State *L, const char *traceback) {
+  struct worker *worker = worker_of(L);
+  struct buffer *text = &worker->tasks.cancelled_at;
+  const struct task *task = lua_touserdata(L, 1);
+  struct slice at = {"its start", 9};
+  if (traceback && task->has_box)
+    at = (struct slice){"its pool", 8};
+  else if (traceback)
+    at = find_line(traceback);
+  task_push_name(L, 1);
+  if (task->scheduled && text->len < TASKS_CANCELLED_AT_BYTES_MAX)
+    buffer_printf(text, "%s at %.*s\n", lua_tostring(L, -1), (int)at.len, at.data);
+  lua_pop(L, 1);
+  if (!worker->tasks.overdue) return;
+  struct line line;
+  begin_line(L, &line);
+  add(&line, log_text("traceback", traceback ? traceback : ""));
+  write_line(L, LOG_ERROR, "task interrupted: the shutdown has taken too long", &line);
+  lua_pop(L, 1);
+}
+
 void task_report_shielded(lua_State *L) {
   struct worker *worker = worker_of(L);
   if (worker->tasks.shielded <= SHIELDED_TASKS_WARN) return;

@@ -9,6 +9,9 @@
 
 #include <lua.h>
 
+struct task;
+struct worker;
+
 /* [owner] Logs, and counts, the error at `error` of the task at 1. */
 void task_report_failure(lua_State *L, int error, const char *traceback);
 
@@ -25,6 +28,17 @@ int task_report_handle(lua_State *L);
 
 /* [owner] Raises kind "full": the worker has too many tasks. Counted, and logged once a second. */
 NO_RETURN void task_report_full(lua_State *L);
+
+/* [owner] Raises kind "stopping" when the worker takes no tasks any more. */
+void task_report_check_open(lua_State *L);
+
+/* [owner] Counts a scheduled task that has ended. */
+void task_report_end(struct worker *worker, const struct task *task);
+
+/* [owner] Notes that the stop of the server has cancelled the task at 1, and where that was; logs
+ * it when the shutdown has taken too long. `traceback` is that of its error, NULL: it had not
+ * begun. */
+void task_report_stopped(lua_State *L, const char *traceback);
 
 /* [owner] The worker has one more shielded task: warns when there are too many. */
 void task_report_shielded(lua_State *L);
