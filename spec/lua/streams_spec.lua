@@ -253,7 +253,7 @@ end)
 
 describe("the end of the server", function()
   it("ends event streams at once and lets other streams finish", function()
-    local server = site.start "streams"
+    local server = site.start("streams", { "--drain-timeout", "60", "--shutdown-timeout", "90" })
     local events = raw.connect(server.port)
     events:send "GET /forever HTTP/1.1\r\nHost: a\r\n\r\n"
     local slow = raw.connect(server.port)

@@ -198,6 +198,21 @@ describe("on_error", function()
     assert.same({ n = 3, 2, "a" }, results)
   end)
 
+  it("may call the function where it runs, from a pool's thread (P77, P79)", function()
+    local path, calls, ids = os.tmpname(), 0, {}
+    handle(function(req)
+      req.tasks:task { on_error = app.call_again }:schedule(function(...)
+        calls = calls + 1
+        ids[calls] = context.request_id == req.id
+        if calls < 3 then error("fails " .. calls, 0) end
+        return calls, ...
+      end, path)
+    end)
+    wait.wait_until(function() return program.read(path) == "2 3 " .. path end)
+    os.remove(path)
+    assert.same({ true, true, true }, ids)
+  end)
+
   it("may call a blocking function once more, with the arguments as they were (P40, P79)",
     function()
       local path, value, results = os.tmpname(), { "first" }, nil

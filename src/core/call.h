@@ -86,7 +86,8 @@ enum call_order { CALL_ORDER_CANCEL_ALL, CALL_ORDER_STOP };
 struct call_host {
   const char *noun;        /* what has the queues: "pool" or "loop" */
   const char *function;    /* what it runs: "a blocking function" */
-  struct call_host *loops; /* of pools: what runs the app's background functions; NULL: nothing */
+  struct call_host *loops; /* of pools, a reference: what runs the app's background functions; or
+                              NULL; set before a thread runs */
   /* [any thread] Takes the call: 0, or UV_ENOBUFS when the queue is full, UV_ENOENT when there is
    * no such pool or loop, UV_ELOOP when all who could run it would wait for each other,
    * UV_ECANCELED when the host has ended, UV_ESHUTDOWN when the loop has, UV_ENOTCONN when it has

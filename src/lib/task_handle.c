@@ -160,7 +160,7 @@ static int called(lua_State *L, int status, lua_KContext context) {
 }
 
 /* call(self) -> the results of its function, called once more */
-static int call_again(lua_State *L) {
+int task_handle_call(lua_State *L) {
   check_task(L, "call");
   lua_settop(L, 1);
   lua_getiuservalue(L, 1, TASK_VALUE_FUNCTION);
@@ -300,7 +300,7 @@ static int describe(lua_State *L) {
 void task_handle_open(lua_State *L) {
   static const luaL_Reg functions[] = {{"wait", task_handle_wait},
                                        {"cancel", cancel_task},
-                                       {"call", call_again},
+                                       {"call", task_handle_call},
                                        {"__index", index_task},
                                        {"__newindex", set_field},
                                        {"__tostring", describe},

@@ -31,4 +31,7 @@ void task_handle_tell_started(lua_State *L, int index);
 /* [owner] The method wait(self, [timeout]). */
 int task_handle_wait(lua_State *L);
 
+/* [owner] The method call(self). */
+int task_handle_call(lua_State *L);
+
 #endif

@@ -38,6 +38,7 @@ struct wait {
   uint64_t asker;           /* number of the worker that waits */
   const struct fiber *root; /* what waits for the code that waits; call.root */
   bool looks; /* it does not wait for the end: the answer is what the task is like now */
+  bool calls; /* nor does it then: the task's function is called once more */
   bool has_timeout;
   double timeout_s;
 
@@ -76,7 +77,7 @@ static void send_answer(struct worker *worker, struct wait *wait) {
 static int task_ended(lua_State *L, int status, lua_KContext context) {
   struct wait *wait = (struct wait *)context;
   (void)status;
-  wait->has_ended = true;
+  wait->has_ended = !wait->calls;
   transfer_encode(L, 1, lua_gettop(L), "result", &wait->bytes);
   wait->returned = true;
   return 0;
@@ -92,8 +93,21 @@ static int looked_again(lua_State *L, int status, lua_KContext context) {
   return wait_here(L);
 }
 
+/* Stack: task_handle_wait, the task. Its function runs as if the task's fiber called it. */
+static void turn_into_call(lua_State *L, struct fiber *fiber) {
+  const struct task *task = task_at(L, 2);
+  lua_pushcfunction(L, task_handle_call);
+  lua_replace(L, 1);
+  if (!task->fiber) return;
+  fiber->request = task->fiber->request;
+  fiber->source = task->fiber->source;
+  fiber->instance = task->fiber->instance;
+  fiber->timers = task->fiber->timers;
+}
+
 static int wait_here(lua_State *L) {
-  struct wait *wait = fiber_running(L)->data;
+  struct fiber *fiber = fiber_running(L);
+  struct wait *wait = fiber->data;
   lua_settop(L, 0);
   lua_pushcfunction(L, task_handle_wait);
   task_registry_push(L, wait->task.id);
@@ -108,7 +122,10 @@ static int wait_here(lua_State *L) {
     return 0;
   }
   const struct task *task = task_at(L, -1);
-  if (wait->root && task->fiber) task_check_root_wait(L, task, wait->root);
+  if (wait->calls)
+    turn_into_call(L, fiber);
+  else if (wait->root && task->fiber)
+    task_check_root_wait(L, task, wait->root);
   int nargs = 1;
   if (wait->has_timeout) {
     lua_pushnumber(L, wait->timeout_s);
@@ -123,7 +140,7 @@ static int wait_failed(lua_State *L) {
   struct wait *wait = fiber->data;
   task_registry_push(L, wait->task.id);
   const struct task *task = lua_isnil(L, -1) ? NULL : task_at(L, -1);
-  wait->has_ended = task && !task->fiber;
+  wait->has_ended = task && !task->fiber && !wait->calls;
   buffer_clear(&wait->bytes);
   transfer_encode_error(L, 1, fiber->traceback, &wait->bytes);
   return 0;
@@ -210,6 +227,7 @@ static void note_end(lua_State *L, const char *status, const char *field) {
 static int give_results(lua_State *L, const struct wait *wait) {
   int first = lua_gettop(L) + 1;
   int count = transfer_decode(L, wait->bytes.data, wait->bytes.len);
+  if (!wait->has_ended) return count;
   luaL_checkstack(L, 3, "too many results");
   lua_createtable(L, count, 1);
   for (int i = 0; i < count; i++) {
@@ -260,6 +278,14 @@ static bool send_wait(struct worker *worker, struct wait *wait) {
   return is_sent;
 }
 
+/* Sends a wait to the task's worker, and waits itself. */
+static lua_nret await_answer(lua_State *L, struct fiber *fiber, struct wait *wait,
+                             const char *waits_for) {
+  if (!send_wait(fiber->worker, wait))
+    error_raise(L, "disconnected", "the thread that the task lived on has ended");
+  return fiber_park(L, fiber, waits_for, (lua_KContext)wait, waited);
+}
+
 static int wait_remotely(lua_State *L) {
   const struct home *home = check_handle(L, "wait");
   bool has_timeout = !lua_isnoneornil(L, 2);
@@ -270,9 +296,16 @@ static int wait_remotely(lua_State *L) {
   struct wait *wait = push_wait(L, fiber, home);
   wait->has_timeout = has_timeout;
   wait->timeout_s = timeout_s;
-  if (!send_wait(fiber->worker, wait))
-    error_raise(L, "disconnected", "the thread that the task lived on has ended");
-  return fiber_park(L, fiber, "task:wait", (lua_KContext)wait, waited);
+  return await_answer(L, fiber, wait, "task:wait");
+}
+
+static int call_remotely(lua_State *L) {
+  const struct home *home = check_handle(L, "call");
+  struct fiber *fiber = fiber_begin_wait(L, "task:call");
+  lua_settop(L, 1);
+  struct wait *wait = push_wait(L, fiber, home);
+  wait->calls = true;
+  return await_answer(L, fiber, wait, "task:call");
 }
 
 static int cancel_remotely(lua_State *L) {
@@ -326,7 +359,6 @@ static void check_is_sent(lua_State *L, const char *key) {
     const char *name, *instead;
   } unsent[] = {
       {"fn", "call the function by its own name"},
-      {"call", "call the function by its own name, with table.unpack(task.args, 1, task.args.n)"},
       {"config", "send along what is needed of it as an argument"},
       {"response", "read it in the task, and give it as its result"},
       {"started", "look at task.status, or task.attempt"},
@@ -479,9 +511,13 @@ static const struct transfer_kind task_kind = {CLASS_TASK, encode_task, decode_t
 static const struct transfer_kind handle_kind = {CLASS_TASK_REMOTE, encode_handle, decode_task};
 
 void task_remote_open(lua_State *L) {
-  static const luaL_Reg functions[] = {{"wait", wait_remotely},   {"cancel", cancel_remotely},
-                                       {"__index", index_handle}, {"__newindex", set_field},
-                                       {"__tostring", describe},  {NULL, NULL}};
+  static const luaL_Reg functions[] = {{"wait", wait_remotely},
+                                       {"call", call_remotely},
+                                       {"cancel", cancel_remotely},
+                                       {"__index", index_handle},
+                                       {"__newindex", set_field},
+                                       {"__tostring", describe},
+                                       {NULL, NULL}};
   luaL_newlib(L, functions);
   class_register(L, CLASS_TASK_REMOTE);
   luaL_newmetatable(L, WAIT_CLASS);

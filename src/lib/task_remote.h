@@ -1,8 +1,8 @@
 /* task_remote.h - a task as other Lua states have it.
  *
  * A task that is sent to another state arrives as a handle with the fields that it had then; it can
- * be waited for and cancelled, by messages to the worker that the task lives on. Sent back home, or
- * never away, it is the task itself. */
+ * be waited for, called once more and cancelled, by messages to the worker that it lives on. Sent
+ * back home, or never away, it is the task itself. */
 #ifndef LIB_TASK_REMOTE_H
 #define LIB_TASK_REMOTE_H
 

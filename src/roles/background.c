@@ -145,6 +145,7 @@ struct background *background_create(struct process *process, struct snapshot *s
   background->snapshot = snapshot;
   background->pools = pools;
   pools->loops = &background->host;
+  retain(pools->loops);
   uv_mutex_init(&background->lock);
   list_init(&background->loops);
   return background;
@@ -280,6 +281,5 @@ void background_destroy(struct background *background) {
   struct list *loops = &background->loops; /* nobody adds to them any more */
   for (struct list *link = loops->next; link != loops; link = link->next)
     if (loop_at(link)->has_thread) uv_thread_join(&loop_at(link)->thread);
-  background->pools->loops = NULL;
   release(&background->host);
 }

@@ -66,8 +66,8 @@ struct background_counts {
 /* [any thread] What the first `max` loops are doing; gives how many there were. */
 size_t background_count(struct background *background, struct background_counts *out, size_t max);
 
-/* [owner] Ends what has not ended and joins all threads; its memory goes with the last mark and
- * call that refer to it. Accepts NULL. */
+/* [owner] Ends what has not ended and joins all threads; its memory goes with the pools, and the
+ * last mark and call that refer to it. Accepts NULL. */
 void background_destroy(struct background *background);
 
 #endif

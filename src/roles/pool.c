@@ -158,6 +158,7 @@ static void retain(struct call_host *host) {
 static void release(struct call_host *host) {
   struct pools *pools = container_of(host, struct pools, host);
   if (atomic_fetch_sub_explicit(&pools->references, 1, memory_order_acq_rel) > 1) return;
+  if (host->loops) host->loops->release(host->loops);
   struct list *link;
   while ((link = list_pop(&pools->pools))) {
     struct pool *pool = container_of(link, struct pool, link);

@@ -83,7 +83,7 @@ app.scripts = {
   end,
   unsent = function(req)
     local task, said = req.tasks:schedule(where), {}
-    for _, key in ipairs { "fn", "call", "config", "response", "started" } do
+    for _, key in ipairs { "fn", "config", "response", "started" } do
       said[key] = select(2, pcall(function() return task[key] end))
     end
     said.progress = select(2, pcall(function() task.progress = 1 end))
