@@ -446,7 +446,11 @@ describe("perilune.tasks", function()
     local lone = perilune.app {}
     local _, err = pcall(lone.tasks.schedule, lone.tasks, print)
     assert.is_truthy(err:find("app.tasks works while the app is served", 1, true), err)
-    assert.is_truthy(client:get("/tasks_in_pool").body:find("use the tasks of its `req`", 1, true))
+    for _, path in ipairs { "/tasks_in_pool", "/tasks_on_loop" } do
+      for _, text in ipairs(client:get(path):json()) do
+        assert.is_truthy(text:find("use the tasks of its `req`", 1, true), text)
+      end
+    end
   end)
 
   it("while the app loads is an error that names on_start", function()

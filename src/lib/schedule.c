@@ -262,6 +262,12 @@ static int schedule_elsewhere(lua_State *L, const struct scheduler *scheduler) {
   return 1;
 }
 
+/* Whether this state serves no app: it is a pool's or a loop's. */
+static bool is_elsewhere(lua_State *L) {
+  const struct worker *worker = worker_of(L);
+  return worker->role->runs_blocking || worker->loop_name;
+}
+
 /* The app's own scheduler, that of the scheduler at 1. Raises where no app is served. */
 static const struct scheduler *find_home(lua_State *L, const struct scheduler *scheduler) {
   if (!scheduler->is_apps) return NULL;
@@ -269,8 +275,10 @@ static const struct scheduler *find_home(lua_State *L, const struct scheduler *s
   if (lua_getiuservalue(L, 1, SCHEDULER_APP) == LUA_TUSERDATA) home = lua_touserdata(L, -1);
   lua_pop(L, 1);
   const struct fiber *fiber = fiber_running(L);
-  bool is_served = home->instance || (fiber && fiber->instance);
-  if (!is_served && !worker_of(L)->role->runs_blocking)
+  if (is_elsewhere(L))
+    luaL_error(L, "app.tasks is not there in a blocking or background function: use the tasks of "
+                  "its `req`");
+  if (!home->instance && !(fiber && fiber->instance))
     luaL_error(L, "app.tasks works while the app is served: run it with `perilune serve`, or in a "
                   "spec with test.client()");
   return home->instance ? home : NULL;
@@ -452,9 +460,9 @@ int schedule_current(lua_State *L) {
   if (place_is_loading(L))
     return luaL_error(L, "perilune.tasks belongs to what runs: while the app loads use "
                          "app:on_start, or keep app.tasks");
-  if (worker_of(L)->role->runs_blocking)
-    return luaL_error(L, "perilune.tasks is not there in a blocking function: use the tasks of its "
-                         "`req`");
+  if (is_elsewhere(L))
+    return luaL_error(L, "perilune.tasks is not there in a blocking or background function: use "
+                         "the tasks of its `req`");
   struct agenda *agenda = fiber ? find_agenda(fiber) : NULL;
   if (agenda)
     schedule_push(L, agenda, TASK_NOW);
