@@ -74,7 +74,8 @@ static bool is_ending(const struct server *server) {
 /* ---- the end ---- */
 
 static void log_tasks(const struct server *server) {
-  server_tasks_log(server->threads, server->count, server->running == 0, server->waited_ns);
+  bool have_ended = server->running == 0 && (server->loops_have_ended || !server->has_loops);
+  server_tasks_log(&server->shared, server->threads, server->count, have_ended, server->waited_ns);
 }
 
 /* Ends with threads running, and without their consent. */
@@ -111,6 +112,7 @@ static void shutdown_timed_out(struct timer *timer) {
   server->drain_is_over = true;
   shut_down(server);
   for (int i = 0; i < server->count; i++) server_thread_interrupt(&server->threads[i]);
+  background_interrupt(server->shared.background);
 }
 
 static void drain_timed_out(struct timer *timer) {

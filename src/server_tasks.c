@@ -5,15 +5,31 @@
 #include "server_tasks.h"
 
 #include "base/log.h"
+#include "roles/background.h"
 #include "server_thread.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-static int64_t total(const struct server_thread *threads, int count, enum metric metric) {
+struct workers {
+  const struct worker **all;
+  size_t count;
+};
+
+static struct workers list_workers(const struct server_shared *shared,
+                                   const struct server_thread *threads, size_t count) {
+  size_t loops = background_workers(shared->background, NULL, 0);
+  struct workers workers = {.all = memory_alloc((count + loops) * sizeof(struct worker *))};
+  for (size_t i = 0; i < count; i++) workers.all[workers.count++] = &threads[i].worker;
+  background_workers(shared->background, workers.all + count, loops);
+  workers.count += loops;
+  return workers;
+}
+
+static int64_t total(const struct workers *workers, enum metric metric) {
   uint64_t sum = 0;
-  for (int i = 0; i < count; i++) sum += metrics_get(&threads[i].worker.metrics, metric);
+  for (size_t i = 0; i < workers->count; i++) sum += metrics_get(&workers->all[i]->metrics, metric);
   return (int64_t)sum;
 }
 
@@ -22,10 +38,10 @@ static int compare_lines(const void *a, const void *b) {
 }
 
 /* Where tasks were cancelled, the same place once, with how many. */
-static void add_places(const struct server_thread *threads, int thread_count, struct buffer *out) {
+static void add_places(const struct workers *workers, struct buffer *out) {
   struct buffer text = {0}, lines = {0};
-  for (int i = 0; i < thread_count; i++) {
-    const struct buffer *places = &threads[i].worker.tasks.cancelled_at;
+  for (size_t i = 0; i < workers->count; i++) {
+    const struct buffer *places = &workers->all[i]->tasks.cancelled_at;
     buffer_add(&text, places->data, places->len);
   }
   buffer_add_byte(&text, '\0');
@@ -42,16 +58,15 @@ static void add_places(const struct server_thread *threads, int thread_count, st
   buffer_finish(&lines);
 }
 
-void server_tasks_log(const struct server_thread *threads, int count, bool have_ended,
-                      uint64_t waited_ns) {
+static void write_table(const struct workers *workers, bool have_ended, uint64_t waited_ns) {
   struct buffer places = {0};
-  int64_t scheduled = total(threads, count, METRIC_TASKS_SCHEDULED);
-  int64_t done = total(threads, count, METRIC_TASKS_ENDED_DONE);
-  int64_t failed = total(threads, count, METRIC_TASKS_ENDED_FAILED);
-  int64_t cancelled = total(threads, count, METRIC_TASKS_ENDED_CANCELLED);
-  int64_t dropped = total(threads, count, METRIC_TASKS_ENDED_DROPPED);
+  int64_t scheduled = total(workers, METRIC_TASKS_SCHEDULED);
+  int64_t done = total(workers, METRIC_TASKS_ENDED_DONE);
+  int64_t failed = total(workers, METRIC_TASKS_ENDED_FAILED);
+  int64_t cancelled = total(workers, METRIC_TASKS_ENDED_CANCELLED);
+  int64_t dropped = total(workers, METRIC_TASKS_ENDED_DROPPED);
   if (scheduled == 0) return;
-  if (have_ended) add_places(threads, count, &places);
+  if (have_ended) add_places(workers, &places);
   buffer_add_byte(&places, '\0');
   const struct log_field fields[] = {
       log_integer("scheduled", scheduled),
@@ -60,10 +75,17 @@ void server_tasks_log(const struct server_thread *threads, int count, bool have_
       log_integer("cancelled", cancelled),
       log_integer("dropped", dropped),
       log_integer("unfinished", scheduled - done - failed - cancelled - dropped),
-      log_integer("shielded", total(threads, count, METRIC_TASKS_WAITED_FOR)),
+      log_integer("shielded", total(workers, METRIC_TASKS_WAITED_FOR)),
       log_number("shielded_waited_s", (double)waited_ns / (double)NS_PER_SECOND),
       log_text("cancelled_at", places.data),
   };
-  log_write(threads[0].worker.process->log, LOG_INFO, "tasks", fields, array_len(fields));
+  log_write(workers->all[0]->process->log, LOG_INFO, "tasks", fields, array_len(fields));
   buffer_finish(&places);
+}
+
+void server_tasks_log(const struct server_shared *shared, const struct server_thread *threads,
+                      int count, bool have_ended, uint64_t waited_ns) {
+  struct workers workers = list_workers(shared, threads, (size_t)count);
+  write_table(&workers, have_ended, waited_ns);
+  free(workers.all);
 }

@@ -8,11 +8,12 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+struct server_shared;
 struct server_thread;
 
-/* [owner] Logs it, unless no task was ever scheduled. Threads that have not ended do not tell where
- * tasks were cancelled. `waited_ns` is how long the end of the threads has taken. */
-void server_tasks_log(const struct server_thread *threads, int count, bool have_ended,
-                      uint64_t waited_ns);
+/* [owner] Logs it, for HTTP workers and loops, unless no task was ever scheduled. Where tasks were
+ * cancelled is told when all `have_ended`. `waited_ns` is how long the end of the threads took. */
+void server_tasks_log(const struct server_shared *shared, const struct server_thread *threads,
+                      int count, bool have_ended, uint64_t waited_ns);
 
 #endif

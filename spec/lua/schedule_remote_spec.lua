@@ -142,6 +142,31 @@ describe("a handle", function()
   end)
 end)
 
+describe("req.tasks, perilune.tasks and app.tasks", function()
+  it("run plain tasks on the request's loop, from a handler and from the pool (P8, P9)", function()
+    for _, path in ipairs { "/each", "/each_in_pool" } do
+      app.reset()
+      local seen = get(path):json()
+      assert.same({ req = "http", current = "http", app = "http" },
+        { req = seen.req, current = seen.current, app = seen.app }, path)
+      local noted = table.move(events(2), 1, 2, 1, {})
+      table.sort(noted)
+      assert.same({ "app", "current" }, noted, path)
+    end
+  end)
+
+  it("do so from a background loop, which runs the app's own tasks itself", function()
+    local seen = get("/each_on_loop"):json()
+    assert.same({ req = "http", current = "http", app = "background" },
+      { req = seen.req, current = seen.current, app = seen.app })
+    assert.same({ "current" }, events(1))
+  end)
+
+  it("are the loop's that a blocking function was called from, without a request", function()
+    assert.same({ "http", "http" }, get("/app_task"):json())
+  end)
+end)
+
 describe("an id", function()
   local places = { "/find", "/find_in_pool" }
 

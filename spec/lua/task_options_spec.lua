@@ -446,11 +446,6 @@ describe("perilune.tasks", function()
     local lone = perilune.app {}
     local _, err = pcall(lone.tasks.schedule, lone.tasks, print)
     assert.is_truthy(err:find("app.tasks works while the app is served", 1, true), err)
-    for _, path in ipairs { "/tasks_in_pool", "/tasks_on_loop" } do
-      for _, text in ipairs(client:get(path):json()) do
-        assert.is_truthy(text:find("use the tasks of its `req`", 1, true), text)
-      end
-    end
   end)
 
   it("while the app loads is an error that names on_start", function()
@@ -514,22 +509,6 @@ return app
     assert.equal(503, server:get("/refused").status)
     local _, count = server:log():gsub("tasks refused", "")
     assert.is_true(count <= 2)
-    assert.equal(0, server:stop(), server:log())
-    program.remove_directory(directory)
-  end)
-
-  it("warns of too many shielded tasks, which shield their children only (P90)", function()
-    local directory = program.make_directory { ["app.lua"] = [[
-local perilune = require "perilune"
-local app = perilune.app { task_defaults = { shield = true } }
-app:get("/many", function(req)
-  for _ = 1, 1001 do req.tasks:schedule(function() end) end
-end)
-return app
-]] }
-    local server = site.start_at(directory, { "--workers", "1" })
-    assert.equal(204, server:get("/many").status)
-    assert.equal("1001", wait.for_log(server, "many tasks are shielded shielded=(%d+)"))
     assert.equal(0, server:stop(), server:log())
     program.remove_directory(directory)
   end)

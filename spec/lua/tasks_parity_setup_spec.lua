@@ -113,18 +113,19 @@ return app
   end)
 
   it("P9: can be scheduled from any thread: of a pool, of a background loop", function()
-    for _, place in ipairs { "blocking", "background" } do
-      app.reset()
-      assert.equal(place == "blocking" and "pool" or place,
-        client:get(("/%s/three"):format(place)).body)
-      assert.same({ "A", "B", "C" }, served:events(3))
+    for place, role in pairs { blocking = "pool", background = "background" } do
+      for _, script in ipairs { "three", "current" } do
+        app.reset()
+        assert.equal(role, client:get(("/%s/%s"):format(place, script)).body)
+        assert.same({ "A", "B", "C" }, served:events(3))
+      end
     end
   end)
 
   it("P10: give a blocking handler a usable handle, for all timings", function()
     local seen = client:get("/blocking/handles"):json()
     assert.same({ results = { "http", 1 }, n = 3, status = "done", later = "waiting",
-      named = "app.note" }, seen)
+      named = "app.note", args = 2 }, seen)
     assert.same({ "later" }, served:events(1))
   end)
 end)
@@ -152,23 +153,9 @@ describe("an immediate task", function()
   end)
 
   it("P13: starts in the order of scheduling, and ends when it ends", function()
-    local gates, order = {}, {}
-    served:handle(function(req)
-      for i = 1, 3 do
-        gates[i] = task_site.gate()
-        req.tasks:schedule(function()
-          app.note(i)
-          gates[i].wait()
-          order[#order + 1] = i
-        end)
-      end
-    end)
-    assert.same({ "1", "2", "3" }, served:events(3))
-    for i = 3, 1, -1 do
-      gates[i].open()
-      task_site.settle()
-    end
-    assert.same({ 3, 2, 1 }, order)
+    local starts, ends = served:run_three "now"
+    assert.same({ "1", "2", "3" }, starts)
+    assert.same({ 3, 2, 1 }, ends)
   end)
 
   it("P14: does not keep the response waiting", function()

@@ -28,22 +28,8 @@ before_each(function() app.reset() end)
 
 --- Three tasks of a timing start in their order and run at once: they end in the opposite order.
 local function expect_concurrent(timing)
-  local gates, ends = {}, {}
-  served:handle(function(req)
-    for i = 1, 3 do
-      gates[i] = task_site.gate()
-      task_site.timed(req.tasks, timing):schedule(function()
-        app.note(i)
-        gates[i].wait()
-        ends[#ends + 1] = i
-      end)
-    end
-  end)
-  assert.same({ "1", "2", "3" }, served:events(3))
-  for i = 3, 1, -1 do
-    gates[i].open()
-    task_site.settle()
-  end
+  local starts, ends = served:run_three(timing)
+  assert.same({ "1", "2", "3" }, starts)
   assert.same({ 3, 2, 1 }, ends)
 end
 
@@ -236,9 +222,7 @@ describe("an after_response task", function()
       error(err, 0)
     end
     app.handler = function(req)
-      task = req.tasks.after_response:task { outcome = "any" }:schedule(function()
-        return task.response.delivered
-      end)
+      task = req.tasks.after_response:schedule(function() return task.response.delivered end)
     end
     local connection = ask "/stream"
     wait.wait_until(function() return task end)

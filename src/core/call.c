@@ -147,6 +147,17 @@ static void choose_queue(struct call *call, const struct place *place, const cha
   call->calls_max = place->calls_max;
 }
 
+/* Where the request of the running code is handled; without one, at least its event loop. */
+static struct call_target find_origin(lua_State *L) {
+  const struct call *around = call_run_find(L);
+  if (around) return around->origin;
+  const struct worker *worker = worker_of(L);
+  const struct fiber *fiber = worker->running;
+  struct call_target origin = {.home = worker->number};
+  if (fiber) origin.data = fiber->source, origin.number = fiber->request;
+  return origin;
+}
+
 /* Pushes the box of a call with the `nargs` values on top of the stack. */
 static struct call_box *prepare(lua_State *L, struct call_host *host, const struct place *place,
                                 int nargs) {
@@ -160,6 +171,7 @@ static struct call_box *prepare(lua_State *L, struct call_host *host, const stru
   call->host->retain(call->host);
   call->caller = worker;
   call->request = fiber ? fiber->request : 0;
+  call->origin = find_origin(L);
   write_payload(L, place, first, nargs, &call->payload);
   return box;
 }

@@ -22,6 +22,13 @@
 
 struct call_host;
 
+/* Something that means something on one worker alone. */
+struct call_target {
+  void *data;
+  uint64_t number;
+  uint64_t home; /* number of that worker */
+};
+
 /* How a call goes that is made in the code of another call. */
 enum call_way {
   CALL_INLINE,
@@ -37,11 +44,13 @@ struct call {
   struct list link;       /* the queue of its host */
   struct call_host *host;
   _Atomic(unsigned) references; /* the host's or caller's, and those of asks on their way */
-  const char *pool;   /* or loop, its name: owned by the place; once it is submitted by the host */
-  int calls_max;      /* that the loop may have with this one; 0: as its host has it */
-  uint64_t id;        /* of this call, not 0 */
-  uint64_t request;   /* the request it is made for */
-  bool takes_offer;   /* its caller knows what to do with an offer */
+  const char *pool; /* or loop, its name: owned by the place; once it is submitted by the host */
+  int calls_max;    /* that the loop may have with this one; 0: as its host has it */
+  uint64_t id;      /* of this call, not 0 */
+  uint64_t request; /* the request it is made for */
+  struct call_target origin; /* on the event loop that it comes from: the source of that request, or
+                                NULL, and its id */
+  bool takes_offer;          /* its caller knows what to do with an offer */
   bool spare;         /* only a thread that is idle, or may be started, takes it: UV_EAGAIN */
   uint64_t innermost; /* id of the pool's call around what it calls; until it is taken by a pool:
                          around its caller; 0: none */
@@ -151,13 +160,6 @@ lua_nret call_await(lua_State *L, int index);
 /* [owner] For the runner: offers the `count` values on top of the stack, the first of them a table,
  * as the results and waits; `k` must begin with call_offered and its context. */
 lua_nret call_offer(lua_State *L, int count, lua_KFunction k);
-
-/* What the caller tells the function that goes on. */
-struct call_target {
-  void *data;
-  uint64_t number;
-  uint64_t home; /* number of the worker where these mean something */
-};
 
 /* [owner] For the runner: what the caller said when it accepted. Raises when it did not. */
 struct call_target call_offered(lua_State *L, lua_KContext context);

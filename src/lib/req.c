@@ -154,7 +154,7 @@ struct agenda *req_take_agenda(struct req *req) {
 }
 
 void req_push_tasks(lua_State *L, struct req *req) {
-  const struct schedule_home home = {req->home, req->source, req->source_number, req->id};
+  const struct schedule_home home = {req->home, req->source, req->id};
   if (req->is_here)
     schedule_push(L, req_take_agenda(req), TASK_NOW);
   else

@@ -7,6 +7,7 @@
 
 #include "base/log.h"
 #include "core/call.h"
+#include "core/call_run.h"
 #include "core/class.h"
 #include "core/fiber.h"
 #include "core/place.h"
@@ -204,6 +205,19 @@ static void push_with_timing(lua_State *L, int index, enum task_when when) {
   lua_setiuservalue(L, -2, SCHEDULER_APP);
 }
 
+bool schedule_push_app(lua_State *L, enum task_when when) {
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &apps_key);
+  lua_pushnil(L);
+  if (!lua_next(L, -2)) {
+    lua_pop(L, 1);
+    return false;
+  }
+  push_with_timing(L, lua_gettop(L), when);
+  lua_replace(L, -4);
+  lua_pop(L, 2);
+  return true;
+}
+
 void schedule_set_options(lua_State *L, int index) {
   index = lua_absindex(L, index);
   int table = lua_gettop(L);
@@ -251,21 +265,25 @@ static const struct task_options *insert_options(lua_State *L, int index) {
   return NULL;
 }
 
+/* Where tasks go from a thread of a pool: to the request of the running call, or the event loop
+ * that it comes from. Raises where code belongs to no call. */
+static struct schedule_home find_loop(lua_State *L, const char *what) {
+  const struct call *call = call_run_find(L);
+  if (!call)
+    luaL_error(L, "%s: code of a pool that belongs to no call has no event loop to run tasks on",
+               what);
+  return (struct schedule_home){call->origin.home, call->origin.data, call->origin.number};
+}
+
 /* Stack: the scheduler, the function, its arguments. */
-static int schedule_elsewhere(lua_State *L, const struct scheduler *scheduler) {
+static int schedule_elsewhere(lua_State *L, const struct schedule_home *home, enum task_when when) {
   bool has_options = insert_options(L, 2) != NULL;
   if (has_options) {
     task_options_push_copy(L, 2);
     lua_replace(L, 2);
   }
-  schedule_remote(L, scheduler->home, scheduler->when, has_options ? 3 : 2, has_options ? 2 : 0);
+  schedule_remote(L, home, when, has_options ? 3 : 2, has_options ? 2 : 0);
   return 1;
-}
-
-/* Whether this state serves no app: it is a pool's or a loop's. */
-static bool is_elsewhere(lua_State *L) {
-  const struct worker *worker = worker_of(L);
-  return worker->role->runs_blocking || worker->loop_name;
 }
 
 /* The app's own scheduler, that of the scheduler at 1. Raises where no app is served. */
@@ -275,10 +293,8 @@ static const struct scheduler *find_home(lua_State *L, const struct scheduler *s
   if (lua_getiuservalue(L, 1, SCHEDULER_APP) == LUA_TUSERDATA) home = lua_touserdata(L, -1);
   lua_pop(L, 1);
   const struct fiber *fiber = fiber_running(L);
-  if (is_elsewhere(L))
-    luaL_error(L, "app.tasks is not there in a blocking or background function: use the tasks of "
-                  "its `req`");
-  if (!home->instance && !(fiber && fiber->instance))
+  bool is_served = home->instance || (fiber && fiber->instance);
+  if (!is_served)
     luaL_error(L, "app.tasks works while the app is served: run it with `perilune serve`, or in a "
                   "spec with test.client()");
   return home->instance ? home : NULL;
@@ -349,7 +365,12 @@ int schedule_method(lua_State *L) {
   if (place_is_loading(L))
     return luaL_error(L, "nothing can be scheduled while the app loads: use app:on_start");
   task_check_callable(L, 2, "a task is a function and its arguments");
-  if (scheduler->is_remote) return schedule_elsewhere(L, scheduler);
+  if (scheduler->is_remote) return schedule_elsewhere(L, scheduler->home, scheduler->when);
+  if (worker_of(L)->role->runs_blocking) {
+    struct schedule_home home = find_loop(L, "app.tasks");
+    home.source = NULL;
+    return schedule_elsewhere(L, &home, scheduler->when);
+  }
   const struct scheduler *home = find_home(L, scheduler);
   task_report_check_open(L);
   task_check_room(L);
@@ -460,9 +481,13 @@ int schedule_current(lua_State *L) {
   if (place_is_loading(L))
     return luaL_error(L, "perilune.tasks belongs to what runs: while the app loads use "
                          "app:on_start, or keep app.tasks");
-  if (is_elsewhere(L))
-    return luaL_error(L, "perilune.tasks is not there in a blocking or background function: use "
-                         "the tasks of its `req`");
+  const struct call *call = call_run_find(L);
+  bool is_elsewhere = call && call->origin.data && call->origin.home != worker_of(L)->number;
+  if (is_elsewhere || worker_of(L)->role->runs_blocking) {
+    const struct schedule_home home = find_loop(L, "perilune.tasks");
+    schedule_push_remote(L, &home, TASK_NOW);
+    return 1;
+  }
   struct agenda *agenda = fiber ? find_agenda(fiber) : NULL;
   if (agenda)
     schedule_push(L, agenda, TASK_NOW);

@@ -40,9 +40,8 @@ struct agenda {
 /* Where a request is handled, as other states know it. */
 struct schedule_home {
   uint64_t worker;           /* number in the directory */
-  struct req_source *source; /* not to be looked into elsewhere; NULL: it belongs to no request */
-  uint64_t number;           /* of the request at the source */
-  uint64_t request;          /* its id; 0: none */
+  struct req_source *source; /* not to be looked into elsewhere; NULL: the app's own tasks */
+  uint64_t request;          /* id of the request at the source; 0: none */
 };
 
 /* [owner] Registers the class in a state. */
@@ -86,6 +85,10 @@ int schedule_current(lua_State *L);
 /* [owner] Pushes a scheduler on an agenda (NULL: every point counts as reached), with the defaults
  * of the running fiber's app. */
 void schedule_push(lua_State *L, struct agenda *agenda, enum task_when when);
+
+/* [owner] Pushes a scheduler of the app that is served on this worker, as app.tasks with that
+ * timing; pushes nothing and gives false when there is none. */
+bool schedule_push_app(lua_State *L, enum task_when when);
 
 /* [owner] Pushes a scheduler of a request that is handled on another worker. */
 void schedule_push_remote(lua_State *L, const struct schedule_home *home, enum task_when when);

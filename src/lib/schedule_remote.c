@@ -50,14 +50,22 @@ static void destroy_order(struct order *order) {
 /* The agenda of the request while it lasts. */
 static struct agenda *find_agenda(const struct order *order) {
   struct req_source *source = order->home.source;
-  if (!source || source->number != order->home.number || !source->exchange) return NULL;
+  if (!source || source->id != order->home.request || !source->exchange) return NULL;
   return schedule_agenda_of(source);
+}
+
+/* Pushes what the order would have been given to here. */
+static void push_scheduler(lua_State *L, const struct order *order) {
+  if (order->home.source)
+    schedule_push(L, find_agenda(order), order->when);
+  else if (!schedule_push_app(L, order->when))
+    luaL_error(L, "nothing can be scheduled: no app is served on this event loop");
 }
 
 /* Stack: the function and its arguments, from `first` on. */
 static int carry_out(lua_State *L, struct order *order, int first, lua_CFunction schedule) {
   lua_pushcfunction(L, schedule);
-  schedule_push(L, find_agenda(order), order->when);
+  push_scheduler(L, order);
   if (order->options.len > 0) {
     transfer_decode(L, order->options.data, order->options.len);
     schedule_set_options(L, -2);
@@ -188,8 +196,10 @@ static void push_fields(lua_State *L, const struct order *order, int function, i
   int fields = lua_gettop(L);
   task_handle_push_id(L, order->home.worker, order->id);
   lua_setfield(L, fields, "id");
-  bool is_named = options && lua_getfield(L, options, "name") == LUA_TSTRING;
-  if (!is_named) function_name_push(L, function);
+  if (!options || lua_getfield(L, options, "name") != LUA_TSTRING) {
+    lua_settop(L, fields);
+    function_name_push(L, function);
+  }
   lua_setfield(L, fields, "name");
   lua_pushliteral(L, "waiting");
   lua_setfield(L, fields, "status");

@@ -211,13 +211,16 @@ static int release_wait(lua_State *L) {
   return 0;
 }
 
-/* Notes in the handle's fields how the task has ended; results or error are on top. */
+/* Notes in the handle's fields how the task has ended; results or error are on top. What else has
+ * changed is asked for again. */
 static void note_end(lua_State *L, const char *status, const char *field) {
   lua_getiuservalue(L, 1, HANDLE_FIELDS);
   lua_pushstring(L, status);
   lua_setfield(L, -2, "status");
   lua_pushvalue(L, -2);
   lua_setfield(L, -2, field);
+  lua_pushnil(L);
+  lua_setfield(L, -2, "attempt");
   lua_pop(L, 1);
 }
 
@@ -345,17 +348,34 @@ static bool is_open(lua_State *L) {
   lua_getfield(L, -1, "status");
   const char *status = lua_tostring(L, -1);
   bool is_open = status && (strcmp(status, "waiting") == 0 || strcmp(status, "running") == 0);
-  lua_pop(L, 2);
-  return is_open;
+  bool is_known = lua_getfield(L, -2, "attempt") != LUA_TNIL;
+  lua_pop(L, 3);
+  return is_open || !is_known;
+}
+
+/* What a task has on its own thread alone. */
+static void check_is_sent(lua_State *L, const char *key) {
+  static const struct {
+    const char *name, *instead;
+  } unsent[] = {
+      {"fn", "call the function by its own name"},
+      {"config", "send along what is needed of it as an argument"},
+      {"response", "read it in the task, and give it as its result"},
+      {"started", "look at task.status, or task.attempt"},
+  };
+  for (size_t i = 0; i < array_len(unsent); i++)
+    if (strcmp(key, unsent[i].name) == 0)
+      luaL_error(L, "task.%s is there on the thread of the task alone: %s", key, unsent[i].instead);
 }
 
 /* Methods, what never changes, and what does: asked for where the task is, if code can wait here.
  */
 static int index_handle(lua_State *L) {
-  static const char *const fixed[] = {"id", "name", "fn", "args", NULL};
+  static const char *const fixed[] = {"id", "name", "args", NULL};
   const struct home *home = check_handle(L, "wait");
   const char *key = luaL_checkstring(L, 2);
   lua_settop(L, 2);
+  check_is_sent(L, key);
   if (luaL_getmetafield(L, 1, key) != LUA_TNIL) return 1;
   for (size_t i = 0; fixed[i]; i++)
     if (strcmp(key, fixed[i]) == 0) return push_field(L);
@@ -415,6 +435,12 @@ int task_remote_find(lua_State *L) {
     return 1;
   }
   return fiber_park(L, fiber, "tasks:find", (lua_KContext)wait, found);
+}
+
+static int set_field(lua_State *L) {
+  check_handle(L, "wait");
+  return luaL_error(L, "task.%s cannot be set: the task is one of another thread",
+                    luaL_tolstring(L, 2, NULL));
 }
 
 static int describe(lua_State *L) {
@@ -485,9 +511,13 @@ static const struct transfer_kind task_kind = {CLASS_TASK, encode_task, decode_t
 static const struct transfer_kind handle_kind = {CLASS_TASK_REMOTE, encode_handle, decode_task};
 
 void task_remote_open(lua_State *L) {
-  static const luaL_Reg functions[] = {{"wait", wait_remotely},     {"call", call_remotely},
-                                       {"cancel", cancel_remotely}, {"__index", index_handle},
-                                       {"__tostring", describe},    {NULL, NULL}};
+  static const luaL_Reg functions[] = {{"wait", wait_remotely},
+                                       {"call", call_remotely},
+                                       {"cancel", cancel_remotely},
+                                       {"__index", index_handle},
+                                       {"__newindex", set_field},
+                                       {"__tostring", describe},
+                                       {NULL, NULL}};
   luaL_newlib(L, functions);
   class_register(L, CLASS_TASK_REMOTE);
   luaL_newmetatable(L, WAIT_CLASS);

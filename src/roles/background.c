@@ -88,6 +88,7 @@ static void release(struct call_host *host) {
     struct background_loop *loop = loop_at(link);
     free(loop->name);
     free(loop->problem);
+    buffer_finish(&loop->worker.tasks.cancelled_at);
     free(loop);
   }
   uv_mutex_destroy(&background->lock);
@@ -200,6 +201,28 @@ void background_settle(struct background *background, struct inbox *inbox,
   }
   background_loop_report(background);
   uv_mutex_unlock(&background->lock);
+}
+
+void background_interrupt(struct background *background) {
+  uv_mutex_lock(&background->lock);
+  struct list *loops = &background->loops;
+  for (struct list *link = loops->next; link != loops; link = link->next) {
+    struct background_loop *loop = loop_at(link);
+    if (!loop->settles && !loop->stops) continue;
+    loop->overdue = true;
+    background_loop_wake(loop, true);
+  }
+  uv_mutex_unlock(&background->lock);
+}
+
+size_t background_workers(struct background *background, const struct worker **out, size_t max) {
+  size_t count = 0;
+  uv_mutex_lock(&background->lock);
+  struct list *loops = &background->loops;
+  for (struct list *link = loops->next; link != loops; link = link->next, count++)
+    if (count < max) out[count] = &loop_at(link)->worker;
+  uv_mutex_unlock(&background->lock);
+  return count;
 }
 
 void background_resume(struct background *background) {

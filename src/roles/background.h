@@ -37,6 +37,12 @@ void background_settle(struct background *background, struct inbox *inbox, struc
 /* [any thread] Takes calls again. */
 void background_resume(struct background *background);
 
+/* [any thread] Cancels what still runs on loops that settle or end, shielded or not. */
+void background_interrupt(struct background *background);
+
+/* [any thread] The workers of the first `max` loops; gives how many loops there are. */
+size_t background_workers(struct background *background, const struct worker **out, size_t max);
+
 /* [any thread] Ends all loops: what runs is cancelled, the hooks on_stop run; the message is posted
  * when all threads have come to their end. Legal at any time; once. */
 void background_stop(struct background *background, struct inbox *inbox, struct message *message);

@@ -12,6 +12,7 @@
 #include "core/require.h"
 #include "lib/life.h"
 #include "lib/once.h"
+#include "lib/schedule.h"
 #include "roles/call_body.h"
 #include "roles/pool.h"
 
@@ -25,6 +26,7 @@
 
 /* Why something is cancelled. */
 static const char SETTLED[] = "the server stops", STOPPED[] = "the loop stops",
+                  OVERDUE[] = "the shutdown has taken too long",
                   ALL_CANCELLED[] = "all calls of the loop are cancelled",
                   ABANDONED[] = "by its caller";
 
@@ -152,6 +154,7 @@ static void look(struct background_loop *loop) {
   loop->cancels = false;
   loop->settling = loop->settles;
   loop->stopping = loop->stops;
+  loop->worker.tasks.overdue = loop->overdue;
   clear_cancel(loop);
   cancel_unwanted(loop);
   unlock(loop);
@@ -184,6 +187,7 @@ static void start_call(struct background_loop *loop, struct call *call) {
   call->runner = fiber;
   fiber->name = "background function";
   fiber->request = call->request;
+  fiber->instance = loop;
   call_run_give(fiber, run);
   run->main = fiber;
   fiber_start(fiber, 0);
@@ -239,8 +243,10 @@ static const char *find_reason(struct worker *worker, const struct fiber *fiber)
   lock(loop);
   if (loop->step == LOOP_ENDING)
     reason = NULL; /* what ends it, ends in its own time */
+  else if (loop->overdue)
+    reason = OVERDUE;
   else if (loop->settles || loop->stops)
-    reason = loop->settles ? SETTLED : STOPPED;
+    reason = fiber->shielded ? NULL : loop->settles ? SETTLED : STOPPED;
   else if (loop->cancels && fiber->run)
     reason = ALL_CANCELLED;
   else if (call && call->abandoned)
@@ -271,6 +277,7 @@ static int app_loaded(lua_State *L, int status, lua_KContext context) {
   struct background_loop *loop = loop_of(worker_of(L));
   place_end_load(L);
   lua_pushvalue(L, 1);
+  schedule_begin_app(L, -1, loop, &loop->worker.timers);
   loop->app = luaL_ref(L, LUA_REGISTRYINDEX);
   lua_callk(L, life_push_loop(L, 1, "begin_loop", loop->name), 1, 0, begun);
   return begun(L, LUA_OK, 0);
@@ -333,6 +340,7 @@ static void start_step(struct background_loop *loop, const struct fiber_kind *ki
     return;
   }
   fiber->name = name;
+  fiber->instance = loop;
   fiber_start(fiber, 0);
 }
 
@@ -363,13 +371,23 @@ static void end(struct background_loop *loop) {
     loop->worker.stopped = true;
 }
 
+/* What is shielded goes on, unless the end of the server has taken too long. */
+static void cancel_left(struct background_loop *loop) {
+  struct worker *worker = &loop->worker;
+  worker->tasks.closed = true;
+  if (worker->tasks.overdue)
+    worker_cancel_all(worker, OVERDUE);
+  else
+    worker_cancel_unshielded(worker, loop->settling ? SETTLED : STOPPED);
+}
+
 /* Ends what runs, and then what that was waited for with; gives whether the loop is not to go on.
  */
 static bool clear(struct background_loop *loop) {
   struct worker *worker = &loop->worker;
   if (!is_clearing(loop)) return false;
   if (!list_is_empty(&worker->fibers)) {
-    worker_cancel_all(worker, loop->settling ? SETTLED : STOPPED);
+    cancel_left(loop);
     return true;
   }
   bool ends = loop->stopping || loop->step == LOOP_ENDED;

@@ -55,6 +55,7 @@ struct background_loop {
   bool cancels;    /* all calls, with the message */
   bool settles;    /* until nothing runs */
   bool stops;      /* it is told to end; further calls are refused */
+  bool overdue;    /* what is left is interrupted, shielded or not */
   char *problem;   /* what went wrong first, owned */
 
   /* the loop's own */

@@ -149,6 +149,28 @@ app:get("/handed_on", function(req)
   return { role = role_there, value = value }
 end)
 
+-- the three schedulers, from a pool and from a background loop
+
+local function schedule_by_each(req)
+  local function run(tasks) return (tasks:schedule(where):wait()) end
+  perilune.tasks.after_response:schedule(note, "current")
+  app.tasks.after_response:schedule(note, "app")
+  return { req = run(req.tasks), current = run(perilune.tasks), app = run(app.tasks),
+    late = app.tasks.after_route:schedule(where).late }
+end
+app:get("/each", schedule_by_each)
+blocking_route("/each_in_pool", schedule_by_each)
+app:get("/each_on_loop", perilune.background("loop", schedule_by_each))
+
+--- Without a request: called by a task of the app.
+local schedule_for_app = perilune.blocking(function()
+  return (perilune.tasks:schedule(where):wait()), (app.tasks:schedule(where):wait())
+end)
+app:get("/app_task", function()
+  local task = app.tasks:schedule(schedule_for_app)
+  return { task:wait() }
+end)
+
 -- ids: given out by one request, looked up by another, in either kind of state
 
 app:get("/start/{name}", function(req) return req.tasks:schedule(hold, req.params.name).id end)

@@ -55,14 +55,6 @@ app.call_again = perilune.blocking(function(task)
   file:close()
 end)
 
-local function tell_tasks_elsewhere()
-  local function schedule() app.tasks:schedule(function() end) end
-  return { tostring(select(2, pcall(function() return perilune.tasks end))),
-    tostring(select(2, pcall(schedule))) }
-end
-app:get("/tasks_in_pool", perilune.blocking(tell_tasks_elsewhere))
-app:get("/tasks_on_loop", perilune.background("other", tell_tasks_elsewhere))
-
 app:on_start(function()
   app.started = perilune.tasks:schedule(function() return "on_start" end):wait()
   app.of_app = app.tasks:task { name = "mine" }:schedule(async.now).name

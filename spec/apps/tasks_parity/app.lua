@@ -44,7 +44,7 @@ local function meet(mine, other)
   return "met"
 end
 
-app.await_file = await_file
+app.await_file, app.append, app.where = await_file, append, where
 app.blocking, app.background = {}, {}
 for name, fn in pairs {
   where = where, fail = fail, append = append, await_file = await_file, meet = meet,
@@ -58,38 +58,47 @@ for name, fn in pairs {
   app.background[name] = perilune.background("parity", { name = "loop " .. name }, fn)
 end
 
+local function schedule_three(tasks)
+  tasks.after_response:schedule(note, "C")
+  tasks.after_route:schedule(note, "B")
+  tasks:schedule(note, "A")
+  return role
+end
+
 app.scripts = {
-  three = function(req)
-    local tasks = req.tasks
-    tasks.after_response:schedule(note, "C")
-    tasks.after_route:schedule(note, "B")
-    tasks:schedule(note, "A")
-    return role
-  end,
+  three = function(req) return schedule_three(req.tasks) end,
+  current = function() return schedule_three(perilune.tasks) end,
   handles = function(req)
     local tasks = req.tasks
-    local now, later = tasks:schedule(where, 1, nil), tasks.after_route:schedule(note, "later")
+    local now = tasks:task { retries = 1 }:schedule(where, 1, nil)
+    local later = tasks.after_route:schedule(note, "later")
     local status = later.status
     return { results = { now:wait() }, n = now.results.n, status = now.status, later = status,
-      named = later.name }
+      named = later.name, args = now.args.n }
   end,
   started = function(req)
-    local task = req.tasks:schedule(where)
-    task.started:wait()
-    return { before = req.tasks.after_route:schedule(where).started:is_set(),
-      after = task.started:is_set() }
+    local task, later = req.tasks:schedule(where), req.tasks.after_response:schedule(where)
+    task:wait()
+    return { task.attempt, later.attempt, later.status }
+  end,
+  unsent = function(req)
+    local task, said = req.tasks:schedule(where), {}
+    for _, key in ipairs { "fn", "config", "response", "started" } do
+      said[key] = select(2, pcall(function() return task[key] end))
+    end
+    said.progress = select(2, pcall(function() task.progress = 1 end))
+    return said
   end,
   full = function(req)
-    local function sleep() async.sleep(60) end
-    local kinds = {}
-    for i = 1, 4 do
-      local ok, err = pcall(function()
-        local task = req.tasks:schedule(sleep)
-        task.started:wait()
-      end)
-      kinds[i] = ok and "started" or err.kind
+    local tasks, seen = {}, {}
+    for i = 1, 4 do tasks[i] = req.tasks:schedule(function() async.sleep(60) end) end
+    for i, task in ipairs(tasks) do
+      while task.status == "waiting" do async.sleep(0.001) end
+      local _, err = pcall(task.wait, task, 0.01)
+      seen[i] = err.kind
+      task:cancel()
     end
-    return kinds
+    return seen
   end,
 }
 local function run_script(req) return app.scripts[req.params.script](req) end
