@@ -62,10 +62,8 @@ static void push_scheduler(lua_State *L, const struct order *order) {
     luaL_error(L, "nothing can be scheduled: no app is served on this event loop");
 }
 
-/* Stack: the function and its arguments, from `first` on. */
-static int carry_out(lua_State *L, struct order *order, int first, lua_CFunction schedule) {
-  lua_pushcfunction(L, schedule);
-  push_scheduler(L, order);
+/* Stack: the function and its arguments, from `first` on; what schedules; the scheduler. */
+static int carry_out(lua_State *L, struct order *order, int first) {
   if (order->options.len > 0) {
     transfer_decode(L, order->options.data, order->options.len);
     schedule_set_options(L, -2);
@@ -89,7 +87,9 @@ static int receive_again(lua_State *L, struct order *order) {
   if (transfer_decode_loaded(L, order->bytes.data + len, order->bytes.len - len) ==
       TRANSFER_NOT_LOADED)
     return module_require(L, (lua_KContext)order, module_ended);
-  return carry_out(L, order, first, schedule_method);
+  lua_pushcfunction(L, schedule_method);
+  push_scheduler(L, order);
+  return carry_out(L, order, first);
 }
 
 static int module_ended(lua_State *L, int status, lua_KContext context) {
@@ -112,9 +112,10 @@ static int receive_failed(lua_State *L) {
   struct order *order = fiber_running(L)->data;
   lua_settop(L, 1);
   buffer_finish(&order->options);
-  order->when = TASK_NOW;
   lua_pushcclosure(L, raise_reason, 1);
-  return carry_out(L, order, 1, schedule_beyond_limit);
+  lua_pushcfunction(L, schedule_beyond_limit);
+  schedule_push(L, find_agenda(order), TASK_NOW);
+  return carry_out(L, order, 1);
 }
 
 static void received(struct fiber *fiber) {
