@@ -41,6 +41,7 @@ struct sight {
   uint64_t since_ns;  /* uv_hrtime when it was first seen */
   uint64_t cpu_ns;    /* of the thread, then */
   uint64_t asked_ns;  /* when what has not been answered was asked; 0: nothing */
+  unsigned looks;     /* stuck.looks, when the resume was first seen */
   uint64_t repeat_ns; /* how long it has been stuck when that is told again; 0: not told yet */
   bool reported;      /* that it holds its loop */
 };

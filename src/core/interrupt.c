@@ -119,11 +119,19 @@ static void take_cancel(struct worker *worker, struct fiber *fiber) {
   base->interrupt_ns = 0; /* at once: it computes */
 }
 
+/* Takes what is asked of this resume. The hook may have been set for one that has ended: what was
+ * asked of that is dropped, and the watchdog may be writing what it sees of this one. */
+static unsigned take_asked(struct heartbeat *heartbeat) {
+  unsigned asked = atomic_exchange_explicit(&heartbeat->asked, 0, memory_order_acq_rel);
+  uint64_t target = atomic_load_explicit(&heartbeat->target, memory_order_acquire);
+  return target == atomic_load_explicit(&heartbeat->resume, memory_order_relaxed) ? asked : 0;
+}
+
 static void hook(lua_State *L, lua_Debug *debug) {
   (void)debug;
   struct worker *worker = worker_of(L);
   struct fiber *fiber = worker->running;
-  unsigned asked = atomic_exchange_explicit(&worker->heartbeat.asked, 0, memory_order_acq_rel);
+  unsigned asked = take_asked(&worker->heartbeat);
   if (!fiber || !fiber->insist) lua_sethook(L, worker->hook, worker->hook_mask, worker->hook_count);
   if (!fiber) return;
   if (asked & HEARTBEAT_REPORT) watchdog_report(worker, L);

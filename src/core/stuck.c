@@ -187,6 +187,7 @@ NOT_SANITIZED static bool holds_still(struct stuck *stuck, lua_State *L, uint64_
 
 NOT_SANITIZED void stuck_look(struct worker *worker, lua_State *L, uint64_t resume) {
   struct stuck *stuck = &worker->stuck;
+  atomic_fetch_add_explicit(&stuck->looks, 1, memory_order_relaxed);
   if (atomic_load_explicit(&stuck->written, memory_order_acquire)) return;
   if (is_finalizing(L)) {
     struct text where = {stuck->report.where, 0, sizeof stuck->report.where};

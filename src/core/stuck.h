@@ -29,6 +29,7 @@ struct stuck_name;
 struct stuck {
   _Atomic(bool) written; /* the report is the watchdog's; else the handler's */
   struct stuck_report report;
+  _Atomic(unsigned) looks; /* of the handler: how often it has had a turn */
 
   /* the handler's own: what it saw at the signal before */
   uint64_t seen_resume;

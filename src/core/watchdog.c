@@ -142,6 +142,15 @@ static void report_stuck(struct watchdog *watchdog, struct worker *worker, uint6
   sight->repeat_ns = sight->repeat_ns ? 2 * sight->repeat_ns : STUCK_REPORT_MS * NS_PER_MS;
 }
 
+/* Whether the handler has had its chance to find something. A thread that has not been given the
+ * processor is not stuck; one that keeps signals away is taken for stuck in the end. */
+static bool has_looked(const struct worker *worker, uint64_t unanswered_ns) {
+  enum { LOOKS = 3, PATIENCE = 20 };
+  unsigned looks = atomic_load_explicit(&worker->stuck.looks, memory_order_relaxed);
+  if (unanswered_ns < 2 * STUCK_MS * NS_PER_MS) return false;
+  return looks - worker->sight.looks >= LOOKS || unanswered_ns >= PATIENCE * STUCK_MS * NS_PER_MS;
+}
+
 /* What has not been answered for STUCK_MS: asks the handler to look, and tells what it found; or,
  * after as long again, that it found nothing. */
 static unsigned look_at_stuck(struct watchdog *watchdog, struct worker *worker, unsigned asked,
@@ -153,7 +162,7 @@ static unsigned look_at_stuck(struct watchdog *watchdog, struct worker *worker, 
                now - sight->since_ns >= sight->repeat_ns;
   if (unanswered_ns < STUCK_MS * NS_PER_MS || !(stalls || tells)) return 0;
   bool found = atomic_load_explicit(&worker->stuck.written, memory_order_acquire);
-  if (!found && unanswered_ns < 2 * STUCK_MS * NS_PER_MS) return HEARTBEAT_LOOK;
+  if (!found && !has_looked(worker, unanswered_ns)) return HEARTBEAT_LOOK;
   if (watchdog->_report->worker) return HEARTBEAT_LOOK;
   if (stalls)
     report_stall(watchdog, worker, now);
@@ -184,7 +193,12 @@ static unsigned what_to_ask(struct watchdog *watchdog, struct worker *worker, ui
 static void see(struct worker *worker, uint64_t resume, uint64_t now) {
   struct stuck_report late;
   stuck_take(&worker->stuck, &late);
-  worker->sight = (struct sight){.resume = resume, .since_ns = now, .cpu_ns = read_cpu_ns(worker)};
+  worker->sight = (struct sight){
+      .resume = resume,
+      .since_ns = now,
+      .cpu_ns = read_cpu_ns(worker),
+      .looks = atomic_load_explicit(&worker->stuck.looks, memory_order_relaxed),
+  };
   atomic_store_explicit(&worker->heartbeat.asked, 0, memory_order_relaxed);
 }
 
