@@ -331,6 +331,7 @@ static void start_load(struct runner *runner) {
     turn(&runner->worker); /* nothing would wake its loop */
     return;
   }
+  set_load_problem(runner, "cancelled, or without the memory to say more"); /* as above */
   fiber->name = "load";
   fiber_start(fiber, 0);
 }
