@@ -79,27 +79,10 @@ static void spend(struct decoder *d, size_t entries) {
   d->entries -= entries;
 }
 
-static lua_Integer take_integer(struct decoder *d, enum transfer_lead lead) {
-  int8_t i8;
-  int16_t i16;
-  int32_t i32;
-  int64_t i64;
-  if (lead == LEAD_INT8) return memcpy(&i8, take(d, sizeof i8), sizeof i8), i8;
-  if (lead == LEAD_INT16) return memcpy(&i16, take(d, sizeof i16), sizeof i16), i16;
-  if (lead == LEAD_INT32) return memcpy(&i32, take(d, sizeof i32), sizeof i32), i32;
-  return memcpy(&i64, take(d, sizeof i64), sizeof i64), i64;
-}
-
 static void decode_run(struct decoder *d, size_t count) {
   lua_State *L = d->L;
   for (size_t i = 1; i <= count; i++) {
-    enum transfer_lead lead = d->at < d->end ? (unsigned char)*d->at : LEAD_NIL;
-    if (lead >= LEAD_INT8 && lead <= LEAD_INT64) {
-      d->at++;
-      lua_pushinteger(L, take_integer(d, lead));
-    } else {
-      decode_value(d);
-    }
+    decode_value(d);
     lua_rawseti(L, -2, (lua_Integer)i);
   }
 }
@@ -316,12 +299,6 @@ static void decode_object(struct decoder *d, enum transfer_lead lead) {
   case LEAD_TRUE:
     lua_pushboolean(L, lead == LEAD_TRUE);
     return;
-  case LEAD_INT8:
-  case LEAD_INT16:
-  case LEAD_INT32:
-  case LEAD_INT64:
-    lua_pushinteger(L, take_integer(d, lead));
-    return;
   case LEAD_FLOAT:
     decode_float(d);
     return;
@@ -367,10 +344,25 @@ static void decode_object(struct decoder *d, enum transfer_lead lead) {
     push_ref(d);
     return;
   case LEAD_SHORT:
+  case LEAD_INT8:
+  case LEAD_INT16:
+  case LEAD_INT32:
+  case LEAD_INT64:
   case LEAD_UPVALUE:
     break; /* read before by decode_value, or decode_code */
   }
   raise_malformed(d);
+}
+
+static lua_Integer take_integer(struct decoder *d, enum transfer_lead lead) {
+  int8_t i8;
+  int16_t i16;
+  int32_t i32;
+  int64_t i64;
+  if (lead == LEAD_INT8) return memcpy(&i8, take(d, sizeof i8), sizeof i8), i8;
+  if (lead == LEAD_INT16) return memcpy(&i16, take(d, sizeof i16), sizeof i16), i16;
+  if (lead == LEAD_INT32) return memcpy(&i32, take(d, sizeof i32), sizeof i32), i32;
+  return memcpy(&i64, take(d, sizeof i64), sizeof i64), i64;
 }
 
 static void decode_value(struct decoder *d) {
@@ -379,6 +371,8 @@ static void decode_value(struct decoder *d) {
     lua_pushinteger(d->L, lead);
   } else if (lead < LEAD_STRING) {
     push_string(d, (size_t)(lead - LEAD_SHORT));
+  } else if (lead >= LEAD_INT8 && lead <= LEAD_INT64) {
+    lua_pushinteger(d->L, take_integer(d, (enum transfer_lead)lead));
   } else {
     decode_object(d, (enum transfer_lead)lead);
   }

@@ -42,6 +42,11 @@ struct agenda *schedule_agenda_of(struct req_source *source) {
   return agenda;
 }
 
+struct agenda *schedule_agenda_find(struct req_source *source, uint64_t request) {
+  bool is_live = source && source->exchange && source->id == request;
+  return is_live ? schedule_agenda_of(source) : NULL;
+}
+
 void schedule_agenda_release(struct agenda *agenda) {
   if (!agenda || --agenda->references > 0) return;
   luaL_unref(agenda->worker->L, LUA_REGISTRYINDEX, agenda->response);
@@ -468,10 +473,8 @@ void schedule_end_app(lua_State *L, void *instance) {
 
 /* The agenda of the request that a fiber runs for; NULL: none, or all of it has ended. */
 static struct agenda *find_agenda(const struct fiber *fiber) {
-  struct req_source *source = fiber->source;
   const struct task *task = task_of(fiber);
-  bool is_live = source && source->exchange && source->id == fiber->request;
-  struct agenda *agenda = is_live ? schedule_agenda_of(source) : NULL;
+  struct agenda *agenda = schedule_agenda_find(fiber->source, fiber->request);
   if (!agenda && task) agenda = task->agenda;
   return agenda;
 }

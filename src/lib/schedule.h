@@ -52,6 +52,10 @@ void schedule_open(lua_State *L);
  * where there is none and the handler has ended. */
 struct agenda *schedule_agenda_of(struct req_source *source);
 
+/* [owner] As schedule_agenda_of, for the request with that id; NULL when the source, which may be
+ * NULL, has another one by now or none. */
+struct agenda *schedule_agenda_find(struct req_source *source, uint64_t request);
+
 /* [owner] Gives back a reference; accepts NULL. */
 void schedule_agenda_release(struct agenda *agenda);
 

@@ -47,11 +47,8 @@ static void destroy_order(struct order *order) {
 
 /* ---- where it is carried out ---- */
 
-/* The agenda of the request while it lasts. */
 static struct agenda *find_agenda(const struct order *order) {
-  struct req_source *source = order->home.source;
-  if (!source || source->id != order->home.request || !source->exchange) return NULL;
-  return schedule_agenda_of(source);
+  return schedule_agenda_find(order->home.source, order->home.request);
 }
 
 /* Pushes what the order would have been given to here. */
