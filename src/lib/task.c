@@ -222,7 +222,8 @@ bool task_is_callable(lua_State *L, int index) {
 
 void task_check_callable(lua_State *L, int index, const char *what) {
   if (!task_is_callable(L, index))
-    luaL_error(L, "%s; the function is a %s", what, luaL_typename(L, index));
+    luaL_error(L, "%s; the function is a %s: give both apart, as in (send, id)", what,
+               luaL_typename(L, index));
 }
 
 enum { MAKER_LEVELS_MAX = 4 };
