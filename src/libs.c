@@ -12,6 +12,7 @@
 #include "lib/cookies.h"
 #include "lib/deadlock.h"
 #include "lib/delivery.h"
+#include "lib/fs.h"
 #include "lib/json.h"
 #include "lib/life.h"
 #include "lib/logger.h"
@@ -30,6 +31,7 @@
 
 static const luaL_Reg modules[] = {{"perilune.async", async_open},
                                    {"perilune.context", context_open},
+                                   {"perilune.fs", fs_open},
                                    {"perilune.http", client_open},
                                    {"perilune.json", luaopen_perilune_json},
                                    {"perilune.log", logger_open},
