@@ -19,7 +19,7 @@ describe("fs", function()
   setup(function() client = site.open "async" end)
   teardown(function() client:close() end)
 
-  for _, module in ipairs { "files" } do
+  for _, module in ipairs { "files", "handles" } do
     places.describe({ describe = describe, it = it, assert = assert }, module, function(path)
       return client:get(path)
     end)
@@ -58,6 +58,16 @@ describe("relative paths", function()
     assert.equal('["ENOENT","none.txt","no such file or directory: none.txt"]',
       client:get("/missing").body)
     client:close()
+  end)
+end)
+
+describe("an open file", function()
+  it("stays in its state", function()
+    local file <close> = fs.tempfile()
+    local ok, err = pcall(async.run_blocking, function() return file end)
+    assert.is_false(ok)
+    assert.equal("transfer", err.kind)
+    assert.match("upvalue file", err.message)
   end)
 end)
 

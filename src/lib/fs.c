@@ -9,6 +9,7 @@
 #include "lib/fs_each.h"
 #include "lib/fs_error.h"
 #include "lib/fs_job.h"
+#include "lib/fs_methods.h"
 #include "lib/options.h"
 #include "lib/path.h"
 #include "lib/tree.h"
@@ -267,5 +268,6 @@ int fs_open(lua_State *L) {
       {"rename", fs_rename}, {"copy", fs_copy},   {NULL, NULL}};
   luaL_newlib(L, functions);
   fs_each_open(L);
+  fs_methods_open(L);
   return 1;
 }
