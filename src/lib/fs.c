@@ -10,6 +10,7 @@
 #include "lib/fs_error.h"
 #include "lib/fs_job.h"
 #include "lib/fs_methods.h"
+#include "lib/fs_watcher.h"
 #include "lib/options.h"
 #include "lib/path.h"
 #include "lib/tree.h"
@@ -266,8 +267,11 @@ int fs_open(lua_State *L) {
       {"read", fs_read},     {"write", fs_write}, {"append", fs_append}, {"exists", fs_exists},
       {"stat", fs_stat},     {"list", fs_list},   {"mkdir", fs_mkdir},   {"remove", fs_remove},
       {"rename", fs_rename}, {"copy", fs_copy},   {NULL, NULL}};
+  lua_createtable(L, 0, 2);
   luaL_newlib(L, functions);
   fs_each_open(L);
   fs_methods_open(L);
+  lua_setfield(L, -2, "functions");
+  fs_watcher_open(L);
   return 1;
 }

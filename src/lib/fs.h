@@ -6,7 +6,8 @@
 
 #include <lua.h>
 
-/* [owner] Loader of perilune.fs. */
+/* [owner] Loader of perilune.native.fs: { functions = { read = ..., open = ..., ... },
+ * watcher = function }; lua/perilune/fs.lua makes the module of it. */
 int fs_open(lua_State *L);
 
 #endif
