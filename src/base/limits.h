@@ -320,4 +320,27 @@
 /* Bytes of a temporary file that are written at once. */
 #define FORM_BLOCK_BYTES STRESSED(256 * 1024, 4096)
 
+/* Bytes that one call of perilune.fs reads into a string, unless told; more: kind "fs", code
+ * "EFBIG". */
+#define FS_READ_BYTES_MAX (256 * 1024 * 1024)
+
+/* Bytes of a line that a file's handle reads; a longer one: kind "fs", code "EFBIG". */
+#define FS_LINE_BYTES_MAX STRESSED(16 * 1024 * 1024, 128 * 1024)
+
+/* Bytes that a handle reads ahead of a line or a small piece, and what it keeps of larger reads. */
+#define FS_BLOCK_BYTES STRESSED(64 * 1024, 16)
+
+/* Names that fs.list gives, and that fs.watch remembers; more: kind "fs", code "EFBIG". */
+#define FS_NAMES_MAX 1000000
+
+/* Names that an iterator over a directory reads at once. */
+#define FS_NAMES_AHEAD STRESSED(256, 2)
+
+/* Nesting of directories that are removed at once: each level has one of them open; deeper: kind
+ * "fs", code "ENAMETOOLONG". */
+#define FS_DEPTH_MAX 200
+
+/* How long changes of watched files gather, so that several of one file become one. */
+#define FS_WATCH_GATHER_MS 20
+
 #endif

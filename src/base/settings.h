@@ -159,6 +159,11 @@ void settings_finish(struct settings *settings);
 bool settings_set(struct settings *settings, const char *name, const char *text, char *problem,
                   size_t size);
 
+/* [any thread] Parses the text of a number of bytes ("65536", "64k", "20m", "1g"), and of a mode
+ * ("644"). */
+bool settings_parse_bytes(const char *text, int64_t *value);
+bool settings_parse_mode(const char *text, int64_t *value);
+
 /* [any thread] The row of `name`, or NULL. */
 const struct setting *settings_find(const char *name);
 
@@ -168,10 +173,6 @@ const struct setting *settings_next(const struct setting *row);
 
 /* [any thread] The row whose name is most like an unknown one (fewest letters to change). */
 const struct setting *settings_nearest(const char *name);
-
-/* [any thread] Bytes of a text as the settings take it: "65536", "64k", "10m", "1g", in either
- * case; false when it is none. */
-bool settings_parse_bytes(const char *text, int64_t *value);
 
 /* [any thread] The kind in words: "integer", "count", "text", "seconds", "seconds or off", ... */
 const char *settings_kind_name(enum setting_kind kind);
