@@ -37,17 +37,16 @@ static int wait_for_lock(void *context, int tries) {
   return 1;
 }
 
-/* SQLite attaches a file without a name for VACUUM. */
+/* What a statement prepares when it runs is SQLite's own: VACUUM begins a transaction. */
 static int check_action(void *context, int action, const char *first, const char *second,
                         const char *schema, const char *trigger) {
   struct sqlite_connection *connection = context;
-  (void)second, (void)schema, (void)trigger;
-  if (connection->is_internal) return SQLITE_OK;
-  bool attaches = action == SQLITE_ATTACH && first && *first;
+  (void)first, (void)second, (void)schema, (void)trigger;
+  if (connection->is_internal || !connection->is_preparing) return SQLITE_OK;
   if (action == SQLITE_TRANSACTION || action == SQLITE_SAVEPOINT)
     connection->refused = "BEGIN, COMMIT, ROLLBACK and SAVEPOINT are not for SQL: use "
                           "db:transaction";
-  else if (attaches)
+  else if (action == SQLITE_ATTACH)
     connection->refused = "ATTACH would hold for one of the database's connections: open that "
                           "database by itself";
   return connection->refused ? SQLITE_DENY : SQLITE_OK;
@@ -181,8 +180,10 @@ bool sqlite_connection_take(struct sqlite_connection *connection, struct slice s
   sqlite3_stmt *stmt;
   const char *tail;
   connection->refused = NULL;
+  connection->is_preparing = true;
   int code = sqlite3_prepare_v3(connection->db, sql.data, (int)sql.len, SQLITE_PREPARE_PERSISTENT,
                                 &stmt, &tail);
+  connection->is_preparing = false;
   if (code != SQLITE_OK && connection->refused)
     return sqlite_failure_misuse(failure, "%s", connection->refused);
   if (code != SQLITE_OK) return sqlite_failure_take(failure, connection->db);

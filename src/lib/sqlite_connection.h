@@ -46,7 +46,8 @@ struct sqlite_connection {
   int statement_count, statements_max;
   const struct sqlite_job *job; /* what it runs; NULL: nothing that could be given up */
   bool is_internal;             /* what is prepared is the owner's own */
-  const char *refused;          /* why the last statement was not prepared; NULL: SQLite knows */
+  bool is_preparing;
+  const char *refused; /* why the last statement was not prepared; NULL: SQLite knows */
   uint64_t busy_timeout_ns, busy_since_ns;
 };
 

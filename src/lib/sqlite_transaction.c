@@ -34,7 +34,7 @@ static int committed(lua_State *L, int status, lua_KContext context) {
   sqlite_call_check(L, box);
   sqlite_call_drop(L, box);
   lua_settop(L, box - 1);
-  return box - AT_RESULTS;
+  return box - 1 - AT_RESULTS;
 }
 
 static int ended(lua_State *L, int status, lua_KContext context) {

@@ -162,10 +162,19 @@ static void roll_back(struct writer *writer, struct sqlite_unit *outermost) {
   sqlite_failure_clear(&failure);
 }
 
+/* Nothing more is done in a transaction that SQLite has ended. */
+static bool refuse_lost(const struct sqlite_unit *unit, struct sqlite_job *job) {
+  if (!unit || !unit->is_lost) return false;
+  sqlite_failure_set(&job->failure, SQLITE_ABORT_ROLLBACK,
+                     "the transaction was rolled back when a statement failed");
+  return true;
+}
+
 static void begin(struct writer *writer, struct sqlite_job *job) {
   struct sqlite_database *database = writer->database;
   struct sqlite_unit *unit = job->begun, *parent = database->unit;
   bool is_done;
+  if (refuse_lost(parent, job)) return;
   if (parent) sqlite_unit_retain(parent);
   sqlite_database_lock(database);
   unit->parent = parent;
@@ -194,9 +203,8 @@ static void commit(struct writer *writer, struct sqlite_job *job) {
   }
   cut_cursors(writer, unit);
   bool is_done;
-  if (unit->is_lost)
-    is_done = sqlite_failure_set(&job->failure, SQLITE_ABORT_ROLLBACK,
-                                 "the transaction was rolled back when a statement failed");
+  if (refuse_lost(unit, job))
+    is_done = false;
   else if (unit->parent)
     is_done = execute_named(writer, "RELEASE", unit, &job->failure);
   else
@@ -239,10 +247,7 @@ static void run(struct writer *writer, struct sqlite_job *job) {
   const struct sqlite_unit *unit = writer->database->unit;
   if (sqlite_job_is_given_up(job))
     sqlite_failure_set(&job->failure, SQLITE_INTERRUPT, "interrupted");
-  else if (unit && unit->is_lost)
-    sqlite_failure_set(&job->failure, SQLITE_ABORT_ROLLBACK,
-                       "the transaction was rolled back when a statement failed");
-  else
+  else if (!refuse_lost(unit, job))
     sqlite_run(&writer->connection, job);
   notice_loss(writer);
 }

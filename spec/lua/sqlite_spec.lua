@@ -1,0 +1,11 @@
+-- sqlite_spec.lua - perilune.sqlite in every place that Lua code runs in: values and rows.
+--
+-- The cases are functions in spec/apps/sqlite.
+
+local spec = debug.getinfo(1, "S").source:match "^@(.*)/lua/[^/]+$"
+package.path = spec .. "/?.lua;" .. package.path
+
+local busted = require "busted"
+local places = require "support.places"
+
+places.describe(busted, "sqlite", { "values", "rows" })
