@@ -81,8 +81,11 @@ struct sqlite_job *sqlite_call_check(lua_State *L, int box) {
     sqlite_call_drop(L, box);
     fiber_check_cancelled(L);
   }
-  if (job->failure.code != SQLITE_OK) sqlite_result_raise(L, job);
-  return job;
+  if (job->failure.code == SQLITE_OK) return job;
+  sqlite_result_push_failure(L, job);
+  sqlite_call_drop(L, box);
+  lua_error(L);
+  return NULL;
 }
 
 /* ---- methods; the continuations get whether NULL is perilune.null ---- */

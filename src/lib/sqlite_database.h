@@ -30,6 +30,7 @@ struct sqlite_database {
   dev_t device; /* with the inode, which file it is */
   ino_t inode;
   struct sqlite_options options;
+  _Atomic(bool) has_failed; /* its writer could not open the file */
 
   uv_mutex_t _lock; /* guards all below; the registry's lock may be taken inside it */
   uv_cond_t for_writer, for_readers;
@@ -42,7 +43,8 @@ struct sqlite_database {
   struct list spare;                      /* sqlite_connection.link: no reader has them */
   int spare_count, cursor_count;
   int readers, idle_readers, threads;
-  bool has_writer, is_open, is_closing;
+  bool has_writer, is_closing;
+  bool is_open; /* its writer has opened the file */
 };
 
 /* [any thread] A database that nobody has opened yet, held by the caller. The registry lists it. */

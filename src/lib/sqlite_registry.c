@@ -24,7 +24,7 @@ enum { FILE_MODE = 0644 };
 struct sqlite_registry {
   struct directory *directory;
   _Atomic(uint64_t) id_count;
-  uv_mutex_t lock; /* guards all below; no other lock is taken inside it */
+  uv_mutex_t lock; /* guards all below; taken inside a database's, and never the other way round */
   uv_cond_t work, quiet;
   struct list databases;       /* sqlite_database.listed */
   struct list openings;        /* sqlite_job.link */
@@ -145,7 +145,8 @@ static const char *find_difference(const struct sqlite_options *a, const struct 
   return NULL;
 }
 
-/* The database of a file, a reference; NULL: it is not open. Under the lock. */
+/* The database of a file, a reference; NULL: it is not open. Under the lock. An open file keeps its
+ * inode; that of one that could not be opened may be another file's by now. */
 static struct sqlite_database *find_open(struct sqlite_registry *registry, const struct stat *info,
                                          bool readonly) {
   struct list *databases = &registry->databases;
@@ -153,6 +154,7 @@ static struct sqlite_database *find_open(struct sqlite_registry *registry, const
     struct sqlite_database *database = container_of(link, struct sqlite_database, listed);
     bool is_same = database->device == info->st_dev && database->inode == info->st_ino;
     if (!is_same || database->is_memory || database->options.readonly != readonly) continue;
+    if (atomic_load(&database->has_failed)) continue;
     if (sqlite_database_try_retain(database)) return database;
   }
   return NULL;

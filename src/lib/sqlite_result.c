@@ -110,7 +110,7 @@ static void push_sql(lua_State *L, const struct sqlite_job *job) {
   }
 }
 
-void sqlite_result_raise(lua_State *L, const struct sqlite_job *job) {
+void sqlite_result_push_failure(lua_State *L, const struct sqlite_job *job) {
   const struct sqlite_failure *failure = &job->failure;
   if (failure->is_misuse) {
     luaL_where(L, 1);
@@ -123,6 +123,4 @@ void sqlite_result_raise(lua_State *L, const struct sqlite_job *job) {
     push_sql(L, job);
     lua_setfield(L, -2, "sql");
   }
-  lua_error(L);
-  __builtin_unreachable();
 }

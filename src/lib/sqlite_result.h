@@ -4,8 +4,6 @@
 #ifndef LIB_SQLITE_RESULT_H
 #define LIB_SQLITE_RESULT_H
 
-#include "base/base.h"
-
 #include <lua.h>
 #include <stdbool.h>
 
@@ -23,7 +21,7 @@ void sqlite_result_push_rows(lua_State *L, const struct sqlite_job *job, bool nu
 void sqlite_result_push_first(lua_State *L, const struct sqlite_job *job, bool nulls);
 void sqlite_result_push_value(lua_State *L, const struct sqlite_job *job, bool nulls);
 
-/* [owner] Raises the job's failure. */
-NO_RETURN void sqlite_result_raise(lua_State *L, const struct sqlite_job *job);
+/* [owner] Pushes the error that the job's failure is. */
+void sqlite_result_push_failure(lua_State *L, const struct sqlite_job *job);
 
 #endif

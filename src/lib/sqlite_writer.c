@@ -31,13 +31,13 @@ static struct sqlite_job *job_at(struct list *link) {
 static bool open_connection(struct writer *writer, struct sqlite_failure *failure) {
   struct sqlite_database *database = writer->database;
   if (writer->connection.db) return true;
-  if (!sqlite_connection_open(&writer->connection, database->path, &database->options, false,
-                              failure))
-    return false;
+  bool is_open = sqlite_connection_open(&writer->connection, database->path, &database->options,
+                                        false, failure);
+  atomic_store(&database->has_failed, !is_open);
   sqlite_database_lock(database);
-  database->is_open = true;
+  database->is_open = is_open;
   sqlite_database_unlock(database);
-  return true;
+  return is_open;
 }
 
 /* What is undone need not be told of. */
