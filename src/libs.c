@@ -22,6 +22,7 @@
 #include "lib/req.h"
 #include "lib/schedule.h"
 #include "lib/schedule_remote.h"
+#include "lib/sqlite.h"
 #include "lib/task_handle.h"
 #include "lib/task_registry.h"
 #include "lib/task_remote.h"
@@ -45,6 +46,7 @@ static const luaL_Reg modules[] = {{"perilune.async", async_open},
                                    {"perilune.native.once", once_open},
                                    {"perilune.native.service", service_module_open},
                                    {"perilune.process", process_open},
+                                   {"perilune.sqlite", sqlite_open},
                                    {NULL, NULL}};
 
 void libs_set_path(lua_State *L, const char *lua_dir) {
@@ -68,5 +70,6 @@ int libs_open(lua_State *L) {
   task_registry_open(L);
   upload_open(L);
   delivery_open(L);
+  sqlite_register(L);
   return 0;
 }

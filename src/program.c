@@ -14,6 +14,7 @@
 #include "lib/command.h"
 #include "lib/deadlock.h"
 #include "lib/spool.h"
+#include "lib/sqlite_registry.h"
 #include "libs.h"
 #include "roles/http.h"
 #include "server.h"
@@ -45,6 +46,7 @@ static uv_err program_init(lua_State *L, struct program *program) {
                        .watchdog = &program->watchdog,
                        .directory = &program->directory,
                        .spool = spool_create(),
+                       .databases = sqlite_registry_create(&program->directory),
                        .open_libs = libs_open,
                        .app_settings = {program->app_settings.data, program->app_settings.len}};
   lua_rawgetp(L, LUA_REGISTRYINDEX, &lua_dir_key);
@@ -62,6 +64,7 @@ static uv_err program_init(lua_State *L, struct program *program) {
 
 static void program_finish(struct program *program) {
   watchdog_stop(&program->watchdog);
+  sqlite_registry_destroy(program->process.databases);
   directory_finish(&program->directory);
   spool_destroy(program->process.spool);
   settings_finish(&program->settings);

@@ -27,6 +27,7 @@ local confined = {
       "src/core/directory.c", "src/core/line_writer.c",
       "src/core/snapshot.c",
       "src/core/watchdog.h", "src/core/watchdog.c", "src/lib/spool.c",
+      "src/lib/sqlite_database.h", "src/lib/sqlite_database.c", "src/lib/sqlite_registry.c",
       "src/roles/background.c", "src/roles/background_loop.h", "src/roles/background_loop.c",
       "src/roles/pool.c",
       "src/roles/pool_lost.c", "src/roles/pool_runner.h", "src/roles/pool_runner.c" } },

@@ -343,4 +343,39 @@
 /* How long changes of watched files gather, so that several of one file become one. */
 #define FS_WATCH_GATHER_MS 20
 
+/* Jobs that wait for the threads of one database; a further one raises kind "full". */
+#define SQLITE_JOBS_MAX 100000
+
+/* Threads that read from one database, unless the app says, and at most. */
+#define SQLITE_READERS     4
+#define SQLITE_READERS_MAX 64
+
+/* Prepared statements that one connection keeps, unless the app says, and at most; the one that was
+ * used longest ago goes. */
+#define SQLITE_STATEMENTS     STRESSED(100, 1)
+#define SQLITE_STATEMENTS_MAX 10000
+
+/* How long a database waits for another process's lock, unless the app says; then it fails with
+ * SQLITE_BUSY. And how often it looks. */
+#define SQLITE_BUSY_TIMEOUT_MS 5000
+#define SQLITE_BUSY_LOOK_MS    10
+
+/* Steps of SQLite's machine after which it is looked whether somebody still waits for a statement.
+ */
+#define SQLITE_PROGRESS_STEPS STRESSED(1000, 10)
+
+/* Statements that share one transaction because they wait at the same time. */
+#define SQLITE_GROUP_MAX STRESSED(256, 3)
+
+/* Iterators over rows that are open on one database; a further one raises kind "full". */
+#define SQLITE_CURSORS_MAX 100
+
+/* Rows that such an iterator reads ahead, and bytes after which it stops to. */
+#define SQLITE_BATCH_ROWS  STRESSED(256, 2)
+#define SQLITE_BATCH_BYTES STRESSED(64 * 1024, 64)
+
+/* Bytes of all rows of one query; more is an error that names db:rows. And of one SQL text. */
+#define SQLITE_RESULT_BYTES_MAX (256 * 1024 * 1024)
+#define SQLITE_SQL_BYTES_MAX    (64 * 1024 * 1024)
+
 #endif

@@ -26,6 +26,7 @@ struct log;
 struct settings;
 struct snapshot;
 struct spool;
+struct sqlite_registry;
 struct watchdog;
 struct worker;
 
@@ -54,6 +55,7 @@ struct process {
   struct watchdog *watchdog;
   struct directory *directory;
   struct spool *spool;                    /* temporary files of requests: lib/spool.h */
+  struct sqlite_registry *databases;      /* that are open: lib/sqlite_registry.h */
   const char *lua_dir;                    /* the framework's Lua files */
   struct slice app_settings;              /* app.settings, as a transfer message; empty: none */
   unsigned char code_key[CODE_KEY_BYTES]; /* seals code that crosses between states */
