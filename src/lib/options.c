@@ -77,3 +77,13 @@ uint64_t options_check_seconds(lua_State *L, int index) {
   if (seconds <= 0) return 0;
   return (uint64_t)((seconds < seconds_max ? seconds : seconds_max) * (lua_Number)NS_PER_SECOND);
 }
+
+lua_Number options_check_number(lua_State *L, const char *name, const char *what, lua_Number least,
+                                bool is_more) {
+  lua_Number value = lua_tonumber(L, -1);
+  if (lua_type(L, -1) != LUA_TNUMBER)
+    luaL_error(L, "option \"%s\" is %s, not a %s", name, what, luaL_typename(L, -1));
+  if (isnan(value) || value < least || (is_more && value == least))
+    luaL_error(L, "option \"%s\" is %s, not %f", name, what, value);
+  return value;
+}

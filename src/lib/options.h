@@ -6,6 +6,7 @@
 #define LIB_OPTIONS_H
 
 #include <lua.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 /* [owner] Checks the option table at argument `index` of the running C function: absent, nil, or a
@@ -19,5 +20,10 @@ const char *options_nearest(const char *name, const char *const names[]);
 /* [owner] Nanoseconds of the number of seconds that is argument `index` of the running C function:
  * not negative, at most 100 years. Raises when it is no number. */
 uint64_t options_check_seconds(lua_State *L, int index);
+
+/* [owner] The number on top of the stack, the value of the option `name`: at least `least`, or more
+ * than it. Raises with `what` it should be. */
+lua_Number options_check_number(lua_State *L, const char *name, const char *what, lua_Number least,
+                                bool is_more);
 
 #endif
