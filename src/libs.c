@@ -33,12 +33,12 @@
 
 static const luaL_Reg modules[] = {{"perilune.async", async_open},
                                    {"perilune.context", context_open},
-                                   {"perilune.http", client_open},
                                    {"perilune.json", luaopen_perilune_json},
                                    {"perilune.log", logger_open},
                                    {"perilune.native.app", app_open},
                                    {"perilune.native.chain", chain_open},
                                    {"perilune.native.cookies", cookies_open},
+                                   {"perilune.native.http", client_open},
                                    {"perilune.native.deadlock", deadlock_module_open},
                                    {"perilune.native.fs", fs_open},
                                    {"perilune.native.life", life_open},

@@ -269,21 +269,31 @@
  * needed is freed after it. */
 #define JSON_KEEP_BYTES_MAX STRESSED(256 * 1024, 64)
 
-/* Bytes of one response that perilune.http takes, decoded body and header lines; more: kind "http".
- */
+/* Bytes of one response that perilune.http takes, decoded body (unless max_body says otherwise) and
+ * header lines; more: kind "http". */
 #define HTTP_RESPONSE_BYTES_MAX      (64 * 1024 * 1024)
 #define HTTP_RESPONSE_HEAD_BYTES_MAX (256 * 1024)
 
-/* Redirects that perilune.http follows for one request; one more raises kind "http". */
-#define HTTP_REDIRECTS_MAX 20
+/* Bytes of a streamed response that wait for their reader before the socket is not read. */
+#define HTTP_PAUSE_BYTES STRESSED(64 * 1024, 1024)
+
+/* Redirects that perilune.http follows for one request, and how many it may be asked to follow; one
+ * more raises kind "http". */
+#define HTTP_REDIRECTS_MAX       20
+#define HTTP_REDIRECTS_ASKED_MAX 1000
+
+/* Requests of one Lua state that perilune.http sends at once, half of the process's descriptors at
+ * most; further ones wait until one has ended. */
+#define HTTP_RUNNING_MAX 1024
 
 /* Idle connections that perilune.http keeps in one Lua state; past it the oldest is closed. */
 #define HTTP_CONNECTIONS_KEPT_MAX STRESSED(256, 2)
 
-/* How long perilune.http waits for a whole response, and for its connection, unless told; then kind
- * "timeout" is raised. */
+/* How long perilune.http waits for a whole response, for its connection, and for a byte of a
+ * streamed one, unless told; then kind "timeout" is raised. */
 #define HTTP_TIMEOUT_MS         30000
 #define HTTP_CONNECT_TIMEOUT_MS 10000
+#define HTTP_STREAM_IDLE_MS     60000
 
 /* Bytes of a method that perilune.http sends; a longer one is an error of the caller. */
 #define HTTP_METHOD_BYTES_MAX 32

@@ -150,3 +150,13 @@ struct slice options_push_text(lua_State *L, int index, const char *name) {
   if (type == LUA_TSTRING) text.data = lua_tolstring(L, -1, &text.len);
   return text;
 }
+
+lua_Number options_check_number(lua_State *L, const char *name, const char *what, lua_Number least,
+                                bool is_more) {
+  lua_Number value = lua_tonumber(L, -1);
+  if (lua_type(L, -1) != LUA_TNUMBER)
+    luaL_error(L, "option \"%s\" is %s, not a %s", name, what, luaL_typename(L, -1));
+  if (isnan(value) || value < least || (is_more && value == least))
+    luaL_error(L, "option \"%s\" is %s, not %f", name, what, value);
+  return value;
+}

@@ -9,6 +9,7 @@
 
 #include <lua.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 /* [owner] Checks the option table at argument `index` of the running C function: absent, nil, or a
@@ -38,5 +39,10 @@ mode_t options_mode(lua_State *L, int index, const char *name, mode_t fallback);
 /* [owner] Pushes the value of an option that is a string and gives its bytes, or pushes nil and
  * gives NULL as data. */
 struct slice options_push_text(lua_State *L, int index, const char *name);
+
+/* [owner] The number on top of the stack, the value of the option `name`: at least `least`, or more
+ * than it. Raises with `what` it should be. */
+lua_Number options_check_number(lua_State *L, const char *name, const char *what, lua_Number least,
+                                bool is_more);
 
 #endif
