@@ -20,6 +20,7 @@
 #include "lib/req.h"
 #include "lib/schedule.h"
 #include "lib/schedule_remote.h"
+#include "lib/shared.h"
 #include "lib/task_handle.h"
 #include "lib/task_registry.h"
 #include "lib/task_remote.h"
@@ -41,6 +42,7 @@ static const luaL_Reg modules[] = {{"perilune.async", async_open},
                                    {"perilune.native.loop", loop_open},
                                    {"perilune.native.once", once_open},
                                    {"perilune.native.service", service_module_open},
+                                   {"perilune.shared", shared_open},
                                    {NULL, NULL}};
 
 void libs_set_path(lua_State *L, const char *lua_dir) {
@@ -64,5 +66,6 @@ int libs_open(lua_State *L) {
   task_registry_open(L);
   upload_open(L);
   delivery_open(L);
+  shared_open_transfer(L);
   return 0;
 }
