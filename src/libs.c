@@ -22,6 +22,7 @@
 #include "lib/req.h"
 #include "lib/schedule.h"
 #include "lib/schedule_remote.h"
+#include "lib/shared.h"
 #include "lib/sqlite.h"
 #include "lib/task_handle.h"
 #include "lib/task_registry.h"
@@ -46,6 +47,7 @@ static const luaL_Reg modules[] = {{"perilune.async", async_open},
                                    {"perilune.native.once", once_open},
                                    {"perilune.native.service", service_module_open},
                                    {"perilune.process", process_open},
+                                   {"perilune.shared", shared_open},
                                    {"perilune.sqlite", sqlite_open},
                                    {NULL, NULL}};
 
@@ -71,5 +73,6 @@ int libs_open(lua_State *L) {
   upload_open(L);
   delivery_open(L);
   sqlite_register(L);
+  shared_open_transfer(L);
   return 0;
 }

@@ -309,6 +309,18 @@
 /* Bytes of the end of standard error that an error of perilune.process carries. */
 #define PROCESS_TAIL_BYTES_MAX STRESSED(4096, 64)
 
+/* Tables of perilune.shared that one app may have, and bytes of a name; more are an error of the
+ * caller. */
+#define SHARED_TABLES_MAX     1000
+#define SHARED_NAME_BYTES_MAX 255
+
+/* Bytes of a key in a table of perilune.shared; a longer one is an error of the caller. */
+#define SHARED_KEY_BYTES_MAX 8192
+
+/* How often shared:update calls its function again because the value was changed meanwhile; then
+ * kind "conflict" is raised. */
+#define SHARED_UPDATES_MAX STRESSED(10000, 1000)
+
 /* Fields of an urlencoded form, and parts of a multipart one; more: 413. */
 #define FORM_FIELDS_MAX 1000
 #define FORM_PARTS_MAX  1000
