@@ -5,8 +5,8 @@
 -- its own. One client at a time.
 
 local app_module = require "perilune.app"
-local async = require "perilune.async"
 local check = require "perilune.check"
+local clock = require "perilune.test.clock"
 local http = require "perilune.http"
 local life = require "perilune.life"
 local native = require "perilune.native.service"
@@ -27,10 +27,11 @@ end
 
 --- Lets others run while it is so; raises `problem` when that takes too long.
 local function wait_while(is_so, problem)
-  local limit = async.now() + CLOSE_SECONDS
+  local tries = math.ceil(CLOSE_SECONDS / POLL_SECONDS)
   while is_so() do
-    if async.now() > limit then error(problem, 0) end
-    async.sleep(POLL_SECONDS)
+    tries = tries - 1
+    if tries < 0 then error(problem, 0) end
+    native.pause(POLL_SECONDS)
   end
 end
 
@@ -59,6 +60,7 @@ local function start(client, service)
   run_hooks(service, app, "every")
   client.port = service:listen()
   client.url = ("http://127.0.0.1:%d"):format(client.port)
+  service:set_automatic(client.options.clock ~= "virtual")
 end
 
 --- Cancels what is left of an app, on its loops and in its pools too, and waits for its end.
@@ -82,7 +84,9 @@ local function stop_loops(service)
   if problem then error(problem, 0) end
 end
 
+--- Time goes on by itself meanwhile.
 local function stop(client, service)
+  service:set_automatic(true)
   service:close()
   local has_answered, problem = pcall(wait_while, function() return service:has_requests() end,
     "requests of this client were still running")
@@ -99,14 +103,33 @@ local function stop(client, service)
   if not have_ended then error(loop_problem, 0) end
 end
 
+local known_options = { "clock" }
+
+local function check_options(options)
+  check.options(options, known_options)
+  check.field(options, "clock", "string")
+  if not options.clock then return end
+  for _, kind in ipairs(clock.kinds) do
+    if options.clock == kind then return end
+  end
+  check.fail('option "clock" is "real", "virtual" or "auto", not "%s"', options.clock)
+end
+
 --- Serves an app (default: the one under test) on a free loopback port.
 ---@param dir string|nil its directory, relative to the one under test
+---@param options table|nil { clock = "real" | "virtual" | "auto" }
 ---@return table client
----@usage local client = test.client()
-function test.client(dir)
+---@usage local client = test.client { clock = "auto" }
+function test.client(dir, options)
+  if type(dir) == "table" and options == nil then dir, options = nil, dir end
+  options = options == nil and {} or options
   if dir ~= nil then check.type("test.client", 1, dir, "string", "an app's directory") end
-  local service = native.open(dir and absolute(dir) or runner.dir)
-  local client = setmetatable({}, Client)
+  check.type("test.client", 2, options, "table", "a table of options")
+  check_options(options)
+  local has_clock = options.clock == "virtual" or options.clock == "auto"
+  local service = native.open(dir and absolute(dir) or runner.dir, has_clock)
+  local client = setmetatable({ options = options }, Client)
+  if has_clock then client.clock = clock.new(service) end
   local ok, err = pcall(start, client, service)
   if ok then
     client.service = service

@@ -47,10 +47,15 @@ static void *push_owned(lua_State *L, size_t size, const char *class, lua_CFunct
   return owned;
 }
 
-static struct fetch_pool *find_pool(lua_State *L) {
+struct fetch_pool *client_pool(lua_State *L) {
   lua_rawgetp(L, LUA_REGISTRYINDEX, &pool_key);
   struct fetch_pool *pool = lua_touserdata(L, -1);
   lua_pop(L, 1);
+  return pool;
+}
+
+static struct fetch_pool *take_pool(lua_State *L) {
+  struct fetch_pool *pool = client_pool(L);
   if (pool) return pool;
   struct worker *worker = worker_of(L);
   pool = push_owned(L, sizeof *pool, POOL_CLASS, release_pool);
@@ -107,7 +112,7 @@ static int woken(lua_State *L, int status, lua_KContext context) {
 
 /* Sends a request and waits; the URL and the options (or nil) are at `url` and `options`. */
 static lua_nret start(lua_State *L, struct fiber *fiber, const char *method, int url, int options) {
-  struct fetch_pool *pool = find_pool(L);
+  struct fetch_pool *pool = take_pool(L);
   struct fetch *fetch = push_owned(L, sizeof *fetch, FETCH_CLASS, release_fetch);
   client_request_read(L, fetch, method, url, options);
   /* In a cancelled scope the wait ends at once: nothing is sent. */

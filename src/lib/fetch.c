@@ -7,6 +7,7 @@
 #include "lib/fetch.h"
 
 #include "base/limits.h"
+#include "core/worker.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -32,6 +33,7 @@ static void detach(struct fetch *fetch) {
   curl_multi_remove_handle(fetch->pool->multi, fetch->easy);
   list_remove(&fetch->link);
   fetch->pool = NULL;
+  worker_release(fetch->ticket.fiber->worker);
 }
 
 /* Wakes those whose request has ended. */
@@ -93,12 +95,22 @@ static struct watch *open_watch(struct fetch_pool *pool, curl_socket_t socket) {
   return watch;
 }
 
+static void note_socket(CURL *easy, curl_socket_t socket, int what) {
+  struct fetch *fetch = NULL;
+  curl_easy_getinfo(easy, CURLINFO_PRIVATE, &fetch);
+  if (!fetch) return;
+  bool is_left = what == CURL_POLL_REMOVE;
+  fetch->socket = socket;
+  fetch->reads = !is_left && (what & CURL_POLL_IN);
+  fetch->writes = !is_left && (what & CURL_POLL_OUT);
+}
+
 /* CURLMOPT_SOCKETFUNCTION; -1 makes curl fail what runs. */
 static int watch_socket(CURL *easy, curl_socket_t socket, int what, void *context,
                         void *socket_context) {
   struct fetch_pool *pool = context;
   struct watch *watch = socket_context;
-  (void)easy;
+  note_socket(easy, socket, what);
   if (what == CURL_POLL_REMOVE) {
     curl_multi_assign(pool->multi, socket, NULL);
     if (watch) close_watch(watch);
@@ -323,6 +335,7 @@ static unsigned set_callbacks(struct fetch *fetch) {
 
 bool fetch_start(struct fetch_pool *pool, struct fetch *fetch, struct ticket ticket) {
   assert(!fetch->easy && fetch->url);
+  fetch->socket = -1;
   fetch->easy = curl_easy_init();
   if (!fetch->easy) return false;
   unsigned bad = set_method(fetch);
@@ -334,9 +347,28 @@ bool fetch_start(struct fetch_pool *pool, struct fetch *fetch, struct ticket tic
   if (bad || curl_multi_add_handle(pool->multi, fetch->easy)) return false;
   fetch->pool = pool;
   fetch->ticket = ticket;
+  worker_hold(ticket.fiber->worker);
   list_push(&pool->fetches, &fetch->link);
   timer_start(pool->timers, &fetch->timer, timers_now(pool->timers) + fetch->request.timeout_ns,
               time_out);
+  return true;
+}
+
+int fetch_pool_count(const struct fetch_pool *pool) {
+  int count = 0;
+  const struct list *fetches = &pool->fetches;
+  for (const struct list *link = fetches->next; link != fetches; link = link->next) count++;
+  return count;
+}
+
+bool fetch_pool_is_settled(const struct fetch_pool *pool,
+                           bool (*settled)(const struct fetch *fetch, void *context),
+                           void *context) {
+  const struct list *fetches = &pool->fetches;
+  for (const struct list *link = fetches->next; link != fetches; link = link->next) {
+    const struct fetch *fetch = container_of(link, const struct fetch, link);
+    if (fetch->socket < 0 || !settled(fetch, context)) return false;
+  }
   return true;
 }
 

@@ -50,6 +50,8 @@ struct fetch {
 
   struct timer timer;
   struct ticket ticket; /* woken at the end */
+  int socket;           /* that it goes by; -1: none yet */
+  bool reads, writes;   /* what curl waits for there */
   enum fetch_outcome outcome;
   CURLcode code; /* once FETCH_ENDED */
   char problem[CURL_ERROR_SIZE];
@@ -78,6 +80,15 @@ bool fetch_add_header(struct fetch *fetch, const char *line);
 /* [owner] Sends the request; `ticket` is woken when outcome is no longer FETCH_PENDING. The fetch
  * stays where it is in memory until fetch_finish. False without memory. */
 bool fetch_start(struct fetch_pool *pool, struct fetch *fetch, struct ticket ticket);
+
+/* [owner] How many requests are on their way. */
+int fetch_pool_count(const struct fetch_pool *pool);
+
+/* [owner] Whether each request that is on its way goes by a socket that `settled` says is at rest;
+ * one that has no socket yet is not. */
+bool fetch_pool_is_settled(const struct fetch_pool *pool,
+                           bool (*settled)(const struct fetch *fetch, void *context),
+                           void *context);
 
 /* [owner] Drops the request where it is, and frees all it has; accepts a zeroed fetch, and twice.
  */

@@ -1,6 +1,6 @@
 /* service_module.c - the handle behind test.client().
  *
- *   local service = native.open(dir)   a fresh start: the app's modules and marks are forgotten
+ *   local service = native.open(dir, has_clock)   a fresh start: the app's modules are forgotten
  *   (load the app)
  *   service:prepare(app); local task = service:spawn(fn, ...)   for hooks
  *   local port = service:listen()
@@ -10,6 +10,7 @@
  *   hooks; service:stop_loops(); service:destroy() */
 #include "roles/service_module.h"
 
+#include "core/clock.h"
 #include "core/fiber.h"
 #include "core/place.h"
 #include "core/require.h"
@@ -31,12 +32,16 @@
 /* Registry key: the handle that has not been destroyed. */
 static const char open_key = 0;
 
+/* 100 years: longer is for ever. */
+#define SECONDS_MAX 3.2e9
+
 struct handle {
   struct snapshot *snapshot, *snapshot_before;
   struct pools *pools;
   struct background *background;
   struct route_table *table;
   struct http_service *service;
+  struct clock *clock; /* of its own; NULL: real time */
   bool open;
 };
 
@@ -44,6 +49,15 @@ static struct handle *check_handle(lua_State *L) {
   return luaL_checkudata(L, 1, HANDLE_CLASS);
 }
 
+/* The app, its threads and the running fiber live on a clock that moves by itself. */
+static void give_clock(lua_State *L, struct handle *handle) {
+  handle->clock = clock_create(worker_of(L));
+  pools_set_clock(handle->pools, handle->clock);
+  background_set_clock(handle->background, handle->clock);
+  fiber_running(L)->timers = clock_timers(handle->clock);
+}
+
+/* open(dir, has_clock) -> a handle */
 static int open_service(lua_State *L) {
   const char *dir = luaL_checkstring(L, 1);
   struct worker *worker = worker_of(L);
@@ -60,6 +74,7 @@ static int open_service(lua_State *L) {
   handle->pools = pools_create(worker->process, handle->snapshot);
   handle->background =
       background_create(worker->process, handle->snapshot, pools_host(handle->pools));
+  if (lua_toboolean(L, 2)) give_clock(L, handle);
   handle->snapshot_before = worker->snapshot;
   handle->open = true;
   worker->snapshot = handle->snapshot;
@@ -114,7 +129,9 @@ static int listen_on_loopback(lua_State *L) {
 static int spawn(lua_State *L) {
   struct handle *handle = check_service(L);
   luaL_checktype(L, 2, LUA_TFUNCTION);
-  task_spawn(L, lua_gettop(L) - 2)->fiber->instance = handle->service;
+  struct fiber *fiber = task_spawn(L, lua_gettop(L) - 2)->fiber;
+  fiber->instance = handle->service;
+  fiber->timers = handle->service->clock;
   return 1;
 }
 
@@ -208,6 +225,53 @@ static int has_requests(lua_State *L) {
   return 1;
 }
 
+/* ---- time ---- */
+
+static struct clock *check_clock(lua_State *L) {
+  struct handle *handle = check_handle(L);
+  if (!handle->clock) luaL_error(L, "this client is on the real clock");
+  return handle->clock;
+}
+
+/* set_automatic(self, is_automatic): whether the clock moves by itself; nothing on the real one */
+static int set_automatic(lua_State *L) {
+  const struct handle *handle = check_handle(L);
+  if (handle->clock) clock_set_automatic(handle->clock, lua_toboolean(L, 2));
+  return 0;
+}
+
+/* now(self) -> seconds on its clock */
+static int now(lua_State *L) {
+  const struct timers *timers = clock_timers(check_clock(L));
+  lua_pushnumber(L, (lua_Number)timers_now(timers) / (lua_Number)NS_PER_SECOND);
+  return 1;
+}
+
+/* advance(self, seconds): waits until all has come to rest */
+static int advance(lua_State *L) {
+  struct clock *clock = check_clock(L);
+  lua_Number seconds = luaL_checknumber(L, 2);
+  luaL_argcheck(L, seconds >= 0 && seconds <= SECONDS_MAX, 2, "seconds, from 0 on");
+  return clock_advance(L, clock, (uint64_t)(seconds * (lua_Number)NS_PER_SECOND));
+}
+
+static int paused(lua_State *L, int status, lua_KContext context) {
+  (void)status;
+  fiber_running(L)->timers = (struct timers *)context;
+  fiber_check_cancelled(L);
+  return 0;
+}
+
+/* pause(seconds): a sleep in real time, whatever clock the fiber lives on */
+static int pause_fiber(lua_State *L) {
+  lua_Number seconds = luaL_checknumber(L, 1);
+  struct fiber *fiber = fiber_begin_wait(L, "the test client");
+  struct timers *timers = fiber->timers;
+  fiber->timers = &fiber->worker->timers;
+  uint64_t due_ns = uv_hrtime() + (uint64_t)(seconds * (lua_Number)NS_PER_SECOND);
+  return fiber_park_until(L, fiber, "the test client", due_ns, (lua_KContext)timers, paused);
+}
+
 /* The app's marks go with their pools: nothing may call them any more. What a spec left open is
  * destroyed with the state, after http_close. */
 static int destroy(lua_State *L) {
@@ -224,6 +288,8 @@ static int destroy(lua_State *L) {
   handle->background = NULL;
   pools_destroy(handle->pools);
   handle->pools = NULL;
+  if (handle->clock) clock_stop(handle->clock);
+  handle->clock = NULL;
   route_table_destroy(handle->table);
   handle->table = NULL;
   snapshot_destroy(handle->snapshot);
@@ -248,6 +314,9 @@ int service_module_open(lua_State *L) {
                                      {"resume_loops", resume_loops},
                                      {"stop_loops", stop_loops},
                                      {"has_busy_loops", has_busy_loops},
+                                     {"set_automatic", set_automatic},
+                                     {"now", now},
+                                     {"advance", advance},
                                      {NULL, NULL}};
   luaL_newmetatable(L, HANDLE_CLASS);
   luaL_newlib(L, methods);
@@ -257,8 +326,10 @@ int service_module_open(lua_State *L) {
   lua_pushcfunction(L, destroy);
   lua_setfield(L, -2, "__close");
   lua_pop(L, 1);
-  lua_createtable(L, 0, 1);
+  lua_createtable(L, 0, 2);
   lua_pushcfunction(L, open_service);
   lua_setfield(L, -2, "open");
+  lua_pushcfunction(L, pause_fiber);
+  lua_setfield(L, -2, "pause");
   return 1;
 }
