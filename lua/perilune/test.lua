@@ -7,10 +7,12 @@
 local app_module = require "perilune.app"
 local check = require "perilune.check"
 local clock = require "perilune.test.clock"
+local tasks = require "perilune.test.tasks"
 local http = require "perilune.http"
 local life = require "perilune.life"
 local native = require "perilune.native.service"
 local runner = require "perilune.runner"
+require "perilune.test.assertions"
 
 local test = {}
 
@@ -52,6 +54,7 @@ local function start(client, service)
   local app = app_module.load_directory()
   client.app = app
   service:prepare(app)
+  tasks.watch(client, service)
   run_hooks(service, app, "on_state", "http", "http", 1)
   start_loops(service)
   run_hooks(service, app, "on_start")
@@ -130,11 +133,10 @@ function test.client(dir, options)
   local service = native.open(dir and absolute(dir) or runner.dir, has_clock)
   local client = setmetatable({ options = options }, Client)
   if has_clock then client.clock = clock.new(service) end
+  client.service = service
   local ok, err = pcall(start, client, service)
-  if ok then
-    client.service = service
-    return client
-  end
+  if ok then return client end
+  client.service = nil
   pcall(stop, client, service) -- what fails now is in the log
   service:destroy()
   error(err == nil and "the app did not load" or err, 0)
@@ -147,6 +149,32 @@ for _, method in ipairs { "get", "post", "put", "patch", "delete", "head", "opti
       return http[method](self.url .. path, options)
     end
   end
+end
+
+local function check_open(client)
+  if not client.service then check.fail("this test client is closed") end
+end
+
+--- Puts a function in the place of a task's, until the client is closed. One in the place of a
+--- blocking function runs as a coroutine in the spec's state.
+---@param client table
+---@param name_or_fn string|function the task's name or its function
+---@param fn function
+---@usage test.replace(client, "send_welcome_email", function(email) sent = email end)
+function test.replace(client, name_or_fn, fn)
+  if getmetatable(client) ~= Client then
+    check.fail("test.replace: argument 1 is a test client, not a %s", type(client))
+  end
+  check_open(client)
+  tasks.replace(client, name_or_fn, fn)
+end
+
+--- Waits until every task that the app has scheduled has ended; a failed one fails the spec.
+---@param timeout number|nil seconds in reality, 10
+function Client:finish_tasks(timeout)
+  check.self(self, Client, "finish_tasks")
+  check_open(self)
+  tasks.finish(self, timeout)
 end
 
 --- Stops serving: connections are closed, tasks are cancelled, on_stop runs, the pools end.

@@ -98,6 +98,7 @@ struct worker {
   struct metrics metrics;
   struct {
     int unfinished, shielded;
+    int watchers;               /* kept by lib/schedule_watch.c */
     bool closed;                /* no more are scheduled: the server stops */
     bool overdue;               /* the shutdown has taken too long: what is left is interrupted */
     struct buffer cancelled_at; /* lines of text: tasks that the stop has cancelled, and where */

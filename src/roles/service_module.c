@@ -17,6 +17,7 @@
 #include "core/snapshot.h"
 #include "core/worker.h"
 #include "http/listener.h"
+#include "lib/schedule_watch.h"
 #include "lib/task.h"
 #include "roles/app_pools.h"
 #include "roles/background.h"
@@ -133,6 +134,15 @@ static int spawn(lua_State *L) {
   fiber->instance = handle->service;
   fiber->timers = handle->service->clock;
   return 1;
+}
+
+/* watch(self, fn): is asked before the app schedules a task, and told after it: schedule_watch.h */
+static int watch(lua_State *L) {
+  const struct handle *handle = check_service(L);
+  luaL_checktype(L, 2, LUA_TFUNCTION);
+  lua_settop(L, 2);
+  schedule_watch_set(L, handle->service);
+  return 0;
 }
 
 static int close_service(lua_State *L) {
@@ -282,7 +292,11 @@ static int destroy(lua_State *L) {
   if (handle->open) close_service(L);
   struct worker *worker = worker_of(L);
   if (worker->snapshot == handle->snapshot) worker->snapshot = handle->snapshot_before;
-  if (handle->service) http_service_destroy(handle->service);
+  if (handle->service) {
+    lua_pushnil(L);
+    schedule_watch_set(L, handle->service);
+    http_service_destroy(handle->service);
+  }
   handle->service = NULL;
   background_destroy(handle->background);
   handle->background = NULL;
@@ -316,6 +330,7 @@ int service_module_open(lua_State *L) {
                                      {"has_busy_loops", has_busy_loops},
                                      {"set_automatic", set_automatic},
                                      {"now", now},
+                                     {"watch", watch},
                                      {"advance", advance},
                                      {NULL, NULL}};
   luaL_newmetatable(L, HANDLE_CLASS);
