@@ -1,6 +1,6 @@
 /* service_module.c - the handle behind test.client().
  *
- *   local service = native.open(dir, has_clock)   a fresh start: the app's modules are forgotten
+ *   local service = native.open(dir, has_clock, settings)   the app's modules are forgotten
  *   (load the app)
  *   service:prepare(app); local task = service:spawn(fn, ...)   for hooks
  *   local port = service:listen()
@@ -11,10 +11,12 @@
 #include "roles/service_module.h"
 
 #include "core/clock.h"
+#include "core/error.h"
 #include "core/fiber.h"
 #include "core/place.h"
 #include "core/require.h"
 #include "core/snapshot.h"
+#include "core/transfer.h"
 #include "core/worker.h"
 #include "http/listener.h"
 #include "lib/schedule_watch.h"
@@ -25,6 +27,7 @@
 #include "roles/pool.h"
 
 #include <lauxlib.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -43,6 +46,8 @@ struct handle {
   struct route_table *table;
   struct http_service *service;
   struct clock *clock; /* of its own; NULL: real time */
+  struct slice settings_before;
+  struct buffer settings;
   bool open;
 };
 
@@ -58,9 +63,26 @@ static void give_clock(lua_State *L, struct handle *handle) {
   fiber_running(L)->timers = clock_timers(handle->clock);
 }
 
-/* open(dir, has_clock) -> a handle */
+/* The table at `index` (nil: they stay as they are) is app.settings from now on, in the app's
+ * threads too. */
+static void read_settings(lua_State *L, struct handle *handle, int index) {
+  if (!lua_isnil(L, index)) transfer_encode_named(L, index, "settings", &handle->settings);
+}
+
+static void give_settings(struct handle *handle, struct process *process) {
+  handle->settings_before = process->app_settings;
+  if (handle->settings.len > 0)
+    process->app_settings = (struct slice){handle->settings.data, handle->settings.len};
+}
+
+static void take_settings_back(struct handle *handle, struct process *process) {
+  process->app_settings = handle->settings_before;
+}
+
+/* open(dir, has_clock, settings) -> a handle */
 static int open_service(lua_State *L) {
   const char *dir = luaL_checkstring(L, 1);
+  lua_settop(L, 3);
   struct worker *worker = worker_of(L);
   if (worker->role->begin != http_role.begin)
     return luaL_error(L, "an app can be served from specs only");
@@ -69,6 +91,7 @@ static int open_service(lua_State *L) {
   struct handle *handle = lua_newuserdatauv(L, sizeof *handle, 0);
   *handle = (struct handle){0};
   luaL_setmetatable(L, HANDLE_CLASS);
+  read_settings(L, handle, 3);
   lua_pushvalue(L, -1);
   lua_rawsetp(L, LUA_REGISTRYINDEX, &open_key);
   handle->snapshot = snapshot_create(dir);
@@ -76,6 +99,7 @@ static int open_service(lua_State *L) {
   handle->background =
       background_create(worker->process, handle->snapshot, pools_host(handle->pools));
   if (lua_toboolean(L, 2)) give_clock(L, handle);
+  give_settings(handle, worker->process);
   handle->snapshot_before = worker->snapshot;
   handle->open = true;
   worker->snapshot = handle->snapshot;
@@ -282,11 +306,26 @@ static int pause_fiber(lua_State *L) {
   return fiber_park_until(L, fiber, "the test client", due_ns, (lua_KContext)timers, paused);
 }
 
+/* fail(kind, message): raises an error of Perilune's */
+static int fail(lua_State *L) {
+  error_raise(L, luaL_checkstring(L, 1), "%s", luaL_checkstring(L, 2));
+}
+
+/* set_variable(name, value): of the environment; nil: there is none of that name */
+static int set_variable(lua_State *L) {
+  const char *name = luaL_checkstring(L, 1);
+  int failed = lua_isnoneornil(L, 2) ? unsetenv(name) : setenv(name, luaL_checkstring(L, 2), 1);
+  return failed ? luaL_error(L, "\"%s\" is no name of a variable", name) : 0;
+}
+
 /* The app's marks go with their pools: nothing may call them any more. What a spec left open is
  * destroyed with the state, after http_close. */
 static int destroy(lua_State *L) {
   struct handle *handle = check_handle(L);
-  if (!handle->snapshot) return 0;
+  if (!handle->snapshot) {
+    buffer_finish(&handle->settings);
+    return 0;
+  }
   lua_pushnil(L);
   lua_rawsetp(L, LUA_REGISTRYINDEX, &open_key);
   if (handle->open) close_service(L);
@@ -308,6 +347,8 @@ static int destroy(lua_State *L) {
   handle->table = NULL;
   snapshot_destroy(handle->snapshot);
   handle->snapshot = NULL;
+  take_settings_back(handle, worker->process);
+  buffer_finish(&handle->settings);
   return 0;
 }
 
@@ -341,10 +382,14 @@ int service_module_open(lua_State *L) {
   lua_pushcfunction(L, destroy);
   lua_setfield(L, -2, "__close");
   lua_pop(L, 1);
-  lua_createtable(L, 0, 2);
+  lua_createtable(L, 0, 4);
   lua_pushcfunction(L, open_service);
   lua_setfield(L, -2, "open");
   lua_pushcfunction(L, pause_fiber);
   lua_setfield(L, -2, "pause");
+  lua_pushcfunction(L, fail);
+  lua_setfield(L, -2, "fail");
+  lua_pushcfunction(L, set_variable);
+  lua_setfield(L, -2, "set_variable");
   return 1;
 }

@@ -40,4 +40,44 @@ app:post("/sleeps", function(req)
   return 204
 end)
 
+-- --- cookies and redirects -----------------------------------------------------------------------
+
+local function set_cookies(req)
+  local res = perilune.response { status = 200, json = {} }
+  for _, line in ipairs(req:query_all "c") do res:add_header("Set-Cookie", line) end
+  return res
+end
+
+app:get("/set", set_cookies)
+app:get("/deep/set", set_cookies)
+
+local function echo(req)
+  return { method = req.method, cookie = req.headers.cookie, body = req.body, path = req.path,
+    type = req.headers["content-type"], query = req.query.q }
+end
+
+app:any("/echo", echo)
+app:any("/deep/echo", echo)
+
+app:any("/redirect/{status:int}", function(req)
+  local res = perilune.response { status = req.params.status }
+  res:header("Location", req.query.to)
+  res:cookie("hop", tostring(req.params.status))
+  return res
+end)
+
+app:get("/loop", function() return perilune.redirect "/loop" end)
+
+-- --- where it runs -------------------------------------------------------------------------------
+
+local function look_around(name)
+  return { settings = app.settings, env = os.getenv(name) or nil, dir = app.dir }
+end
+
+local look_around_in_pool = perilune.blocking(look_around)
+
+app:get("/around/{name}", function(req)
+  return { here = look_around(req.params.name), pool = look_around_in_pool(req.params.name) }
+end)
+
 return app
