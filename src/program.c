@@ -4,6 +4,7 @@
  * source tree: ../lua), so that nothing is built in that moves. */
 #include "program.h"
 
+#include "core/clock.h"
 #include "core/error.h"
 #include "core/fiber.h"
 #include "core/interrupt.h"
@@ -133,7 +134,9 @@ struct run {
 
 static void turn(struct worker *worker) {
   http_turn(worker);
-  deadlock_look(&container_of(worker, struct run, worker)->deadlock);
+  bool is_idle = !list_is_empty(&worker->faces) && http_is_idle(worker);
+  if (is_idle) clock_look(worker);
+  deadlock_look(&container_of(worker, struct run, worker)->deadlock, is_idle);
 }
 
 static const struct worker_role run_role = {.name = "spec",

@@ -141,19 +141,31 @@ local function run_app_file(shown)
   return result
 end
 
---- Loads app.lua of the directory that this state serves.
----@return table app
-function app.load_directory()
-  local _, shown = native.directory()
-  local result = run_app_file(shown)
-  if getmetatable(result) == App then
+---@return boolean
+function app.is_app(value)
+  return getmetatable(value) == App
+end
+
+--- Makes of what an app has recorded what is served; once.
+function app.finish(result)
+  if not result.statuses then
     result.statuses = {}
     for status, handler in pairs(result.status_handlers) do
       result.statuses[status] = chain.of_status(status, handler.fn)
     end
     resolve.app(result, result.statuses)
     policy.check_mounted(result)
-    native.loaded(result)
+  end
+  native.loaded(result)
+end
+
+--- Loads app.lua of the directory that this state serves.
+---@return table app
+function app.load_directory()
+  local _, shown = native.directory()
+  local result = run_app_file(shown)
+  if app.is_app(result) then
+    app.finish(result)
     return result
   end
   local what = result == nil and "nothing"

@@ -24,7 +24,7 @@ local confined = {
     files = { "src/core/timer.c" } },
   { what = "a lock", names = { "uv_mutex_%w+", "uv_rwlock_%w+", "pthread_mutex_%w+", "mtx_%w+" },
     files = { "src/core/inbox.h", "src/core/inbox.c", "src/core/directory.h",
-      "src/core/directory.c", "src/core/line_writer.c",
+      "src/core/directory.c", "src/core/line_writer.c", "src/core/clock.c",
       "src/core/snapshot.c",
       "src/core/watchdog.h", "src/core/watchdog.c", "src/lib/spool.c",
       "src/lib/sqlite_database.h", "src/lib/sqlite_database.c", "src/lib/sqlite_registry.c",

@@ -84,7 +84,7 @@ struct fiber *fiber_create(struct worker *worker, const struct fiber_kind *kind)
   fiber->source = parent ? parent->source : NULL;
   fiber->shielded = parent && parent->shielded;
   fiber->instance = parent ? parent->instance : NULL;
-  fiber->timers = parent ? parent->timers : &worker->timers;
+  fiber->timers = parent ? parent->timers : worker->app_timers;
   if (UNLIKELY(parent && parent->run)) call_run_give(fiber, parent->run);
   fiber->interrupt_ns = HEARTBEAT_NEVER;
   list_push(&worker->fibers, &fiber->live);

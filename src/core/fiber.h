@@ -92,8 +92,8 @@ struct fiber {
   bool takes_offers;   /* blocking functions it calls may go on after their result: core/call.h */
 };
 
-/* [owner] A new fiber on the worker's clock, or that of the running fiber; NULL when its Lua state
- * is out of memory. Push its arguments on fiber->co, then start it. */
+/* [owner] A new fiber on the clock of the worker's app, or that of the running fiber; NULL when its
+ * Lua state is out of memory. Push its arguments on fiber->co, then start it. */
 struct fiber *fiber_create(struct worker *worker, const struct fiber_kind *kind);
 
 /* [owner] Gives back a new fiber that is not to be started after all. */
