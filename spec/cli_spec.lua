@@ -101,7 +101,7 @@ describe("perilune", function()
   end)
 
   it("COMMAND --help says more", function()
-    for _, command in ipairs { "serve", "test", "routes" } do
+    for _, command in ipairs { "new", "serve", "test", "check", "routes" } do
       local help = expect_success(command, "--help")
       contains(help, "Usage: perilune " .. command)
     end

@@ -12,6 +12,7 @@
 #include "lib/cookies.h"
 #include "lib/deadlock.h"
 #include "lib/delivery.h"
+#include "lib/develop.h"
 #include "lib/fs.h"
 #include "lib/json.h"
 #include "lib/life.h"
@@ -39,9 +40,10 @@ static const luaL_Reg modules[] = {{"perilune.async", async_open},
                                    {"perilune.native.app", app_open},
                                    {"perilune.native.chain", chain_open},
                                    {"perilune.native.cookies", cookies_open},
-                                   {"perilune.native.http", client_open},
                                    {"perilune.native.deadlock", deadlock_module_open},
+                                   {"perilune.native.develop", develop_open},
                                    {"perilune.native.fs", fs_open},
+                                   {"perilune.native.http", client_open},
                                    {"perilune.native.life", life_open},
                                    {"perilune.native.loop", loop_open},
                                    {"perilune.native.once", once_open},

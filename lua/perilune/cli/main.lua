@@ -11,11 +11,12 @@ local fail = require "perilune.cli.fail"
 local HELP_COLUMNS = 100
 local HELP_MARGIN = 32
 
-local command_names = { "new", "serve", "test", "routes" }
+local command_names = { "new", "serve", "test", "check", "routes" }
 local commands = {
   new = require "perilune.cli.new",
   serve = require "perilune.cli.serve",
   test = require "perilune.cli.test",
+  check = require "perilune.cli.check",
   routes = require "perilune.cli.routes",
 }
 

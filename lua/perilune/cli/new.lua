@@ -88,6 +88,7 @@ local function tell(dir)
   for _, line in ipairs {
     { "serve", "serves it on http://127.0.0.1:8080" },
     { "test", "runs its specs" },
+    { "check", "looks for mistakes" },
     { "routes", "lists its routes" },
   } do
     io.write(("  %s %-6s %s   # %s\n"):format(program, line[1], shown, line[2]))
