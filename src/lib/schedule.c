@@ -320,9 +320,18 @@ static bool has_passed(const struct scheduler *scheduler, const struct task_opti
   return is_reached || *is_dropped;
 }
 
-/* Puts a copy of the call at `box` at `index` and gives that, or 0: none will be needed. */
+/* Whether a value from `first` on may be another one, inside, when it is sent again. */
+static bool has_changeable(lua_State *L, int first) {
+  for (int i = first; i <= lua_gettop(L); i++)
+    if (lua_type(L, i) > LUA_TSTRING) return true;
+  return false;
+}
+
+/* Puts a copy of the call at `box`, whose arguments are behind `index` and the function, at `index`
+ * and gives that, or 0: none will be needed. */
 static int insert_copy(lua_State *L, int box, const struct task_options *options, int index) {
-  if (!box || !options || (options->retries == 0 && !options->has_on_error)) return 0;
+  bool is_sent_again = options && (options->retries > 0 || options->has_on_error);
+  if (!box || !(is_sent_again || has_changeable(L, index + 1))) return 0;
   call_copy(L, box);
   lua_insert(L, index);
   return index;
@@ -358,8 +367,7 @@ static int schedule_here(lua_State *L, const struct scheduler *scheduler,
   bool passed = has_passed(scheduler, options, &is_dropped);
   bool is_queued_now = box && passed && !is_dropped && (!options || options->delay_ns == 0);
   if (is_queued_now) call_submit(L, box);
-  struct task *task = task_push(L, lua_gettop(L) - function, options_at);
-  if (copy) task_keep_call(L, copy);
+  struct task *task = task_push(L, lua_gettop(L) - function, options_at, copy);
   task->scheduled = true;
   metrics_add(&worker_of(L)->metrics, METRIC_TASKS_SCHEDULED, 1);
   task->late = scheduler->when != TASK_NOW && passed;
