@@ -81,7 +81,8 @@ struct worker {
   struct inbox inbox;
   uint64_t now_ns; /* uv_hrtime when this turn began */
   bool stopped;
-  bool again; /* the role has more to do: the next turn does not wait */
+  bool again;   /* the role has more to do: the next turn does not wait */
+  bool loading; /* the app; kept by place.c */
 
   struct clock *clock;     /* of the app, where specs move it, on its pools and loops; or NULL */
   struct clock_face *face; /* of that; kept by clock.c, as the next two */
@@ -105,6 +106,8 @@ struct worker {
     bool overdue;               /* the shutdown has taken too long: what is left is interrupted */
     struct buffer cancelled_at; /* lines of text: tasks that the stop has cancelled, and where */
     uint64_t full_logged_ns, shielded_logged_ns;
+    int metatable;                   /* of tasks: a reference */
+    const void *scheduler_metatable; /* for tests */
   } tasks; /* kept by lib/task.c; closed, overdue and the memory of the text by who ends the worker
             */
 
