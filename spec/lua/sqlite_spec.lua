@@ -5,7 +5,14 @@
 local spec = debug.getinfo(1, "S").source:match "^@(.*)/lua/[^/]+$"
 package.path = spec .. "/?.lua;" .. package.path
 
-local busted = require "busted"
 local places = require "support.places"
+local site = require "support.site"
 
-places.describe(busted, "sqlite", { "values", "rows" })
+local client
+
+setup(function() client = site.open "sqlite" end)
+teardown(function() client:close() end)
+
+for _, module in ipairs { "values", "rows" } do
+  places.describe(module, require("apps.sqlite." .. module), function() return client end)
+end
