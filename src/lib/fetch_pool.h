@@ -44,8 +44,8 @@ void fetch_pool_add(struct fetch_pool *pool, struct fetch *fetch);
 /* [owner] How many fetches are on their way or wait for their turn. */
 int fetch_pool_count(const struct fetch_pool *pool);
 
-/* [owner] Whether each fetch that is on its way goes by a socket that `settled` says is at rest, and
- * none waits for its turn; one that has no socket yet is not at rest. */
+/* [owner] Whether each fetch that is on its way goes by a socket that `settled` says is at rest,
+ * and none waits for its turn; one that has no socket yet is not at rest. */
 bool fetch_pool_is_settled(const struct fetch_pool *pool,
                            bool (*settled)(const struct fetch *fetch, void *context),
                            void *context);
