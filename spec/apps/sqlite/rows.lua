@@ -106,7 +106,8 @@ rows["inside a transaction they see its writes, and end with it"] = case(functio
     left = tx:rows "select id from t"
     assert.equal(1, left().id)
   end)
-  local err = expect.fails("SQLITE_ABORT", function() for row in left do assert.is_table(row) end end)
+  local function read_on() for row in left do assert.is_table(row) end end
+  local err = expect.fails("SQLITE_ABORT", read_on)
   assert.equal("the transaction has ended", err.message)
 end)
 
