@@ -11,22 +11,24 @@ local async = require "perilune.async"
 local places = require "support.places"
 local site = require "support.site"
 
+local modules = {}
+for _, name in ipairs { "waits", "coroutines", "sync", "children", "maps", "groups", "scopes",
+  "places" } do
+  modules[name] = require("apps.async." .. name)
+end
+
 local client
 
 setup(function() client = site.open "async" end)
 teardown(function() client:close() end)
 
-for _, module in ipairs { "waits", "coroutines", "sync", "children", "maps", "groups", "scopes",
-  "places" } do
-  places.describe({ describe = describe, it = it, assert = assert }, module, function(path)
-    return client:get(path)
-  end)
+for module, cases in pairs(modules) do
+  places.describe(module, cases, function() return client end)
 end
 
 describe("a case that computes", function()
   it("is ended in the pool while other requests are answered", function()
-    local path = places.path("blocking", "waits",
-      "timeout ends a close handler that goes on")
+    local path = places.path("blocking", "waits", "timeout ends a close handler that goes on")
     local task = async.spawn(client.get, client, path)
     local answered = 0
     while task.status ~= "done" and answered < 20 do

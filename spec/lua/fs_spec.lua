@@ -20,9 +20,7 @@ describe("fs", function()
   teardown(function() client:close() end)
 
   for _, module in ipairs { "files", "handles" } do
-    places.describe({ describe = describe, it = it, assert = assert }, module, function(path)
-      return client:get(path)
-    end)
+    places.describe(module, require("apps.async." .. module), function() return client end)
   end
 end)
 

@@ -18,9 +18,7 @@ describe("fs.watch", function()
   setup(function() client = site.open "async" end)
   teardown(function() client:close() end)
 
-  places.describe({ describe = describe, it = it, assert = assert }, "watches", function(path)
-    return client:get(path)
-  end)
+  places.describe("watches", require "apps.async.watches", function() return client end)
 end)
 
 local function count_watches()

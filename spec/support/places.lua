@@ -1,43 +1,39 @@
--- places.lua - runs the case modules of spec/apps/async in every place that Lua code runs in.
+-- places.lua - cases that must hold wherever Lua code runs.
 --
--- A case is a function that raises when something is wrong. Each runs in the spec's own fiber, in a
--- plain handler, in a thread of the pool and on a background loop of that app. busted's words are
--- passed in: they belong to the spec file.
+-- Cases are functions by name that raise when something is wrong, in a module of spec/apps/NAME.
+-- places.describe runs them in the spec's own fiber, then in a plain handler, in a thread of the
+-- pool and on a background loop of that app.
+
+local busted = require "busted"
 
 local places = {}
 
-local function escape(text)
-  return (text:gsub("[^%w]", function(byte) return ("%%%02X"):format(byte:byte()) end))
+--- Where the app runs a case.
+---@param place string plain, blocking or background
+function places.path(place, module, name)
+  local escaped = name:gsub("[^%w]", function(byte) return ("%%%02X"):format(byte:byte()) end)
+  return ("/%s/%s/%s"):format(place, module, escaped)
 end
 
-local function sorted_names(cases)
+--- Describes the cases of one module in each place.
+---@param module string
+---@param cases table<string, function>
+---@param client_of fun(): table a client of the app, once specs run
+function places.describe(module, cases, client_of)
   local names = {}
   for name in pairs(cases) do names[#names + 1] = name end
   table.sort(names)
-  return names
-end
 
---- The path that runs a case in a place of the app.
----@param place string "plain", "blocking" or "background"
-function places.path(place, module, name)
-  return ("/%s/%s/%s"):format(place, module, escape(name))
-end
-
---- Describes the cases of a module.
----@param words table { describe =, it =, assert = }
----@param module string in spec/apps/async
----@param get function gives the answer of the app for a path
-function places.describe(words, module, get)
-  local cases = require("apps.async." .. module)
-  local names = sorted_names(cases)
-  words.describe(module .. " in a spec", function()
-    for _, name in ipairs(names) do words.it(name, cases[name]) end
+  busted.describe(module .. " in a spec", function()
+    for _, name in ipairs(names) do busted.it(name, cases[name]) end
   end)
+
   for _, place in ipairs { "plain", "blocking", "background" } do
-    words.describe(("%s in a %s handler"):format(module, place), function()
+    busted.describe(("%s in a %s handler"):format(module, place), function()
       for _, name in ipairs(names) do
-        words.it(name, function()
-          words.assert.equal("went well", get(places.path(place, module, name)).body)
+        busted.it(name, function()
+          local res = client_of():get(places.path(place, module, name))
+          if res.status ~= 200 then error(res.body, 0) end
         end)
       end
     end)

@@ -74,7 +74,11 @@ void options_check(lua_State *L, int index, const char *const names[]) {
 uint64_t options_check_seconds(lua_State *L, int index) {
   lua_Number seconds = luaL_checknumber(L, index);
   luaL_argcheck(L, !isnan(seconds), index, "a number of seconds expected, got nan");
-  if (seconds <= 0) return 0;
+  return options_seconds(seconds);
+}
+
+uint64_t options_seconds(lua_Number seconds) {
+  if (!(seconds > 0)) return 0;
   return (uint64_t)((seconds < seconds_max ? seconds : seconds_max) * (lua_Number)NS_PER_SECOND);
 }
 
@@ -145,4 +149,14 @@ struct slice options_push_text(lua_State *L, int index, const char *name) {
   if (type != LUA_TNIL && type != LUA_TSTRING) raise_wrong(L, name, "a string");
   if (type == LUA_TSTRING) text.data = lua_tolstring(L, -1, &text.len);
   return text;
+}
+
+lua_Number options_check_number(lua_State *L, const char *name, const char *what, lua_Number least,
+                                bool is_more) {
+  lua_Number value = lua_tonumber(L, -1);
+  if (lua_type(L, -1) != LUA_TNUMBER)
+    luaL_error(L, "option \"%s\" is %s, not a %s", name, what, luaL_typename(L, -1));
+  if (isnan(value) || value < least || (is_more && value == least))
+    luaL_error(L, "option \"%s\" is %s, not %f", name, what, value);
+  return value;
 }
