@@ -365,6 +365,22 @@
 /* How long changes of watched files gather, so that several of one file become one. */
 #define FS_WATCH_GATHER_MS 20
 
+/* Bytes that perilune.crypto hashes on the event loop, which takes half a millisecond; more of them
+ * are a job for libuv's threads, where the caller can wait. */
+#define CRYPTO_INLINE_BYTES_MAX STRESSED(256 * 1024, 64)
+
+/* Random bytes of one call; more is an error of the caller. */
+#define CRYPTO_RANDOM_BYTES_MAX (1024 * 1024)
+
+/* Memory that hashing one password may take, and that times its parallelism, which is the time. A
+ * hash that asks for more: kind "crypto". And the cost of new ones, unless told: 32 MiB. */
+#define PASSWORD_MEMORY_BYTES_MAX (256ull * 1024 * 1024)
+#define PASSWORD_WORK_BYTES_MAX   (1024ull * 1024 * 1024)
+#define PASSWORD_LN               15
+
+/* Bytes of a password; a longer one is an error of the caller, and matches no hash. */
+#define PASSWORD_BYTES_MAX 4096
+
 /* Jobs that wait for the threads of one database; a further one raises kind "full". */
 #define SQLITE_JOBS_MAX 100000
 
