@@ -105,14 +105,6 @@ cases["what a function gave is not sent again"] = function(base)
     { retries = 2, backoff = QUICK, body = function() error "never" end })
 end
 
-cases["a server says when"] = function(base)
-  local begun = async.now()
-  local slow = { initial = 0 }
-  local res = flaky(base, "get", { retries = 1, backoff = slow, query = { after = 1, times = 1 } })
-  assert.equal(200, res.status)
-  assert.is_true(async.now() - begun >= 1)
-end
-
 cases["nothing is tried beyond the time of the whole"] = function(base)
   local res, count = flaky(base, "get", { retries = 5, query = { after = expect.LONG } })
   assert.same({ 503, 1 }, { res.status, count })
