@@ -115,8 +115,10 @@ cases["chunks work for a whole response"] = function(base)
 end
 
 cases["a stream may stand still for so long"] = function(base)
-  local res = open(base, "trickle", expect.new_key(), { idle_timeout = expect.SHORT })
-  local err = expect.fails_with("timeout", "not a byte within 0.05 s", read_until, res, "piece 4")
+  local err = expect.fails_with("timeout", "not a byte within 0.05 s", function()
+    local options = { idle_timeout = expect.SHORT }
+    read_until(open(base, "trickle", expect.new_key(), options), "piece 4")
+  end)
   assert.equal(28, err.code)
 end
 
