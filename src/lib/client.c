@@ -37,14 +37,19 @@ static struct fetch_pool *push_pool(lua_State *L) {
   return pool;
 }
 
-static struct fetch_pool *find_pool(lua_State *L) {
+struct fetch_pool *client_pool(lua_State *L) {
   lua_rawgetp(L, LUA_REGISTRYINDEX, &pool_key);
   struct fetch_pool *pool = lua_touserdata(L, -1);
   lua_pop(L, 1);
+  return pool;
+}
+
+static struct fetch_pool *take_pool(lua_State *L) {
+  struct fetch_pool *pool = client_pool(L);
   if (pool) return pool;
   struct worker *worker = worker_of(L);
   pool = push_pool(L);
-  if (!fetch_pool_init(pool, &worker->loop, &worker->timers)) client_request_raise_no_memory(L);
+  if (!fetch_pool_init(pool, worker)) client_request_raise_no_memory(L);
   lua_rawsetp(L, LUA_REGISTRYINDEX, &pool_key);
   return pool;
 }
@@ -57,7 +62,7 @@ static int send_method(lua_State *L) {
   luaL_checktype(L, 1, LUA_TSTRING);
   options_check(L, 2, option_names);
   lua_pushvalue(L, lua_upvalueindex(1));
-  return client_call(L, find_pool(L), fiber_begin_wait(L, name));
+  return client_call(L, take_pool(L), fiber_begin_wait(L, name));
 }
 
 /* http.request{ method=, url=, ... } */
@@ -73,7 +78,7 @@ static int send_request(lua_State *L) {
   if (type == LUA_TNIL) lua_pushliteral(L, "GET"), lua_replace(L, 3);
   if (type != LUA_TNIL && type != LUA_TSTRING)
     luaL_error(L, "option \"method\" is a string, not a %s", lua_typename(L, type));
-  return client_call(L, find_pool(L), fiber_begin_wait(L, "http.request"));
+  return client_call(L, take_pool(L), fiber_begin_wait(L, "http.request"));
 }
 
 /* A method of a client; upvalues: merge, its name. merge(...) gives the URL, the options and the
@@ -84,7 +89,7 @@ static int send_merged(lua_State *L) {
   lua_call(L, lua_gettop(L) - 1, 3);
   options_check(L, 2, option_names);
   struct fiber *fiber = fiber_begin_wait(L, lua_tostring(L, lua_upvalueindex(2)));
-  return client_call(L, find_pool(L), fiber);
+  return client_call(L, take_pool(L), fiber);
 }
 
 /* merged(merge, name) -> a method of a client */

@@ -8,7 +8,12 @@
 
 #include <lua.h>
 
+struct fetch_pool;
+
 /* [owner] Pushes the module table: the luaopen function of perilune.native.http. */
 int client_open(lua_State *L);
+
+/* [owner] The fetches of a state; NULL: it has made none. */
+struct fetch_pool *client_pool(lua_State *L);
 
 #endif

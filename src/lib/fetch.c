@@ -116,6 +116,7 @@ bool fetch_open(struct fetch *fetch) {
 
 static void forget_response(struct fetch *fetch) {
   fetch->outcome = FETCH_PENDING;
+  fetch->socket = -1;
   fetch->has_begun = fetch->has_connected = fetch->has_head = fetch->in_head = false;
   fetch->is_clogged = fetch->wants_piece = fetch->too_large = false;
   fetch->is_refused = false;

@@ -67,6 +67,8 @@ struct fetch {
   enum fetch_outcome outcome;
   enum fetch_limit limit; /* once FETCH_TIMED_OUT */
   CURLcode code;          /* once FETCH_ENDED */
+  int socket;             /* that it goes by; -1: none yet */
+  bool reads, writes;     /* what curl waits for there */
   char problem[CURL_ERROR_SIZE];
 
   bool has_begun; /* curl has got it */

@@ -7,6 +7,7 @@
 #include "lib/fetch_pool.h"
 
 #include "base/limits.h"
+#include "core/worker.h"
 #include "lib/fetch.h"
 
 #include <stdlib.h>
@@ -41,6 +42,7 @@ static void begin_next(struct fetch_pool *pool) {
 
 void fetch_pool_add(struct fetch_pool *pool, struct fetch *fetch) {
   fetch->pool = pool;
+  worker_hold(pool->worker);
   list_push(&pool->waiting, &fetch->link);
   begin_next(pool);
 }
@@ -49,12 +51,34 @@ void fetch_pool_remove(struct fetch *fetch) {
   struct fetch_pool *pool = fetch->pool;
   if (!pool) return;
   fetch->pool = NULL;
+  worker_release(pool->worker);
   list_remove(&fetch->link);
   if (!fetch->is_running) return;
   fetch->is_running = false;
   curl_multi_remove_handle(pool->multi, fetch->easy);
   pool->running--;
   begin_next(pool);
+}
+
+static int count(const struct list *fetches) {
+  int count = 0;
+  for (const struct list *link = fetches->next; link != fetches; link = link->next) count++;
+  return count;
+}
+
+int fetch_pool_count(const struct fetch_pool *pool) {
+  return count(&pool->fetches) + count(&pool->waiting);
+}
+
+bool fetch_pool_is_settled(const struct fetch_pool *pool,
+                           bool (*settled)(const struct fetch *fetch, void *context),
+                           void *context) {
+  const struct list *fetches = &pool->fetches;
+  for (const struct list *link = fetches->next; link != fetches; link = link->next) {
+    const struct fetch *fetch = container_of(link, const struct fetch, link);
+    if (fetch->socket < 0 || !settled(fetch, context)) return false;
+  }
+  return list_is_empty(&pool->waiting);
 }
 
 /* Tells those whose request has ended. */
@@ -97,7 +121,7 @@ static struct watch *open_watch(struct fetch_pool *pool, curl_socket_t socket) {
   struct watch *watch = memory_alloc_zero(sizeof *watch);
   watch->pool = pool;
   watch->socket = socket;
-  if (uv_poll_init_socket(pool->loop, &watch->poll, socket)) {
+  if (uv_poll_init_socket(&pool->worker->loop, &watch->poll, socket)) {
     free(watch);
     return NULL;
   }
@@ -106,12 +130,22 @@ static struct watch *open_watch(struct fetch_pool *pool, curl_socket_t socket) {
   return watch;
 }
 
+static void note_socket(CURL *easy, curl_socket_t socket, int what) {
+  struct fetch *fetch = NULL;
+  curl_easy_getinfo(easy, CURLINFO_PRIVATE, &fetch);
+  if (!fetch) return;
+  bool is_left = what == CURL_POLL_REMOVE;
+  fetch->socket = socket;
+  fetch->reads = !is_left && (what & CURL_POLL_IN);
+  fetch->writes = !is_left && (what & CURL_POLL_OUT);
+}
+
 /* CURLMOPT_SOCKETFUNCTION; -1 makes curl fail what runs. */
 static int watch_socket(CURL *easy, curl_socket_t socket, int what, void *context,
                         void *socket_context) {
   struct fetch_pool *pool = context;
   struct watch *watch = socket_context;
-  (void)easy;
+  note_socket(easy, socket, what);
   if (what == CURL_POLL_REMOVE) {
     curl_multi_assign(pool->multi, socket, NULL);
     if (watch) close_watch(watch);
@@ -169,8 +203,9 @@ static size_t count_running_max(void) {
   return most > 0 ? most : 1;
 }
 
-bool fetch_pool_init(struct fetch_pool *pool, uv_loop_t *loop, struct timers *timers) {
-  *pool = (struct fetch_pool){.loop = loop, .timers = timers, .running_max = count_running_max()};
+bool fetch_pool_init(struct fetch_pool *pool, struct worker *worker) {
+  *pool = (struct fetch_pool){
+      .worker = worker, .timers = &worker->timers, .running_max = count_running_max()};
   list_init(&pool->fetches);
   list_init(&pool->waiting);
   list_init(&pool->watches);

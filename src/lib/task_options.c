@@ -23,9 +23,9 @@ static bool is_false(lua_State *L) {
 /* ---- the options; each value is on top of the stack and not nil ---- */
 
 static void check_name(lua_State *L, struct task_options *options) {
-  (void)options;
   if (lua_type(L, -1) != LUA_TSTRING)
     luaL_error(L, "option \"name\" is a string, not a %s", luaL_typename(L, -1));
+  options->name = lua_tostring(L, -1);
 }
 
 static void check_shield(lua_State *L, struct task_options *options) {
