@@ -7,6 +7,7 @@
 #include "core/error.h"
 #include "core/fiber.h"
 #include "core/interrupt.h"
+#include "core/log_writer.h"
 #include "core/require.h"
 #include "core/snapshot.h"
 #include "core/stress.h"
@@ -14,6 +15,7 @@
 #include "lib/command.h"
 #include "lib/deadlock.h"
 #include "lib/spool.h"
+#include "lib/task_label.h"
 #include "libs.h"
 #include "roles/http.h"
 #include "server.h"
@@ -44,6 +46,7 @@ static uv_err program_init(lua_State *L, struct program *program) {
                        .directory = &program->directory,
                        .spool = spool_create(),
                        .open_libs = libs_open,
+                       .write_task = task_label_write,
                        .app_settings = {program->app_settings.data, program->app_settings.len}};
   lua_rawgetp(L, LUA_REGISTRYINDEX, &lua_dir_key);
   program->process.lua_dir = lua_tostring(L, -1); /* the registry keeps it */
@@ -51,6 +54,7 @@ static uv_err program_init(lua_State *L, struct program *program) {
   if (getrandom(program->process.code_key, CODE_KEY_BYTES, 0) != CODE_KEY_BYTES) return UV_EIO;
   log_init(&program->log, STDERR_FILENO, (enum log_format)program->settings.log_format,
            (enum log_level)program->settings.log_level);
+  program->log_writer = log_writer_create(&program->log);
   directory_init(&program->directory);
   uv_err error = interrupt_install();
   if (error) return error;
@@ -62,6 +66,7 @@ static void program_finish(struct program *program) {
   watchdog_stop(&program->watchdog);
   directory_finish(&program->directory);
   spool_destroy(program->process.spool);
+  log_writer_destroy(program->log_writer);
   settings_finish(&program->settings);
   buffer_finish(&program->app_settings);
 }
