@@ -8,6 +8,7 @@
 #include "core/error.h"
 #include "core/fiber.h"
 #include "core/interrupt.h"
+#include "core/log_writer.h"
 #include "core/require.h"
 #include "core/snapshot.h"
 #include "core/stress.h"
@@ -16,6 +17,7 @@
 #include "lib/deadlock.h"
 #include "lib/spool.h"
 #include "lib/sqlite_registry.h"
+#include "lib/task_label.h"
 #include "libs.h"
 #include "roles/http.h"
 #include "server.h"
@@ -49,6 +51,7 @@ static uv_err program_init(lua_State *L, struct program *program) {
                        .spool = spool_create(),
                        .databases = sqlite_registry_create(&program->directory),
                        .open_libs = libs_open,
+                       .write_task = task_label_write,
                        .app_settings = {program->app_settings.data, program->app_settings.len}};
   lua_rawgetp(L, LUA_REGISTRYINDEX, &lua_dir_key);
   program->process.lua_dir = lua_tostring(L, -1); /* the registry keeps it */
@@ -56,6 +59,7 @@ static uv_err program_init(lua_State *L, struct program *program) {
   if (getrandom(program->process.code_key, CODE_KEY_BYTES, 0) != CODE_KEY_BYTES) return UV_EIO;
   log_init(&program->log, STDERR_FILENO, (enum log_format)program->settings.log_format,
            (enum log_level)program->settings.log_level);
+  program->log_writer = log_writer_create(&program->log);
   directory_init(&program->directory);
   uv_err error = interrupt_install();
   if (error) return error;
@@ -68,6 +72,7 @@ static void program_finish(struct program *program) {
   sqlite_registry_destroy(program->process.databases);
   directory_finish(&program->directory);
   spool_destroy(program->process.spool);
+  log_writer_destroy(program->log_writer);
   settings_finish(&program->settings);
   buffer_finish(&program->app_settings);
 }

@@ -7,6 +7,7 @@
 #include "admin.h"
 #include "base/log.h"
 #include "core/line_writer.h"
+#include "core/log_writer.h"
 #include "lib/spool.h"
 #include "program.h"
 #include "prometheus.h"
@@ -41,6 +42,7 @@ static void end_process(struct server *server) {
   struct line_writer *access_log = server->program->process.access_log;
   if (access_log) line_writer_stop(access_log);
   spool_clear(server->program->process.spool);
+  log_writer_stop(server->program->log_writer);
   _exit(1);
 }
 
@@ -142,6 +144,7 @@ static void write_metrics(void *context, struct buffer *out) {
       .started = server->started,
       .started_ns = server->started_ns,
       .access_log = server->program->process.access_log,
+      .log = server->program->log_writer,
   };
   prometheus_write_process(out, &process);
 }

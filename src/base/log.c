@@ -74,6 +74,9 @@ static void add_text_value(struct buffer *line, const struct log_field *field) {
   case LOG_KIND_BOOLEAN:
     buffer_add_text(line, field->boolean ? "true" : "false");
     return;
+  case LOG_KIND_JSON:
+    escape_add(line, field->text.data, field->text.len, ESCAPE_TEXT);
+    return;
   case LOG_KIND_TEXT:
     break;
   }
@@ -150,6 +153,9 @@ static void add_json_value(struct buffer *line, const struct log_field *field) {
     add_number(line, field->number);
     if (!isfinite(field->number)) buffer_add_byte(line, '"');
     return;
+  case LOG_KIND_JSON:
+    buffer_add(line, field->text.data, field->text.len);
+    return;
   case LOG_KIND_TEXT:
     add_json_string(line, field->text.data, field->text.len);
     return;
@@ -212,7 +218,10 @@ void log_write(const struct log *log, enum log_level level, const char *message,
     add_json_line(&line, now, level, message, fields, count);
     break;
   }
-  write_all(log->fd, line.data, line.len);
+  if (log->post)
+    log->post(log->context, line.data, line.len);
+  else
+    write_all(log->fd, line.data, line.len);
   buffer_finish(&line);
   errno = saved_errno;
 }

@@ -61,6 +61,8 @@ struct process {
   const char *lua_dir;                    /* the framework's Lua files */
   struct slice app_settings;              /* app.settings, as a transfer message; empty: none */
   unsigned char code_key[CODE_KEY_BYTES]; /* seals code that crosses between states */
+  /* The name of the task that the running code belongs to, cut; false: none. NULL: nobody knows. */
+  bool (*write_task)(lua_State *L, char *text, size_t size);
   lua_CFunction open_libs; /* registers the modules in C; runs once in each new state */
 };
 

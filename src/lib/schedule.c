@@ -17,6 +17,7 @@
 #include "lib/schedule_watch.h"
 #include "lib/spool.h"
 #include "lib/task.h"
+#include "lib/task_label.h"
 #include "lib/task_options.h"
 #include "lib/task_remote.h"
 #include "lib/task_report.h"
@@ -374,6 +375,7 @@ static int schedule_here(lua_State *L, const struct scheduler *scheduler,
   if (copy) function++;
   bool passed = has_passed(scheduler, options, &is_dropped);
   bool is_queued_now = box && passed && !is_dropped && (!options || options->delay_ns == 0);
+  if (box) task_label_give(L, box, function, options_at);
   if (is_queued_now) call_submit(L, box);
   struct task *task = task_push(L, lua_gettop(L) - function, options_at, copy);
   task->scheduled = true;

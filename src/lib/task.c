@@ -363,6 +363,7 @@ void task_make_fiber(lua_State *L, int box) {
   fiber->worker->tasks.unfinished++;
   if (task->shielded) fiber->worker->tasks.shielded++;
   task->fiber = fiber;
+  if (task->scheduled) fiber->under = fiber, fiber->under_life = fiber->life;
   task->has_box = box != 0;
   lua_pushvalue(L, -1);
   if (box) {
