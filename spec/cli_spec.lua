@@ -94,7 +94,7 @@ describe("perilune", function()
 
   it("--help lists the commands", function()
     local help = expect_success "--help"
-    for _, word in ipairs { "Usage:", "serve", "test", "routes", "--version" } do
+    for _, word in ipairs { "Usage:", "new", "serve", "test", "routes", "--version" } do
       contains(help, word)
     end
     assert.equal(help, expect_success "-h")

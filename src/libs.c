@@ -17,6 +17,7 @@
 #include "lib/logger.h"
 #include "lib/loop.h"
 #include "lib/once.h"
+#include "lib/process.h"
 #include "lib/req.h"
 #include "lib/schedule.h"
 #include "lib/schedule_remote.h"
@@ -41,6 +42,7 @@ static const luaL_Reg modules[] = {{"perilune.async", async_open},
                                    {"perilune.native.loop", loop_open},
                                    {"perilune.native.once", once_open},
                                    {"perilune.native.service", service_module_open},
+                                   {"perilune.process", process_open},
                                    {NULL, NULL}};
 
 void libs_set_path(lua_State *L, const char *lua_dir) {

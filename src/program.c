@@ -31,8 +31,10 @@
 
 enum { PATH_BYTES = 4096 };
 
-/* Registry key in the command line's state: where the framework's Lua files are. */
+/* Registry keys in the command line's state: where the framework's Lua files are, and the program
+ * as it was called. */
 static const char lua_dir_key = 0;
+static const char program_key = 0;
 
 /* ---- setting up the process ---- */
 
@@ -240,8 +242,24 @@ static void push_lua_dir(lua_State *L) {
   luaL_error(L, "the Lua files of perilune are missing: expected in %s/../share/perilune/lua", exe);
 }
 
+/* lua_dir() -> the directory of the framework's Lua files */
+static int lua_dir(lua_State *L) {
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &lua_dir_key);
+  return 1;
+}
+
+/* program() -> the word that the program was called by */
+static int program_word(lua_State *L) {
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &program_key);
+  return 1;
+}
+
 static int open_native(lua_State *L) {
-  static const luaL_Reg functions[] = {{"serve", serve}, {"run", run}, {NULL, NULL}};
+  static const luaL_Reg functions[] = {{"serve", serve},
+                                       {"run", run},
+                                       {"lua_dir", lua_dir},
+                                       {"program", program_word},
+                                       {NULL, NULL}};
   luaL_newlib(L, functions);
   command_add_functions(L);
   return 1;
@@ -255,6 +273,8 @@ static int run_command_line(lua_State *L) {
   push_lua_dir(L);
   libs_set_path(L, lua_tostring(L, -1));
   lua_rawsetp(L, LUA_REGISTRYINDEX, &lua_dir_key);
+  lua_pushstring(L, argc > 0 ? argv[0] : "perilune");
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &program_key);
   luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_PRELOAD_TABLE);
   lua_pushcfunction(L, open_native);
   lua_setfield(L, -2, "perilune.native.server");

@@ -288,6 +288,17 @@
 /* Bytes of a method that perilune.http sends; a longer one is an error of the caller. */
 #define HTTP_METHOD_BYTES_MAX 32
 
+/* Bytes that a program run by perilune.process may write to standard output, and as many to its
+ * standard error, unless told; past it it is killed and kind "process" is raised. */
+#define PROCESS_OUTPUT_BYTES_MAX (64 * 1024 * 1024)
+
+/* How long the outputs of a program that has ended are read while others hold them open; then they
+ * are killed, if they are of its process group, and what they wrote so far is the result. */
+#define PROCESS_LINGER_MS 1000
+
+/* Bytes of the end of standard error that an error of perilune.process carries. */
+#define PROCESS_TAIL_BYTES_MAX STRESSED(4096, 64)
+
 /* Fields of an urlencoded form, and parts of a multipart one; more: 413. */
 #define FORM_FIELDS_MAX 1000
 #define FORM_PARTS_MAX  1000

@@ -147,8 +147,7 @@ static bool parse_seconds(const char *text, int64_t *value) {
   return *text == '\0' || strcmp(text, "s") == 0;
 }
 
-/* "65536", "64k", "10m", "1g", in either case. */
-static bool parse_bytes(const char *text, int64_t *value) {
+bool settings_parse_bytes(const char *text, int64_t *value) {
   int64_t whole;
   if (!parse_digits(&text, &whole)) return false;
   int bits = 0;
@@ -219,9 +218,9 @@ static bool parse_value(const struct setting *row, const char *text, int64_t *va
     return parse_seconds(text, value) && is_within(row, *value);
   case SETTING_BYTES_OR_OFF:
     if (strcmp(text, "off") == 0) return true;
-    return parse_bytes(text, value) && (*value == 0 || is_within(row, *value));
+    return settings_parse_bytes(text, value) && (*value == 0 || is_within(row, *value));
   case SETTING_BYTES:
-    return parse_bytes(text, value) && is_within(row, *value);
+    return settings_parse_bytes(text, value) && is_within(row, *value);
   case SETTING_CHOICE:
     return parse_choice(row->unit, text, value);
   case SETTING_MODE:

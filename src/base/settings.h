@@ -169,6 +169,10 @@ const struct setting *settings_next(const struct setting *row);
 /* [any thread] The row whose name is most like an unknown one (fewest letters to change). */
 const struct setting *settings_nearest(const char *name);
 
+/* [any thread] Bytes of a text as the settings take it: "65536", "64k", "10m", "1g", in either
+ * case; false when it is none. */
+bool settings_parse_bytes(const char *text, int64_t *value);
+
 /* [any thread] The kind in words: "integer", "count", "text", "seconds", "seconds or off", ... */
 const char *settings_kind_name(enum setting_kind kind);
 

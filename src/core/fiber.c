@@ -78,7 +78,8 @@ struct fiber *fiber_create(struct worker *worker, const struct fiber_kind *kind)
   fiber->succeeded = false;
   fiber->takes_offers = false;
   fiber->offered = NULL;
-  fiber->name = parent ? parent->name : NULL;
+  fiber->name = NULL;
+  fiber->is_generic = false;
   fiber->request = parent ? parent->request : 0;
   fiber->source = parent ? parent->source : NULL;
   fiber->shielded = parent && parent->shielded;

@@ -74,6 +74,10 @@ void options_check(lua_State *L, int index, const char *const names[]) {
 uint64_t options_check_seconds(lua_State *L, int index) {
   lua_Number seconds = luaL_checknumber(L, index);
   luaL_argcheck(L, !isnan(seconds), index, "a number of seconds expected, got nan");
-  if (seconds <= 0) return 0;
+  return options_seconds(seconds);
+}
+
+uint64_t options_seconds(lua_Number seconds) {
+  if (!(seconds > 0)) return 0;
   return (uint64_t)((seconds < seconds_max ? seconds : seconds_max) * (lua_Number)NS_PER_SECOND);
 }

@@ -20,4 +20,7 @@ const char *options_nearest(const char *name, const char *const names[]);
  * not negative, at most 100 years. Raises when it is no number. */
 uint64_t options_check_seconds(lua_State *L, int index);
 
+/* [any thread] Nanoseconds of a number of seconds; 0 when it is not above 0, at most 100 years. */
+uint64_t options_seconds(lua_Number seconds);
+
 #endif

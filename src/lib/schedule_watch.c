@@ -3,8 +3,8 @@
  * They run inside the call to schedule: they cannot wait, and what they raise is raised there. */
 #include "lib/schedule_watch.h"
 
+#include "core/function_name.h"
 #include "core/worker.h"
-#include "lib/function_name.h"
 #include "lib/task_options.h"
 
 #include <lauxlib.h>

@@ -10,10 +10,10 @@
 #include "core/context.h"
 #include "core/error.h"
 #include "core/fiber.h"
+#include "core/function_name.h"
 #include "core/place.h"
 #include "core/worker.h"
 #include "lib/attempt.h"
-#include "lib/function_name.h"
 #include "lib/schedule.h"
 #include "lib/task_group.h"
 #include "lib/task_options.h"
@@ -222,7 +222,8 @@ bool task_is_callable(lua_State *L, int index) {
 
 void task_check_callable(lua_State *L, int index, const char *what) {
   if (!task_is_callable(L, index))
-    luaL_error(L, "%s; the function is a %s", what, luaL_typename(L, index));
+    luaL_error(L, "%s; the function is a %s: give both apart, as in (send, id)", what,
+               luaL_typename(L, index));
 }
 
 enum { MAKER_LEVELS_MAX = 4 };
@@ -336,6 +337,17 @@ bool task_push_of(lua_State *L, struct fiber *fiber) {
   return true;
 }
 
+/* Stack: the task on top, which keeps what its fiber is called. */
+static void name_fiber(lua_State *L, struct fiber *fiber, const struct task *task) {
+  const char *given = NULL;
+  if (task->has_options) {
+    given = task_push_options(L, -1)->name;
+    lua_pop(L, 1);
+  }
+  fiber->name = given ? given : "task";
+  fiber->is_generic = !given;
+}
+
 /* Stack: the task on top. */
 void task_make_fiber(lua_State *L, int box) {
   struct task *task = lua_touserdata(L, -1);
@@ -353,7 +365,7 @@ void task_make_fiber(lua_State *L, int box) {
     luaL_error(L, "too many arguments");
   }
   fiber->data = task;
-  fiber->name = "task";
+  name_fiber(L, fiber, task);
   fiber->worker->tasks.unfinished++;
   if (task->shielded) fiber->worker->tasks.shielded++;
   task->fiber = fiber;

@@ -34,9 +34,9 @@ static lua_Number check_number(lua_State *L, const char *name, const char *what,
 }
 
 static void check_name(lua_State *L, struct task_options *options) {
-  (void)options;
   if (lua_type(L, -1) != LUA_TSTRING)
     luaL_error(L, "option \"name\" is a string, not a %s", luaL_typename(L, -1));
+  options->name = lua_tostring(L, -1);
 }
 
 static void check_shield(lua_State *L, struct task_options *options) {

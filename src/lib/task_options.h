@@ -13,6 +13,7 @@
 enum task_outcome { TASK_OUTCOME_SUCCESS, TASK_OUTCOME_FAILURE, TASK_OUTCOME_ANY };
 
 struct task_options {
+  const char *name; /* in the table; NULL: none */
   uint64_t delay_ns;
   lua_Number timeout_s; /* of each attempt; 0: none */
   lua_Integer retries;

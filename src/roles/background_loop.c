@@ -187,6 +187,7 @@ static void start_call(struct background_loop *loop, struct call *call) {
   }
   call->runner = fiber;
   fiber->name = "background function";
+  fiber->is_generic = true;
   fiber->request = call->request;
   fiber->instance = loop;
   call_run_give(fiber, run);

@@ -60,22 +60,26 @@ static struct state *state_of(struct worker *worker) {
 
 /* ---- the end of a request ---- */
 
-/* `traceback` may be NULL. */
+/* `kind` and `traceback` may be NULL. */
 static void log_run(const struct run *run, enum log_level level, const char *message,
-                    const char *error, const char *traceback) {
+                    const char *error, const char *kind, const char *traceback) {
   const struct request *request = &run->source.exchange->request;
   char id[17];
   req_format_id(id, run->source.id);
   const struct failure failure = {.method = method_name(request->method),
                                   .target = request_target(request),
                                   .request = id,
+                                  .handler = run->source.line,
                                   .error = error,
+                                  .kind = kind,
                                   .traceback = traceback};
   failure_log(run->service->worker->process->log, level, message, &failure);
 }
 
-static void log_failed(const struct run *run, const char *error, const char *traceback) {
-  log_run(run, LOG_ERROR, "handler failed", error, traceback);
+/* The error is at 1. */
+static void log_failed(lua_State *L, const struct run *run, const char *traceback) {
+  const char *kind = error_kind(L, 1);
+  log_run(run, LOG_ERROR, "handler failed", error_push_text(L, 1), kind, traceback);
 }
 
 static void reach(struct run *run, enum task_when when) {
@@ -149,7 +153,8 @@ static void ended(struct fiber *fiber) {
   struct run *run = fiber->data;
   if (!run->answered) {
     run->source.failed = true;
-    log_failed(run, "no memory was left to tell the error", fiber->traceback);
+    log_run(run, LOG_ERROR, "handler failed", "no memory was left to tell the error", NULL,
+            fiber->traceback);
     answer_error(run);
   }
   if (run->source.reached < TASK_AFTER_ROUTE) reach(run, TASK_AFTER_ROUTE);
@@ -322,7 +327,7 @@ static void fail_stream(lua_State *L, struct run *run, const char *traceback) {
     return;
   }
   run->source.failed = true;
-  log_failed(run, error_push_text(L, 1), traceback);
+  log_failed(L, run, traceback);
   exchange_cut(exchange);
 }
 
@@ -331,17 +336,17 @@ static void fail_stream(lua_State *L, struct run *run, const char *traceback) {
 static void answer_failed(lua_State *L, struct run *run, const char *traceback) {
   const char *kind = error_kind(L, 1);
   if (kind && strcmp(kind, "full") == 0) {
-    log_run(run, LOG_WARN, "refused with 503", error_push_text(L, 1), NULL);
+    log_run(run, LOG_WARN, "refused with 503", error_push_text(L, 1), NULL, NULL);
     answer_full(run);
     return;
   }
   bool has_left = exchange_has_left(run->source.exchange);
   if (kind && strcmp(kind, "cancelled") == 0 && has_left && !fiber_is_joined(L, 1))
-    log_run(run, LOG_INFO, "handler cancelled", error_push_text(L, 1), NULL);
+    log_run(run, LOG_INFO, "handler cancelled", error_push_text(L, 1), NULL, NULL);
   else if (kind && strcmp(kind, "disconnected") == 0 && has_left)
-    log_run(run, LOG_INFO, "handler ended", error_push_text(L, 1), NULL);
+    log_run(run, LOG_INFO, "handler ended", error_push_text(L, 1), NULL, NULL);
   else
-    log_failed(run, error_push_text(L, 1), traceback);
+    log_failed(L, run, traceback);
   answer_error(run);
 }
 
@@ -356,7 +361,7 @@ static int asked(lua_State *L, int status, lua_KContext context) {
 static int answer_timed_out(lua_State *L, struct run *run, const char *traceback) {
   const bool *statuses = run->service->hub.statuses;
   run->source.failed = true;
-  log_run(run, LOG_WARN, "handler timed out", error_push_text(L, 1), traceback);
+  log_run(run, LOG_WARN, "handler timed out", error_push_text(L, 1), NULL, traceback);
   if (statuses && statuses[STATUS_SERVICE_UNAVAILABLE - HUB_STATUS_MIN]) {
     run->source.exchange->status = STATUS_SERVICE_UNAVAILABLE;
     lua_pushcfunction(L, run_status);
@@ -378,7 +383,7 @@ static int failed(lua_State *L) {
     return 0;
   }
   if (run->answered) { /* the answer stands; what failed came after it */
-    log_failed(run, error_push_text(L, 1), fiber->traceback);
+    log_failed(L, run, fiber->traceback);
     return 0;
   }
   if (timed_out) return answer_timed_out(L, run, fiber->traceback);
@@ -459,6 +464,7 @@ static void start(struct run *run) {
   run->source.id = state_of(worker)->first_id + ++worker->request_count;
   run->source.exchange->id = run->source.id;
   run->source.route = route ? route->pattern : "";
+  run->source.line = route ? route->source : NULL;
   run->source.handler = fiber;
   fiber->data = run;
   fiber->timers = run->source.timers = run->service->clock;

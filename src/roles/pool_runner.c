@@ -75,6 +75,7 @@ static void start_call(struct runner *runner) {
     return;
   }
   fiber->name = "blocking function";
+  fiber->is_generic = true;
   fiber->request = call->request;
   fiber->takes_offers = call->takes_offer;
   call_run_give(fiber, runner->run);
