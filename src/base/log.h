@@ -28,6 +28,7 @@ struct log {
   int fd; /* borrowed; usually standard error */
   enum log_format format;
   enum log_level level; /* what is below it is not written */
+  bool is_coloured;     /* lines of text have their level in colour */
 };
 
 enum log_kind { LOG_KIND_TEXT, LOG_KIND_INTEGER, LOG_KIND_NUMBER, LOG_KIND_BOOLEAN };
