@@ -295,10 +295,17 @@ static int program_word(lua_State *L) {
   return 1;
 }
 
+/* reads_terminal() -> whether standard input is one */
+static int reads_terminal(lua_State *L) {
+  lua_pushboolean(L, isatty(STDIN_FILENO));
+  return 1;
+}
+
 static int open_native(lua_State *L) {
   static const luaL_Reg functions[] = {
       {"serve", serve},     {"develop", develop},      {"run", run},
-      {"lua_dir", lua_dir}, {"program", program_word}, {NULL, NULL}};
+      {"lua_dir", lua_dir}, {"program", program_word}, {"reads_terminal", reads_terminal},
+      {NULL, NULL}};
   luaL_newlib(L, functions);
   command_add_functions(L);
   return 1;

@@ -11,7 +11,7 @@ local fail = require "perilune.cli.fail"
 local HELP_COLUMNS = 100
 local HELP_MARGIN = 32
 
-local command_names = { "new", "dev", "serve", "test", "check", "routes" }
+local command_names = { "new", "dev", "serve", "test", "check", "routes", "repl" }
 local commands = {
   new = require "perilune.cli.new",
   dev = require "perilune.cli.dev",
@@ -19,6 +19,7 @@ local commands = {
   test = require "perilune.cli.test",
   check = require "perilune.cli.check",
   routes = require "perilune.cli.routes",
+  repl = require "perilune.cli.repl",
 }
 
 local function version_text()
