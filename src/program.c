@@ -4,6 +4,7 @@
  * source tree: ../lua), so that nothing is built in that moves. */
 #include "program.h"
 
+#include "core/clock.h"
 #include "core/error.h"
 #include "core/fiber.h"
 #include "core/interrupt.h"
@@ -14,6 +15,7 @@
 #include "lib/command.h"
 #include "lib/deadlock.h"
 #include "lib/spool.h"
+#include "lib/sqlite_registry.h"
 #include "libs.h"
 #include "roles/http.h"
 #include "server.h"
@@ -45,6 +47,7 @@ static uv_err program_init(lua_State *L, struct program *program) {
                        .watchdog = &program->watchdog,
                        .directory = &program->directory,
                        .spool = spool_create(),
+                       .databases = sqlite_registry_create(&program->directory),
                        .open_libs = libs_open,
                        .app_settings = {program->app_settings.data, program->app_settings.len}};
   lua_rawgetp(L, LUA_REGISTRYINDEX, &lua_dir_key);
@@ -62,6 +65,7 @@ static uv_err program_init(lua_State *L, struct program *program) {
 
 static void program_finish(struct program *program) {
   watchdog_stop(&program->watchdog);
+  sqlite_registry_destroy(program->process.databases);
   directory_finish(&program->directory);
   spool_destroy(program->process.spool);
   settings_finish(&program->settings);
@@ -174,7 +178,9 @@ struct run {
 
 static void turn(struct worker *worker) {
   http_turn(worker);
-  deadlock_look(&container_of(worker, struct run, worker)->deadlock);
+  bool is_idle = !list_is_empty(&worker->faces) && http_is_idle(worker);
+  if (is_idle) clock_look(worker);
+  deadlock_look(&container_of(worker, struct run, worker)->deadlock, is_idle);
 }
 
 static const struct worker_role run_role = {.name = "spec",

@@ -141,18 +141,22 @@ local function run_app_file(shown)
   return result
 end
 
---- Makes what is served of an app that has been written.
----@param written table app
----@return table app
-function app.finish(written)
-  written.statuses = {}
-  for status, handler in pairs(written.status_handlers) do
-    written.statuses[status] = chain.of_status(status, handler.fn)
+---@return boolean
+function app.is_app(value)
+  return getmetatable(value) == App
+end
+
+--- Makes of what an app has recorded what is served; once.
+function app.finish(result)
+  if not result.statuses then
+    result.statuses = {}
+    for status, handler in pairs(result.status_handlers) do
+      result.statuses[status] = chain.of_status(status, handler.fn)
+    end
+    resolve.app(result, result.statuses)
+    policy.check_mounted(result)
   end
-  resolve.app(written, written.statuses)
-  policy.check_mounted(written)
-  native.loaded(written)
-  return written
+  native.loaded(result)
 end
 
 --- Loads app.lua of the directory that this state serves.
@@ -160,7 +164,10 @@ end
 function app.load_directory()
   local _, shown = native.directory()
   local result = run_app_file(shown)
-  if getmetatable(result) == App then return app.finish(result) end
+  if app.is_app(result) then
+    app.finish(result)
+    return result
+  end
   local what = result == nil and "nothing"
     or ("a %s, not an app made by perilune.app"):format(type(result))
   error(("%s/app.lua returns %s: end it with `return app`"):format(shown, what), 0)

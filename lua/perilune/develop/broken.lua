@@ -12,5 +12,6 @@ return function(text)
   local function answer(req) return page.load_error(req, text) end
   app:any("/", answer)
   app:any("/{rest:path}", answer)
-  return app_module.finish(app)
+  app_module.finish(app)
+  return app
 end
