@@ -28,6 +28,7 @@ struct log {
   int fd; /* borrowed; usually standard error */
   enum log_format format;
   enum log_level level; /* what is below it is not written */
+  bool is_coloured;     /* lines of text have their level in colour */
 
   /* Takes the lines in place of the descriptor; NULL: they are written here (core/log_writer.h). */
   void (*post)(void *context, const char *line, size_t len);

@@ -54,6 +54,7 @@ struct process {
   struct line_writer *access_log; /* NULL: there is none */
   bool has_metrics;               /* workers publish what they count */
   bool warns_of_holding;          /* an app is being developed: core/holding.h */
+  bool shows_errors;              /* and served meanwhile: errors are in the responses */
   struct watchdog *watchdog;
   struct directory *directory;
   struct spool *spool;                    /* temporary files of requests: lib/spool.h */
