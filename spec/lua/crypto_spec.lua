@@ -17,9 +17,7 @@ describe("crypto", function()
   setup(function() client = site.open "async" end)
   teardown(function() client:close() end)
 
-  places.describe({ describe = describe, it = it, assert = assert }, "crypto", function(path)
-    return client:get(path)
-  end)
+  places.describe("crypto", require "apps.async.crypto", function() return client end)
 end)
 
 describe("hashing a password", function()
