@@ -39,7 +39,7 @@ cases["a function makes a body, in chunks"] = function(base)
   local got = http.post(base .. "/count", { body = expect.each { "a", "", PIECE, "b" } }):json()
   assert.same({ bytes = 10002, length = nil, pieces = got.pieces }, got)
   assert.equal(0, http.put(base .. "/echo", { body = function() end }):json().body:len())
-  got = http.request { method = "PUT", url = base .. "/echo", body = expect.each { "a", "b" } }:json()
+  got = http.put(base .. "/echo", { body = expect.each { "a", "b" } }):json()
   assert.same({ "PUT", "ab" }, { got.method, got.body })
   assert.same({ "chunked" }, got.headers["transfer-encoding"])
 end
