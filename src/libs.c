@@ -24,6 +24,7 @@
 #include "lib/task_handle.h"
 #include "lib/task_registry.h"
 #include "lib/task_remote.h"
+#include "lib/topic.h"
 #include "lib/upload.h"
 #include "roles/service_module.h"
 
@@ -43,6 +44,7 @@ static const luaL_Reg modules[] = {{"perilune.async", async_open},
                                    {"perilune.native.once", once_open},
                                    {"perilune.native.service", service_module_open},
                                    {"perilune.shared", shared_open},
+                                   {"perilune.topic", topic_open},
                                    {NULL, NULL}};
 
 void libs_set_path(lua_State *L, const char *lua_dir) {
@@ -67,5 +69,6 @@ int libs_open(lua_State *L) {
   upload_open(L);
   delivery_open(L);
   shared_open_transfer(L);
+  topic_open_transfer(L);
   return 0;
 }
