@@ -162,6 +162,11 @@ void settings_finish(struct settings *settings);
 bool settings_set(struct settings *settings, const char *name, const char *text, char *problem,
                   size_t size);
 
+/* [any thread] Parses the text of a number of bytes ("65536", "64k", "20m", "1g"), and of a mode
+ * ("644"). */
+bool settings_parse_bytes(const char *text, int64_t *value);
+bool settings_parse_mode(const char *text, int64_t *value);
+
 /* [any thread] The row of `name`, or NULL. */
 const struct setting *settings_find(const char *name);
 

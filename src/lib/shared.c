@@ -216,33 +216,15 @@ static int describe(lua_State *L) {
   return 1;
 }
 
-static size_t read_bytes(lua_State *L) {
-  static const char suffixes[] = "kmg";
-  size_t bytes = 0;
-  if (lua_isinteger(L, -1) && lua_tointeger(L, -1) > 0) {
-    bytes = (size_t)lua_tointeger(L, -1);
-  } else if (lua_type(L, -1) == LUA_TSTRING) {
-    char *end;
-    const char *text = lua_tostring(L, -1), *suffix;
-    unsigned long long number = strtoull(text, &end, 10);
-    bool is_number = *text >= '0' && *text <= '9' && number < 1ull << 33;
-    suffix = *end ? strchr(suffixes, *end | 0x20) : NULL;
-    if (is_number && *end == '\0') bytes = number;
-    if (is_number && suffix && end[1] == '\0') bytes = number << 10 * (suffix - suffixes + 1);
-  }
-  if (bytes == 0)
-    luaL_error(L, "option \"max_memory\" is a number of bytes (65536 or \"20m\"), not %s",
-               luaL_tolstring(L, -1, NULL));
-  return bytes;
-}
-
 /* The options at 2; false: there are none. */
 static bool read_options(lua_State *L, struct shared_options *options) {
   static const char *const names[] = {"max_memory", "evict", NULL};
   options_check(L, 2, names);
   *options = (struct shared_options){0};
   if (lua_isnoneornil(L, 2)) return false;
-  if (lua_getfield(L, 2, "max_memory") != LUA_TNIL) options->bytes_max = read_bytes(L);
+  options->bytes_max = (size_t)options_bytes(L, 2, "max_memory", SIZE_MAX);
+  if (options->bytes_max == 0) luaL_error(L, "option \"max_memory\" is a number of bytes above 0");
+  if (options->bytes_max == SIZE_MAX) options->bytes_max = 0;
   if (lua_getfield(L, 2, "evict") != LUA_TNIL) {
     const char *evict = lua_tostring(L, -1);
     if (!evict || strcmp(evict, "lru") != 0)
@@ -251,7 +233,7 @@ static bool read_options(lua_State *L, struct shared_options *options) {
       luaL_error(L, "option \"evict\" needs max_memory: what is to be made room for");
     options->evicts = true;
   }
-  lua_pop(L, 2);
+  lua_pop(L, 1);
   return true;
 }
 
