@@ -29,6 +29,7 @@
 #include "lib/task_handle.h"
 #include "lib/task_registry.h"
 #include "lib/task_remote.h"
+#include "lib/topic.h"
 #include "lib/upload.h"
 #include "roles/service_module.h"
 
@@ -53,6 +54,7 @@ static const luaL_Reg modules[] = {{"perilune.async", async_open},
                                    {"perilune.process", process_open},
                                    {"perilune.shared", shared_open},
                                    {"perilune.sqlite", sqlite_open},
+                                   {"perilune.topic", topic_open},
                                    {NULL, NULL}};
 
 void libs_set_path(lua_State *L, const char *lua_dir) {
@@ -78,5 +80,6 @@ int libs_open(lua_State *L) {
   delivery_open(L);
   sqlite_register(L);
   shared_open_transfer(L);
+  topic_open_transfer(L);
   return 0;
 }

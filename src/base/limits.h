@@ -336,6 +336,15 @@
  * kind "conflict" is raised. */
 #define SHARED_UPDATES_MAX STRESSED(10000, 1000)
 
+/* Topics that are in use in one app at once; another one raises kind "full". Bytes of a topic's
+ * name, and messages that a subscription may be made to buffer: more are an error of the caller. */
+#define TOPICS_MAX           100000
+#define TOPIC_NAME_BYTES_MAX 1024
+#define TOPIC_BUFFER_MAX     1000000
+
+/* Messages that a subscription buffers unless it says so; then the oldest goes, or it ends. */
+#define TOPIC_BUFFER_DEFAULT 100
+
 /* Fields of an urlencoded form, and parts of a multipart one; more: 413. */
 #define FORM_FIELDS_MAX 1000
 #define FORM_PARTS_MAX  1000
