@@ -8,3 +8,4 @@ max_line_length = 100
 
 files["spec/**/*_spec.lua"] = { std = "+busted" }
 files["apps/*/spec/**/*_spec.lua"] = { std = "+busted" }
+files["lua/perilune/cli/new_app/spec/*_spec.lua"] = { std = "+busted" }

@@ -186,7 +186,7 @@ describe("over IPv6", function()
     local result = program.run { "serve", program.root() .. "/" .. APP, "--host", "::1", "--port",
       tostring(web.port) }
     assert.equal(1, result.code)
-    assert.equal(("perilune: cannot listen on [::1]:%d: address already in use\n"):format(web.port),
+    assert.equal(("perilune: cannot listen on [::1]:%d: address already in use (end what listens there, or choose --port)\n"):format(web.port),
       result.err)
   end)
 end)

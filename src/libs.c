@@ -12,6 +12,8 @@
 #include "lib/cookies.h"
 #include "lib/deadlock.h"
 #include "lib/delivery.h"
+#include "lib/develop.h"
+#include "lib/fs.h"
 #include "lib/json.h"
 #include "lib/life.h"
 #include "lib/logger.h"
@@ -21,6 +23,8 @@
 #include "lib/req.h"
 #include "lib/schedule.h"
 #include "lib/schedule_remote.h"
+#include "lib/shared.h"
+#include "lib/sqlite.h"
 #include "lib/task_handle.h"
 #include "lib/task_registry.h"
 #include "lib/task_remote.h"
@@ -31,18 +35,22 @@
 
 static const luaL_Reg modules[] = {{"perilune.async", async_open},
                                    {"perilune.context", context_open},
-                                   {"perilune.http", client_open},
                                    {"perilune.json", luaopen_perilune_json},
                                    {"perilune.log", logger_open},
                                    {"perilune.native.app", app_open},
                                    {"perilune.native.chain", chain_open},
                                    {"perilune.native.cookies", cookies_open},
                                    {"perilune.native.deadlock", deadlock_module_open},
+                                   {"perilune.native.develop", develop_open},
+                                   {"perilune.native.fs", fs_open},
+                                   {"perilune.native.http", client_open},
                                    {"perilune.native.life", life_open},
                                    {"perilune.native.loop", loop_open},
                                    {"perilune.native.once", once_open},
                                    {"perilune.native.service", service_module_open},
                                    {"perilune.process", process_open},
+                                   {"perilune.shared", shared_open},
+                                   {"perilune.sqlite", sqlite_open},
                                    {NULL, NULL}};
 
 void libs_set_path(lua_State *L, const char *lua_dir) {
@@ -66,5 +74,7 @@ int libs_open(lua_State *L) {
   task_registry_open(L);
   upload_open(L);
   delivery_open(L);
+  sqlite_register(L);
+  shared_open_transfer(L);
   return 0;
 }

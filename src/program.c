@@ -4,6 +4,7 @@
  * source tree: ../lua), so that nothing is built in that moves. */
 #include "program.h"
 
+#include "core/clock.h"
 #include "core/error.h"
 #include "core/fiber.h"
 #include "core/interrupt.h"
@@ -15,6 +16,7 @@
 #include "lib/command.h"
 #include "lib/deadlock.h"
 #include "lib/spool.h"
+#include "lib/sqlite_registry.h"
 #include "lib/task_label.h"
 #include "libs.h"
 #include "roles/http.h"
@@ -32,8 +34,10 @@
 
 enum { PATH_BYTES = 4096 };
 
-/* Registry key in the command line's state: where the framework's Lua files are. */
+/* Registry keys in the command line's state: where the framework's Lua files are, and the program
+ * as it was called. */
 static const char lua_dir_key = 0;
+static const char program_key = 0;
 
 /* ---- setting up the process ---- */
 
@@ -45,6 +49,7 @@ static uv_err program_init(lua_State *L, struct program *program) {
                        .watchdog = &program->watchdog,
                        .directory = &program->directory,
                        .spool = spool_create(),
+                       .databases = sqlite_registry_create(&program->directory),
                        .open_libs = libs_open,
                        .write_task = task_label_write,
                        .app_settings = {program->app_settings.data, program->app_settings.len}};
@@ -64,6 +69,7 @@ static uv_err program_init(lua_State *L, struct program *program) {
 
 static void program_finish(struct program *program) {
   watchdog_stop(&program->watchdog);
+  sqlite_registry_destroy(program->process.databases);
   directory_finish(&program->directory);
   spool_destroy(program->process.spool);
   log_writer_destroy(program->log_writer);
@@ -133,7 +139,9 @@ struct run {
 
 static void turn(struct worker *worker) {
   http_turn(worker);
-  deadlock_look(&container_of(worker, struct run, worker)->deadlock);
+  bool is_idle = !list_is_empty(&worker->faces) && http_is_idle(worker);
+  if (is_idle) clock_look(worker);
+  deadlock_look(&container_of(worker, struct run, worker)->deadlock, is_idle);
 }
 
 static const struct worker_role run_role = {.name = "spec",
@@ -242,8 +250,24 @@ static void push_lua_dir(lua_State *L) {
   luaL_error(L, "the Lua files of perilune are missing: expected in %s/../share/perilune/lua", exe);
 }
 
+/* lua_dir() -> the directory of the framework's Lua files */
+static int lua_dir(lua_State *L) {
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &lua_dir_key);
+  return 1;
+}
+
+/* program() -> the word that the program was called by */
+static int program_word(lua_State *L) {
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &program_key);
+  return 1;
+}
+
 static int open_native(lua_State *L) {
-  static const luaL_Reg functions[] = {{"serve", serve}, {"run", run}, {NULL, NULL}};
+  static const luaL_Reg functions[] = {{"serve", serve},
+                                       {"run", run},
+                                       {"lua_dir", lua_dir},
+                                       {"program", program_word},
+                                       {NULL, NULL}};
   luaL_newlib(L, functions);
   command_add_functions(L);
   return 1;
@@ -257,6 +281,8 @@ static int run_command_line(lua_State *L) {
   push_lua_dir(L);
   libs_set_path(L, lua_tostring(L, -1));
   lua_rawsetp(L, LUA_REGISTRYINDEX, &lua_dir_key);
+  lua_pushstring(L, argc > 0 ? argv[0] : "perilune");
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &program_key);
   luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_PRELOAD_TABLE);
   lua_pushcfunction(L, open_native);
   lua_setfield(L, -2, "perilune.native.server");

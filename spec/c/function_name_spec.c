@@ -4,7 +4,7 @@
  * it: `--> name`, or `--> -` where only file:line is right. */
 #include "pool_fixture.h"
 
-#include "lib/function_name.h"
+#include "core/function_name.h"
 
 static const char names_app[] =
     "local M, wrap, T = {}, function(f) return f end, {} --> -\n"

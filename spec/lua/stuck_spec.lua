@@ -64,13 +64,20 @@ describe("an event loop that is held by a C function", function()
     local _, reports = server:log():gsub("the event loop is held", "")
     assert.equal(1, reports)
   end)
+
+  it("is reported with the name of the task that called it", function()
+    server:get("/task", { query = { path = path } })
+    local line = wait.for_log(server, "(the event loop is held[^\n]*)")
+    assert.is_truthy(line:find 'runs=send_invoice request=%x+ held="in os.execute, called ', line)
+  end)
 end)
+
 
 describe("a pool thread that is stuck", function()
   it("is lost, replaced and taken back; its caller has its timeout before", function()
     get_stuck(function() return lost() > 0 end)
     wait.for_log(server, "(thread %d of pool default: %d+%.%d s in os.execute, called from "
-      .. "[^\n]*stuck/app.lua:11 )")
+      .. "[^\n]*stuck/app.lua:11 [^\n]*runs=blocking_wait )")
     assert.equal("number", type(site.json(server, "/count").count))
     make_file()
     until_lost(0)

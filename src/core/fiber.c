@@ -78,14 +78,15 @@ struct fiber *fiber_create(struct worker *worker, const struct fiber_kind *kind)
   fiber->succeeded = false;
   fiber->takes_offers = false;
   fiber->offered = NULL;
-  fiber->name = parent ? parent->name : NULL;
+  fiber->name = NULL;
+  fiber->is_generic = false;
   fiber->request = parent ? parent->request : 0;
   fiber->source = parent ? parent->source : NULL;
   fiber->under = parent ? parent->under : NULL;
   fiber->under_life = parent ? parent->under_life : 0;
   fiber->shielded = parent && parent->shielded;
   fiber->instance = parent ? parent->instance : NULL;
-  fiber->timers = parent ? parent->timers : &worker->timers;
+  fiber->timers = parent ? parent->timers : worker->app_timers;
   if (UNLIKELY(parent && parent->run)) call_run_give(fiber, parent->run);
   fiber->interrupt_ns = HEARTBEAT_NEVER;
   list_push(&worker->fibers, &fiber->live);

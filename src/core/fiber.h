@@ -65,7 +65,7 @@ struct fiber {
 
   const struct fiber_kind *kind;
   void *data;
-  const char *name;    /* for logs; borrowed for the fiber's life */
+  const char *name;    /* for logs; borrowed for the fiber's life; NULL: none */
   uint64_t created_ns; /* uv_hrtime of the turn that made it */
   uint64_t request;    /* id of the request it runs for; 0: none */
   void *source;        /* of that request, while it lasts: lib/req.h; NULL: none */
@@ -90,11 +90,12 @@ struct fiber {
   bool insist;
   bool context_shared; /* kept by context.c */
   bool shielded;       /* what it runs survives the shutdown: the server waits for it */
+  bool is_generic;     /* its name says only what kind it is: its function says more */
   bool takes_offers;   /* blocking functions it calls may go on after their result: core/call.h */
 };
 
-/* [owner] A new fiber on the worker's clock, or that of the running fiber; NULL when its Lua state
- * is out of memory. Push its arguments on fiber->co, then start it. */
+/* [owner] A new fiber on the clock of the worker's app, or that of the running fiber; NULL when its
+ * Lua state is out of memory. Push its arguments on fiber->co, then start it. */
 struct fiber *fiber_create(struct worker *worker, const struct fiber_kind *kind);
 
 /* [owner] Gives back a new fiber that is not to be started after all. */

@@ -7,6 +7,7 @@
 
 #include "base/base.h"
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <uv.h>
 
@@ -20,6 +21,7 @@ struct inbox {
   uv_mutex_t _lock; /* guards _first, _last; held for a few instructions, with no other lock */
   struct message *_first, *_last;
   _Atomic(bool) _filled; /* whether the list may be other than empty */
+  _Atomic(int) *_count;  /* of messages on their way; NULL: nobody counts */
   int _fd;
   uv_poll_t *_poll;
   void *_owner;
@@ -28,11 +30,18 @@ struct inbox {
 /* [owner] An open inbox on `loop`; `owner` is handed to each message's deliver. */
 uv_err inbox_init(struct inbox *inbox, uv_loop_t *loop, void *owner);
 
+/* [owner] Counts messages there from now on, from before they are posted until they have been
+ * delivered; before the first is posted. */
+void inbox_count(struct inbox *inbox, _Atomic(int) *count);
+
 /* [owner] Closes the inbox; nobody may post any more. Undelivered messages are delivered first. */
 void inbox_finish(struct inbox *inbox);
 
 /* [any thread] Adds a message; the inbox owns it until it is delivered. */
 void inbox_post(struct inbox *inbox, struct message *message);
+
+/* [owner] Whether nothing has been posted since the last drain. */
+bool inbox_is_empty(const struct inbox *inbox);
 
 /* [owner] Delivers what has been posted so far; gives the number delivered. */
 unsigned inbox_drain(struct inbox *inbox);

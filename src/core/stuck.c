@@ -10,6 +10,7 @@
 #include "core/stuck.h"
 
 #include "core/fiber.h"
+#include "core/function_name.h"
 #include "core/interrupt.h"
 #include "core/worker.h"
 
@@ -19,7 +20,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { LEVELS_MAX = 30, NAME_BYTES = 32 };
+enum { LEVELS_MAX = 30, BODY_LEVELS_MAX = 16, NAME_BYTES = 32 };
 
 /* Bytes of the largest stack that Lua makes (LUAI_MAXSTACK slots): slots of one stack are no
  * further apart, and addresses are larger than twice that. */
@@ -162,15 +163,52 @@ NOT_SANITIZED static void write_levels(struct stuck *stuck, lua_State *L, uintpt
   }
 }
 
-/* ---- in the handler ---- */
+/* The outermost function of Lua, which is what the body of the coroutine runs, or what that has
+ * become by a tail call. */
+NOT_SANITIZED static bool find_body(lua_State *co, lua_Debug *debug) {
+  int last = 0, beyond = 1;
+  if (!lua_getstack(co, 0, debug)) return false;
+  uintptr_t innermost = slot_of(debug);
+  while (lua_getstack(co, beyond, debug)) last = beyond, beyond *= 2;
+  while (beyond - last > 1) {
+    int middle = last + (beyond - last) / 2;
+    *(lua_getstack(co, middle, debug) ? &last : &beyond) = middle;
+  }
+  for (int level = last; level >= 0 && level > last - BODY_LEVELS_MAX; level--)
+    if (read_level(co, level, innermost, debug) && !is_c(debug)) return true;
+  return false;
+}
 
-NOT_SANITIZED static void write_fiber(struct stuck_report *report, const struct worker *worker) {
-  const struct fiber *fiber = worker->running;
+/* ---- what runs ---- */
+
+NOT_SANITIZED static void write_name(struct stuck_report *report, const struct fiber *fiber) {
   struct text runs = {report->runs, 0, sizeof report->runs};
   add(&runs, fiber && fiber->name ? fiber->name : "?");
+  report->source[0] = '\0';
   report->request = fiber ? fiber->request : 0;
-  report->since_ns = worker->now_ns;
 }
+
+NOT_SANITIZED void stuck_write_fiber(struct stuck_report *report, const struct worker *worker) {
+  const struct fiber *fiber = worker->running;
+  lua_Debug body;
+  write_name(report, fiber);
+  if (!fiber || !fiber->is_generic || !find_body(fiber->co, &body)) return;
+  struct text runs = {report->runs, 0, sizeof report->runs};
+  struct text source = {report->source, 0, sizeof report->source};
+  add(&runs, body.short_src);
+  add(&runs, ":");
+  add_line(&runs, body.linedefined);
+  add(&source, body.source);
+  report->line = body.linedefined;
+}
+
+void stuck_name_function(struct stuck_report *report, struct snapshot *snapshot) {
+  struct slice name;
+  if (report->source[0] && function_name_find(snapshot, report->source, report->line, &name))
+    snprintf(report->runs, sizeof report->runs, "%.*s", (int)name.len, name.data);
+}
+
+/* ---- in the handler ---- */
 
 /* Whether the signal before has found the same frame, in the same stack. */
 NOT_SANITIZED static bool holds_still(struct stuck *stuck, lua_State *L, uint64_t resume) {
@@ -193,12 +231,14 @@ NOT_SANITIZED void stuck_look(struct worker *worker, lua_State *L, uint64_t resu
     struct text where = {stuck->report.where, 0, sizeof stuck->report.where};
     add(&where, "in a finalizer (__gc)");
     stuck->report.traceback[0] = '\0';
+    write_name(&stuck->report, worker->running);
   } else if (holds_still(stuck, L, resume)) {
     write_levels(stuck, L, stuck->seen_slot);
+    stuck_write_fiber(&stuck->report, worker);
   } else {
     return;
   }
-  write_fiber(&stuck->report, worker);
+  stuck->report.since_ns = worker->now_ns;
   atomic_store_explicit(&stuck->written, true, memory_order_release);
 }
 

@@ -12,15 +12,23 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct snapshot;
 struct worker;
 
-enum { STUCK_WHERE_BYTES = 256, STUCK_RUNS_BYTES = 128, STUCK_TRACEBACK_BYTES = 4096 };
+enum {
+  STUCK_WHERE_BYTES = 256,
+  STUCK_RUNS_BYTES = 128,
+  STUCK_SOURCE_BYTES = 1024,
+  STUCK_TRACEBACK_BYTES = 4096
+};
 
 struct stuck_report {
   uint64_t request;
   uint64_t since_ns;                     /* uv_hrtime of the turn that it holds */
   char where[STUCK_WHERE_BYTES];         /* "in string.find, called from app.lua:12" */
-  char runs[STUCK_RUNS_BYTES];           /* what the fiber runs */
+  char runs[STUCK_RUNS_BYTES];           /* what the fiber runs: its name, or file and line */
+  char source[STUCK_SOURCE_BYTES];       /* of the function that it runs; empty: it has a name */
+  int line;                              /* of its definition */
   char traceback[STUCK_TRACEBACK_BYTES]; /* one level in each line; empty when it cannot be told */
 };
 
@@ -49,6 +57,13 @@ void stuck_finish(struct worker *worker);
 /* [owner] For the signal handler, and nobody else: writes the report if it has been read and two
  * signals have found the thread at the same place. */
 void stuck_look(struct worker *worker, lua_State *L, uint64_t resume);
+
+/* [owner] Writes what runs, and for which request; no function is entered meanwhile. For the signal
+ * handler too. */
+void stuck_write_fiber(struct stuck_report *report, const struct worker *worker);
+
+/* [any thread] Puts the name of the function that runs into the report, where it has one. */
+void stuck_name_function(struct stuck_report *report, struct snapshot *snapshot);
 
 /* [any thread] For the watchdog: whether there is a report; copies it, and lets the next be
  * written. */

@@ -105,7 +105,10 @@ static bool is_cancelled(const struct heartbeat *heartbeat) {
 
 /* Reads what the handler has found, or says that it could not tell. */
 static void read_stuck(struct worker *worker, struct stuck_report *out) {
-  if (stuck_take(&worker->stuck, out)) return;
+  if (stuck_take(&worker->stuck, out)) {
+    stuck_name_function(out, worker->snapshot);
+    return;
+  }
   *out = (struct stuck_report){.since_ns = worker->sight.since_ns};
   snprintf(out->where, sizeof out->where, "in C, where it cannot be looked at now");
   snprintf(out->runs, sizeof out->runs, "?");
@@ -287,10 +290,10 @@ void watchdog_remove(struct watchdog *watchdog, struct worker *worker) {
 /* ---- the report of the hook, on the thread that is held ---- */
 
 void watchdog_report(struct worker *worker, lua_State *L) {
-  const struct fiber *fiber = worker->running;
-  struct stuck_report report = {.request = fiber->request};
-  snprintf(report.runs, sizeof report.runs, "%s", fiber->name ? fiber->name : "?");
+  struct stuck_report report = {.since_ns = worker->now_ns};
+  stuck_write_fiber(&report, worker);
+  stuck_name_function(&report, worker->snapshot);
   state_write_traceback(L, 0, STALL_LEVELS_MAX, "", report.traceback, sizeof report.traceback);
-  write_stall(worker->process->log, worker->role->name, uv_hrtime() - worker->now_ns,
+  write_stall(worker->process->log, worker->role->name, uv_hrtime() - report.since_ns,
               read_cpu_ns(worker) - worker->sight.cpu_ns, &report);
 }

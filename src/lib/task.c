@@ -10,10 +10,10 @@
 #include "core/context.h"
 #include "core/error.h"
 #include "core/fiber.h"
+#include "core/function_name.h"
 #include "core/place.h"
 #include "core/worker.h"
 #include "lib/attempt.h"
-#include "lib/function_name.h"
 #include "lib/schedule.h"
 #include "lib/task_group.h"
 #include "lib/task_options.h"
@@ -31,8 +31,8 @@ const char *task_status_name(enum task_status status) {
   return names[status];
 }
 
-/* Behind the arguments of a task that has options. */
-enum { OPTIONS = 1, CALL_COPY, OPTIONS_COUNT = CALL_COPY };
+/* Behind the arguments of a task that has either. */
+enum { OPTIONS = 1, CALL_COPY, EXTRA_VALUES = CALL_COPY };
 
 /* Registry key: the metatable, which every task takes. */
 static const char metatable_key = 0;
@@ -222,7 +222,8 @@ bool task_is_callable(lua_State *L, int index) {
 
 void task_check_callable(lua_State *L, int index, const char *what) {
   if (!task_is_callable(L, index))
-    luaL_error(L, "%s; the function is a %s", what, luaL_typename(L, index));
+    luaL_error(L, "%s; the function is a %s: give both apart, as in (send, id)", what,
+               luaL_typename(L, index));
 }
 
 enum { MAKER_LEVELS_MAX = 4 };
@@ -260,11 +261,11 @@ static void take_options(struct task *task, const struct task_options *options) 
   task->shielded = options->shield;
 }
 
-struct task *task_push(lua_State *L, int nargs, int options) {
-  int function = lua_gettop(L) - nargs;
-  int values = TASK_VALUE_COUNT + nargs + (options ? OPTIONS_COUNT : 0);
-  struct task *task = lua_newuserdatauv(L, sizeof *task, values);
-  *task = (struct task){.nargs = nargs, .has_options = options != 0};
+struct task *task_push(lua_State *L, int nargs, int options, int copy) {
+  int function = lua_gettop(L) - nargs, extras = TASK_VALUE_COUNT + nargs;
+  bool has_extras = options || copy;
+  struct task *task = lua_newuserdatauv(L, sizeof *task, extras + (has_extras ? EXTRA_VALUES : 0));
+  *task = (struct task){.nargs = nargs, .has_options = options != 0, .has_copy = copy != 0};
   list_init(&task->waiting);
   list_init(&task->groups);
   lua_rawgetp(L, LUA_REGISTRYINDEX, &metatable_key);
@@ -275,20 +276,17 @@ struct task *task_push(lua_State *L, int nargs, int options) {
   }
   if (options) {
     lua_pushvalue(L, options);
-    lua_setiuservalue(L, -2, TASK_VALUE_COUNT + nargs + OPTIONS);
+    lua_setiuservalue(L, -2, extras + OPTIONS);
     take_options(task, lua_touserdata(L, options));
+  }
+  if (copy) {
+    lua_pushvalue(L, copy);
+    lua_setiuservalue(L, -2, extras + CALL_COPY);
   }
   lua_replace(L, function);
   lua_settop(L, function);
   note_maker(L, task);
   return task;
-}
-
-void task_keep_call(lua_State *L, int copy) {
-  struct task *task = lua_touserdata(L, -1);
-  lua_pushvalue(L, copy);
-  lua_setiuservalue(L, -2, TASK_VALUE_COUNT + task->nargs + CALL_COPY);
-  task->has_copy = true;
 }
 
 int task_push_function(lua_State *L, int index) {
@@ -336,6 +334,17 @@ bool task_push_of(lua_State *L, struct fiber *fiber) {
   return true;
 }
 
+/* Stack: the task on top, which keeps what its fiber is called. */
+static void name_fiber(lua_State *L, struct fiber *fiber, const struct task *task) {
+  const char *given = NULL;
+  if (task->has_options) {
+    given = task_push_options(L, -1)->name;
+    lua_pop(L, 1);
+  }
+  fiber->name = given ? given : "task";
+  fiber->is_generic = !given;
+}
+
 /* Stack: the task on top. */
 void task_make_fiber(lua_State *L, int box) {
   struct task *task = lua_touserdata(L, -1);
@@ -353,7 +362,7 @@ void task_make_fiber(lua_State *L, int box) {
     luaL_error(L, "too many arguments");
   }
   fiber->data = task;
-  fiber->name = "task";
+  name_fiber(L, fiber, task);
   fiber->worker->tasks.unfinished++;
   if (task->shielded) fiber->worker->tasks.shielded++;
   task->fiber = fiber;
@@ -381,7 +390,7 @@ void task_check_room(lua_State *L) {
 
 struct task *task_spawn(lua_State *L, int nargs) {
   task_check_room(L);
-  struct task *task = task_push(L, nargs, 0);
+  struct task *task = task_push(L, nargs, 0, 0);
   task_make_fiber(L, 0);
   schedule_join_parent(task);
   task_start(task);

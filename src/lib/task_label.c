@@ -7,7 +7,7 @@
 #include "core/call.h"
 #include "core/call_run.h"
 #include "core/fiber.h"
-#include "lib/function_name.h"
+#include "core/function_name.h"
 #include "lib/task.h"
 #include "lib/task_options.h"
 

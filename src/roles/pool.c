@@ -202,6 +202,10 @@ struct pools *pools_create(struct process *process, struct snapshot *snapshot) {
   return pools;
 }
 
+void pools_set_clock(struct pools *pools, struct clock *clock) {
+  pools->clock = clock;
+}
+
 bool pools_configure(struct pools *pools, const char *name, int threads_max, int calls_max) {
   uv_mutex_lock(&pools->lock);
   struct pool *pool = find_pool(pools, name);

@@ -11,10 +11,12 @@ local fail = require "perilune.cli.fail"
 local HELP_COLUMNS = 100
 local HELP_MARGIN = 32
 
-local command_names = { "serve", "test", "routes" }
+local command_names = { "new", "serve", "test", "check", "routes" }
 local commands = {
+  new = require "perilune.cli.new",
   serve = require "perilune.cli.serve",
   test = require "perilune.cli.test",
+  check = require "perilune.cli.check",
   routes = require "perilune.cli.routes",
 }
 
@@ -44,7 +46,8 @@ local function add_command(parser, name, answer)
     :description(command.description)
     :usage("Usage: " .. command.usage)
     :add_help(false)
-  declared:argument("DIR"):target("dir"):description "The app's directory."
+  local argument = command.argument or { name = "DIR", description = "The app's directory." }
+  declared:argument(argument.name):target("dir"):description(argument.description)
   add_help(declared, answer)
   if command.add_options then command.add_options(declared) end
 end

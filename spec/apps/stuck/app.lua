@@ -29,6 +29,15 @@ app:get("/hold", function(req)
   return result
 end)
 
+local function send_invoice(path)
+  local result = wait_for(path)
+  return result
+end
+
+app:get("/task", function(req)
+  req.tasks.after_response:schedule(send_invoice, req.query.path)
+end)
+
 app:get("/limited", function(req)
   local ok, err = pcall(async.run_blocking, { timeout = 0.05 }, blocking_wait, req.query.path)
   return { ok = ok, kind = err.kind, text = tostring(err) }

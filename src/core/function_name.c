@@ -2,7 +2,7 @@
  *
  * The text comes from the app's snapshot, so it is the one that was compiled. A function of
  * another file is called by its file and line. */
-#include "lib/function_name.h"
+#include "core/function_name.h"
 
 #include "core/place.h"
 #include "core/snapshot.h"
@@ -83,16 +83,21 @@ static const char *path_in(const char *dir, const char *source) {
   return is_inside ? source + len + 2 : NULL;
 }
 
+bool function_name_find(struct snapshot *snapshot, const char *source, int line,
+                        struct slice *name) {
+  struct slice text;
+  if (!snapshot) return false;
+  const char *path = path_in(snapshot_shown_dir(snapshot), source);
+  if (!path) path = path_in(snapshot_dir(snapshot), source);
+  return path && snapshot_read(snapshot, path, &text) && find_name(find_line(text, line), name);
+}
+
 /* Replaces the function on top by its name. */
 static void push_name(lua_State *L) {
   lua_Debug debug;
+  struct slice name;
   lua_getinfo(L, ">S", &debug);
-  struct snapshot *snapshot = worker_of(L)->snapshot;
-  struct slice text, name;
-  const char *path = snapshot ? path_in(snapshot_shown_dir(snapshot), debug.source) : NULL;
-  if (snapshot && !path) path = path_in(snapshot_dir(snapshot), debug.source);
-  if (path && snapshot_read(snapshot, path, &text) &&
-      find_name(find_line(text, debug.linedefined), &name))
+  if (function_name_find(worker_of(L)->snapshot, debug.source, debug.linedefined, &name))
     lua_pushlstring(L, name.data, name.len);
   else
     lua_pushfstring(L, "%s:%d", debug.short_src, debug.linedefined);

@@ -1,0 +1,12 @@
+/* develop.h - the Lua module perilune.native.develop: what `perilune dev` and `check` look at.
+ *
+ * None of it is used by a server that only serves. */
+#ifndef LIB_DEVELOP_H
+#define LIB_DEVELOP_H
+
+#include <lua.h>
+
+/* [owner] Opens the module (lua_CFunction). */
+int develop_open(lua_State *L);
+
+#endif
