@@ -57,7 +57,7 @@ describe("perilune new", function()
   it("prints commands that work from where it was run", function()
     local output = make "my apps/shop-2"
     local commands = printed_commands(output)
-    assert.equal(3, #commands, output)
+    assert.equal(4, #commands, output)
     for _, command in ipairs(commands) do
       local name = command:match "perilune'? (%a+)"
       if name == "serve" or name == "dev" then

@@ -11,8 +11,11 @@
 #include "lib/client.h"
 #include "lib/context.h"
 #include "lib/cookies.h"
+#include "lib/crypto.h"
 #include "lib/deadlock.h"
 #include "lib/delivery.h"
+#include "lib/develop.h"
+#include "lib/fs.h"
 #include "lib/json.h"
 #include "lib/life.h"
 #include "lib/logger.h"
@@ -22,6 +25,8 @@
 #include "lib/req.h"
 #include "lib/schedule.h"
 #include "lib/schedule_remote.h"
+#include "lib/shared.h"
+#include "lib/sqlite.h"
 #include "lib/task_handle.h"
 #include "lib/task_registry.h"
 #include "lib/task_remote.h"
@@ -32,7 +37,7 @@
 
 static const luaL_Reg modules[] = {{"perilune.async", async_open},
                                    {"perilune.context", context_open},
-                                   {"perilune.http", client_open},
+                                   {"perilune.crypto", crypto_open},
                                    {"perilune.json", luaopen_perilune_json},
                                    {"perilune.log", logger_open},
                                    {"perilune.native.app", app_open},
@@ -40,11 +45,16 @@ static const luaL_Reg modules[] = {{"perilune.async", async_open},
                                    {"perilune.native.checks", checks_open},
                                    {"perilune.native.cookies", cookies_open},
                                    {"perilune.native.deadlock", deadlock_module_open},
+                                   {"perilune.native.develop", develop_open},
+                                   {"perilune.native.fs", fs_open},
+                                   {"perilune.native.http", client_open},
                                    {"perilune.native.life", life_open},
                                    {"perilune.native.loop", loop_open},
                                    {"perilune.native.once", once_open},
                                    {"perilune.native.service", service_module_open},
                                    {"perilune.process", process_open},
+                                   {"perilune.shared", shared_open},
+                                   {"perilune.sqlite", sqlite_open},
                                    {NULL, NULL}};
 
 void libs_set_path(lua_State *L, const char *lua_dir) {
@@ -68,5 +78,7 @@ int libs_open(lua_State *L) {
   task_registry_open(L);
   upload_open(L);
   delivery_open(L);
+  sqlite_register(L);
+  shared_open_transfer(L);
   return 0;
 }

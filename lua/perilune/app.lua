@@ -130,6 +130,17 @@ function App:static(prefix, dir, options)
   static.add(self, prefix, dir, options)
 end
 
+--- What app.lua returns. An error of a call that is its very last act, as in
+--- `return perilune.app { nmae = "x" }`, has no line: it gets the file's name at least.
+local function run_app_file(shown)
+  local ok, result = xpcall(native.load_file("app.lua"), function(err)
+    if type(err) ~= "string" or err:find "^[^\n]-:%d+: " then return hint(err) end
+    return ("%s/app.lua: %s"):format(shown, err)
+  end)
+  if not ok then error(result, 0) end
+  return result
+end
+
 ---@return boolean
 function app.is_app(value)
   return getmetatable(value) == App
@@ -146,17 +157,6 @@ function app.finish(result)
     policy.check_mounted(result)
   end
   native.loaded(result)
-end
-
---- What app.lua returns. An error of a call that is its very last act, as in
---- `return perilune.app { nmae = "x" }`, has no line: it gets the file's name at least.
-local function run_app_file(shown)
-  local ok, result = xpcall(native.load_file("app.lua"), function(err)
-    if type(err) ~= "string" or err:find "^[^\n]-:%d+: " then return hint(err) end
-    return ("%s/app.lua: %s"):format(shown, err)
-  end)
-  if not ok then error(result, 0) end
-  return result
 end
 
 --- Loads app.lua of the directory that this state serves.

@@ -236,8 +236,17 @@ describe("task:call", function()
     assert.equal("call 1", task.error)
     assert.same({ false, "call 2" }, { pcall(task.call, task) })
     assert.equal("call 1", task.error)
-    local blocking = until_ended(schedule(app.echo, { "x" }, nil))
-    assert.same({ n = 2, { "x" } }, table.pack(blocking:call()))
+  end)
+
+  it("sends a blocking function what it was scheduled with, whatever has become of that", function()
+    local sent = { "as it was" }
+    local task = schedule(app.echo, sent, nil, "text")
+    sent[1] = "as it is"
+    until_ended(task)
+    for _ = 1, 2 do
+      assert.same({ n = 3, { "as it was" }, nil, "text" }, table.pack(task:call()))
+    end
+    assert.same({ n = 2, 1, nil }, table.pack(until_ended(schedule(app.echo, 1, nil)):call()))
   end)
 
   it("says what is wrong", function()

@@ -1,6 +1,6 @@
 -- places.lua - cases that must hold wherever Lua code runs.
 --
--- Cases are functions by name that raise when something is wrong, in a module of spec/apps/async.
+-- Cases are functions by name that raise when something is wrong, in a module of spec/apps/NAME.
 -- places.describe runs them in the spec's own fiber, then in a plain handler, in a thread of the
 -- pool and on a background loop of that app.
 

@@ -53,5 +53,6 @@ void offload_drop(struct offload *offload) {
   if (!offload) return;
   assert(!offload->_dropped);
   offload->_dropped = true;
+  fiber_wake_all(&offload->_waiting);
   if (!offload->running) offload->destroy(offload);
 }

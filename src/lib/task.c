@@ -31,11 +31,8 @@ const char *task_status_name(enum task_status status) {
   return names[status];
 }
 
-/* Behind the arguments of a task that has options. */
-enum { OPTIONS = 1, CALL_COPY, OPTIONS_COUNT = CALL_COPY };
-
-/* Registry key: the metatable, which every task takes. */
-static const char metatable_key = 0;
+/* Behind the arguments of a task that has either. */
+enum { OPTIONS = 1, CALL_COPY, EXTRA_VALUES = CALL_COPY };
 
 struct task *task_at(lua_State *L, int index) {
   const char *class = class_name(L, index);
@@ -256,7 +253,7 @@ void task_set_maker(lua_State *L, int index, const char *maker) {
 
 void task_open(lua_State *L) {
   class_register(L, CLASS_TASK);
-  lua_rawsetp(L, LUA_REGISTRYINDEX, &metatable_key);
+  worker_of(L)->tasks.metatable = luaL_ref(L, LUA_REGISTRYINDEX);
 }
 
 static void take_options(struct task *task, const struct task_options *options) {
@@ -265,14 +262,14 @@ static void take_options(struct task *task, const struct task_options *options) 
   task->shielded = options->shield;
 }
 
-struct task *task_push(lua_State *L, int nargs, int options) {
-  int function = lua_gettop(L) - nargs;
-  int values = TASK_VALUE_COUNT + nargs + (options ? OPTIONS_COUNT : 0);
-  struct task *task = lua_newuserdatauv(L, sizeof *task, values);
-  *task = (struct task){.nargs = nargs, .has_options = options != 0};
+struct task *task_push(lua_State *L, int nargs, int options, int copy) {
+  int function = lua_gettop(L) - nargs, extras = TASK_VALUE_COUNT + nargs;
+  bool has_extras = options || copy;
+  struct task *task = lua_newuserdatauv(L, sizeof *task, extras + (has_extras ? EXTRA_VALUES : 0));
+  *task = (struct task){.nargs = nargs, .has_options = options != 0, .has_copy = copy != 0};
   list_init(&task->waiting);
   list_init(&task->groups);
-  lua_rawgetp(L, LUA_REGISTRYINDEX, &metatable_key);
+  lua_rawgeti(L, LUA_REGISTRYINDEX, worker_of(L)->tasks.metatable);
   lua_setmetatable(L, -2);
   for (int i = 0; i <= nargs; i++) {
     lua_pushvalue(L, function + i);
@@ -280,20 +277,17 @@ struct task *task_push(lua_State *L, int nargs, int options) {
   }
   if (options) {
     lua_pushvalue(L, options);
-    lua_setiuservalue(L, -2, TASK_VALUE_COUNT + nargs + OPTIONS);
+    lua_setiuservalue(L, -2, extras + OPTIONS);
     take_options(task, lua_touserdata(L, options));
+  }
+  if (copy) {
+    lua_pushvalue(L, copy);
+    lua_setiuservalue(L, -2, extras + CALL_COPY);
   }
   lua_replace(L, function);
   lua_settop(L, function);
   note_maker(L, task);
   return task;
-}
-
-void task_keep_call(lua_State *L, int copy) {
-  struct task *task = lua_touserdata(L, -1);
-  lua_pushvalue(L, copy);
-  lua_setiuservalue(L, -2, TASK_VALUE_COUNT + task->nargs + CALL_COPY);
-  task->has_copy = true;
 }
 
 int task_push_function(lua_State *L, int index) {
@@ -373,6 +367,7 @@ void task_make_fiber(lua_State *L, int box) {
   fiber->worker->tasks.unfinished++;
   if (task->shielded) fiber->worker->tasks.shielded++;
   task->fiber = fiber;
+  if (task->scheduled) fiber->under = fiber, fiber->under_life = fiber->life;
   task->has_box = box != 0;
   lua_pushvalue(L, -1);
   if (box) {
@@ -396,7 +391,7 @@ void task_check_room(lua_State *L) {
 
 struct task *task_spawn(lua_State *L, int nargs) {
   task_check_room(L);
-  struct task *task = task_push(L, nargs, 0);
+  struct task *task = task_push(L, nargs, 0, 0);
   task_make_fiber(L, 0);
   schedule_join_parent(task);
   task_start(task);

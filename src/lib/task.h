@@ -24,7 +24,8 @@ enum task_status { TASK_WAITING, TASK_RUNNING, TASK_DONE, TASK_FAILED, TASK_CANC
 
 /* The handle: a userdata. Its user values: function; results or error; the function that made it,
  * or the traceback of its error, or the response of its request once it is done; behind them its
- * arguments, and if it has options these and the call of a blocking function as it was at first. */
+ * arguments, and if it has either, its options and the call of a blocking function as it was at
+ * first. */
 struct task {
   struct fiber *fiber; /* NULL once it has ended */
   struct agenda
@@ -42,7 +43,7 @@ struct task {
   bool is_joined : 1; /* it brought errors of others along: children.h */
   bool has_begun : 1; /* its fiber has; it may still wait for its delay */
   bool has_event : 1; /* `started` was asked for before it was set */
-  bool has_copy : 1;  /* of the call of a blocking function, for further attempts */
+  bool has_copy : 1;  /* of the call of a blocking function, for further ones */
   bool has_on_cancel : 1, shielded : 1;
   bool was_read : 1;   /* its error has been asked for, or was told to who waits for it */
   uint8_t outcome : 2; /* enum task_outcome */
@@ -108,18 +109,15 @@ int task_push_results(lua_State *L, int index);
 void task_check_room(lua_State *L);
 
 /* [owner] Pushes a task of the function below its `nargs` arguments (popped), with the options at
- * `options` (absolute; 0: none); it has no fiber yet. */
-struct task *task_push(lua_State *L, int nargs, int options);
+ * `options` and, for further calls, which send the same bytes, the box at `copy` of a call that is
+ * never submitted (absolute; 0: none); it has no fiber yet. */
+struct task *task_push(lua_State *L, int nargs, int options, int copy);
 
 /* [owner] Pushes the options of the task at `index` and gives them, or pushes nil. */
 const struct task_options *task_push_options(lua_State *L, int index);
 
-/* [owner] Keeps the box at `copy` of a call that is never submitted with the task on top of the
- * stack, which has options: each further attempt sends the same bytes. */
-void task_keep_call(lua_State *L, int copy);
-
 /* [owner] Pushes the box of a new call of the task at `index`, as it was when it was scheduled or,
- * without a copy, as its arguments are now. */
+ * where nothing can have changed since, of its arguments. */
 void task_push_call(lua_State *L, int index);
 
 /* [owner] Pushes the function of the task at `index` and its arguments; gives their number. */
