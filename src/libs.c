@@ -7,6 +7,7 @@
 #include "lib/app.h"
 #include "lib/async.h"
 #include "lib/chain.h"
+#include "lib/checks.h"
 #include "lib/client.h"
 #include "lib/context.h"
 #include "lib/cookies.h"
@@ -42,6 +43,7 @@ static const luaL_Reg modules[] = {{"perilune.async", async_open},
                                    {"perilune.log", logger_open},
                                    {"perilune.native.app", app_open},
                                    {"perilune.native.chain", chain_open},
+                                   {"perilune.native.checks", checks_open},
                                    {"perilune.native.cookies", cookies_open},
                                    {"perilune.native.deadlock", deadlock_module_open},
                                    {"perilune.native.develop", develop_open},

@@ -342,7 +342,9 @@ void fiber_resume(struct fiber *fiber) {
 
   int nargs = fiber->nargs, nresults;
   fiber->nargs = 0;
+  if (UNLIKELY(worker->stall.is_watched)) stall_begin(worker);
   int status = enter(worker, fiber->co, worker->L, nargs, &nresults);
+  if (UNLIKELY(worker->stall.is_watched)) stall_end(worker, fiber->name ? fiber->name : "?");
 
   atomic_store_explicit(&heartbeat->resume, number + 2, memory_order_release);
   worker->running = NULL;

@@ -11,6 +11,7 @@
 #include "core/heartbeat.h"
 #include "core/inbox.h"
 #include "core/metrics.h"
+#include "core/stall.h"
 #include "core/state.h"
 #include "core/stuck.h"
 #include "core/timer.h"
@@ -118,6 +119,7 @@ struct worker {
   struct list watched; /* watchdog.workers */
   struct sight sight;  /* the watchdog's */
   struct stuck stuck;
+  struct stall stall;
   struct list listed; /* directory.workers */
   uint64_t number;    /* there: of this worker alone, ever */
   uv_thread_t thread;
