@@ -4,11 +4,15 @@
 #include "lib/develop.h"
 
 #include "base/buffer.h"
+#include "base/log.h"
 #include "core/error.h"
 #include "core/fiber.h"
 #include "core/snapshot.h"
 #include "core/transfer.h"
 #include "core/worker.h"
+#include "http/method.h"
+#include "lib/reply.h"
+#include "lib/req.h"
 
 #include <lauxlib.h>
 #include <string.h>
@@ -77,7 +81,7 @@ static int set_page(lua_State *L) {
   return 0;
 }
 
-bool develop_push_page(lua_State *L) {
+static bool push_page(lua_State *L) {
   if (lua_rawgetp(L, LUA_REGISTRYINDEX, &page_key) == LUA_TFUNCTION) return true;
   lua_pop(L, 1);
   return false;
@@ -87,13 +91,50 @@ bool develop_push_page(lua_State *L) {
 static int answer_page(lua_State *L) {
   luaL_checkany(L, 2);
   lua_settop(L, 2);
-  if (!develop_push_page(L)) return 0;
+  if (!push_page(L)) return 0;
   const char *trail = fiber_find_trail(L, 2);
   lua_pushvalue(L, 1);
   error_push_text(L, 2);
   lua_pushstring(L, trail);
   lua_call(L, 3, 1);
   return 1;
+}
+
+/* Stack: error, traceback or nil, source, scratch. */
+static int show_error(lua_State *L) {
+  struct req_source *source = lua_touserdata(L, 3);
+  struct reply_scratch *scratch = lua_touserdata(L, 4);
+  if (!push_page(L)) return luaL_error(L, "there is no page");
+  req_push(L, source);
+  error_push_text(L, 1);
+  lua_pushvalue(L, 2);
+  lua_call(L, 3, 1);
+  reply_results(L, lua_gettop(L), 1, source->exchange, scratch);
+  return 0;
+}
+
+bool develop_answer_error(lua_State *L, struct req_source *source, struct reply_scratch *scratch,
+                          const char *traceback) {
+  lua_pushcfunction(L, show_error);
+  lua_pushvalue(L, 1);
+  lua_pushstring(L, traceback);
+  lua_pushlightuserdata(L, source);
+  lua_pushlightuserdata(L, scratch);
+  bool is_answered = lua_pcall(L, 4, 0, 0) == LUA_OK;
+  if (!is_answered) lua_pop(L, 1);
+  return is_answered;
+}
+
+void develop_look(lua_State *L, const struct req_source *source) {
+  bool is_get = source->exchange->request.method == METHOD_GET;
+  if (lua_gettop(L) > 0 || !is_get || !source->line) return;
+  const struct log_field fields[] = {
+      log_text("route", source->route),
+      log_text("handler", source->line),
+      log_text("advice", "return what is to be sent, or return 204"),
+  };
+  log_write(worker_of(L)->process->log, LOG_WARN, "a GET handler returned nothing: 204", fields,
+            array_len(fields));
 }
 
 int develop_open(lua_State *L) {
