@@ -282,16 +282,18 @@ static void deliver_result(struct message *message, void *owner) {
   if (call->ticket.fiber) fiber_wake(call->ticket);
 }
 
-void call_return(struct call *call) {
+struct inbox *call_return(struct call *call) {
+  struct inbox *inbox = &call->caller->inbox;
   call->state = CALL_DONE;
   call->runner = NULL;
   if (call->abandoned) {
     call_free(call);
-    return;
+    return NULL;
   }
   if (call->kind == CALL_RAISED && !call->told) buffer_clear(&call->result);
   call->message.deliver = deliver_result;
-  inbox_post(&call->caller->inbox, &call->message);
+  inbox_add(inbox, &call->message);
+  return inbox;
 }
 
 /* It is told here: the state that had no memory need not be able to. */

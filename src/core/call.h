@@ -193,8 +193,9 @@ int call_push_function(lua_State *L, const struct call *call);
 void call_free(struct call *call);
 
 /* [any thread] For the host: a call is over: sends it back to its caller, or frees it when that is
- * gone. An error that was not told to the end is none. Under the host's lock. */
-void call_return(struct call *call);
+ * gone. An error that was not told to the end is none. Under the host's lock; gives the caller's
+ * inbox, to be woken without it, or NULL. */
+struct inbox *call_return(struct call *call);
 
 /* [owner] Registers the box in a new state. */
 void call_open(lua_State *L);
