@@ -44,7 +44,8 @@ describe("events of a test client", function()
     local seen = {}
     local pieces = { "\u{FEFF}da", "ta: a\r", "\ndata:b\n: comment\n",
       "\nevent: x\n\nid: 7\ndata\n", "\n", "data: c\rdata: d\r\rdata: lost" }
-    for event in client:events("/raw", { query = { piece = pieces } }) do seen[#seen + 1] = event end
+    local query = { piece = pieces }
+    for event in client:events("/raw", { query = query }) do seen[#seen + 1] = event end
     assert.same({ { event = "message", data = "a\nb" }, { event = "message", data = "", id = "7" },
       { event = "message", data = "c\nd", id = "7" } }, seen)
   end)

@@ -1,7 +1,7 @@
 -- test/events.lua - `client:events(path)`: an event stream as an iterator.
 --
--- Lines and fields as the HTML standard has them ("Interpreting an event stream"): comments are left
--- out, data of several lines is joined, an event without data is none.
+-- Lines and fields as the HTML standard has them ("Interpreting an event stream"): comments are
+-- left out, data of several lines is joined, an event without data is none.
 
 local events = {}
 
