@@ -12,6 +12,7 @@ local checks = require "perilune.test.checks"
 local clock = require "perilune.test.clock"
 local cookies = require "perilune.test.cookies"
 local directory = require "perilune.test.directory"
+local events = require "perilune.test.events"
 local native = require "perilune.native.service"
 local requests = require "perilune.test.requests"
 local runner = require "perilune.runner"
@@ -148,6 +149,24 @@ for _, method in ipairs { "get", "post", "put", "patch", "delete", "head", "opti
     check.self(self, Client, method)
     return requests.send(self, method:upper(), path, options)
   end
+end
+
+--- Iterates over the events of a stream: { event=, data=, id=, retry= }. Leaving the loop ends it.
+---@param path string
+---@param options table|nil as for client:get
+---@usage for event in client:events "/feed" do print(event.data) end
+function Client:events(path, options)
+  check.self(self, Client, "events")
+  local sent = {}
+  for name, value in pairs(options or {}) do sent[name] = value end
+  sent.stream = true
+  local res = requests.send(self, "GET", path, sent)
+  local kind = res.headers["content-type"] or "nothing"
+  if res.status ~= 200 or not kind:find "^text/event%-stream" then
+    res:close()
+    check.fail("client:events: %s answers %d with %s, not an event stream", path, res.status, kind)
+  end
+  return events.iterate(res)
 end
 
 local function check_open(client)

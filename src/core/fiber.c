@@ -200,7 +200,7 @@ static void wake(struct fiber *fiber, bool cancelled) {
   list_remove(&fiber->link);
   timer_stop(fiber->timers, &fiber->timer);
   make_ready(fiber);
-  if (STRESS) stress_shuffle(fiber);
+  if (STRESS || UNLIKELY(fiber->worker->shuffles)) stress_shuffle(fiber);
 }
 
 bool fiber_wake(struct ticket ticket) {

@@ -101,6 +101,7 @@ struct worker {
   struct fiber *running;
   int operations_left;    /* that the running fiber may do without a wait */
   uint64_t stress_random; /* kept by stress.c */
+  bool shuffles;          /* fibers are woken in an order of that, in this build too */
   uint64_t request_count; /* makes request ids */
   struct metrics metrics;
   struct {

@@ -5,6 +5,7 @@
 
 #include "core/fiber.h"
 #include "core/stall.h"
+#include "core/stress.h"
 #include "core/worker.h"
 #include "lib/running.h"
 #include "lib/task.h"
@@ -74,6 +75,14 @@ static int end_stalls(lua_State *L) {
   return 2;
 }
 
+/* shuffle(seed): from now on fibers of this worker are woken in an order that the seed gives */
+static int shuffle(lua_State *L) {
+  struct worker *worker = worker_of(L);
+  stress_seed(worker, (uint64_t)luaL_checkinteger(L, 1));
+  worker->shuffles = true;
+  return 0;
+}
+
 static int slowness(lua_State *L) {
   lua_pushinteger(L, stall_slowness());
   return 1;
@@ -85,6 +94,7 @@ int checks_open(lua_State *L) {
                                        {"watch_stalls", watch_stalls},
                                        {"skip_stall", skip_stall},
                                        {"end_stalls", end_stalls},
+                                       {"shuffle", shuffle},
                                        {"slowness", slowness},
                                        {NULL, NULL}};
   luaL_newlib(L, functions);

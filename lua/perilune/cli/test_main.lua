@@ -3,6 +3,7 @@
 -- Arguments: dir (absolute) and the words for busted. The last line of the output is
 -- `N passed, N failed`, with `, N skipped` where there are any.
 
+local check_native = require "perilune.native.checks"
 local checks = require "perilune.test.checks"
 local deadlock = require "perilune.native.deadlock"
 local lfs = require "lfs"
@@ -78,8 +79,26 @@ local function count_results()
   return counts
 end
 
-local function print_counts(counts)
+--- The number behind --seed, or nil.
+local function find_seed(words)
+  for i, word in ipairs(words) do
+    local text = word:match "^%-%-seed=(.*)$" or word == "--seed" and words[i + 1]
+    if text then return math.tointeger(tonumber(text)) end
+  end
+end
+
+--- With a seed the order of specs, and that in which tasks are woken, is one that it gives.
+local function shuffle(words)
+  local seed = find_seed(words)
+  if not seed then return nil end
+  table.insert(words, 1, "--shuffle")
+  check_native.shuffle(seed)
+  return seed
+end
+
+local function print_counts(counts, seed)
   local failed = counts.failure + counts.error
+  if failed > 0 and seed then io.write(("the same order again: --seed %d\n"):format(seed)) end
   local line = ("%d passed, %d failed"):format(counts.success, failed)
   if counts.pending > 0 then line = ("%s, %d skipped"):format(line, counts.pending) end
   io.write(line, "\n")
@@ -111,8 +130,9 @@ local function main(arguments)
   local words = { [0] = "perilune test", table.unpack(arguments.arguments) }
   if not has_root(words) then words[#words + 1] = spec_root(arguments.dir) end
   package.path = ("%s/?.lua;%s/?/init.lua;%s"):format(arguments.dir, arguments.dir, package.path)
+  local seed = shuffle(words)
   local ok, counts = run_busted(words)
-  return print_counts(counts) and ok and 0 or 1
+  return print_counts(counts, seed) and ok and 0 or 1
 end
 
 return main
