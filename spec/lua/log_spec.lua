@@ -108,6 +108,9 @@ describe("a log that nobody reads", function()
     local pipe <close> = assert(io.popen(("echo $$; exec %s 2>&1 </dev/null"):format(
       program.quote(words))))
     local pid = pipe:read "n"
+    local _ <close> = setmetatable({}, { __close = function()
+      os.execute(("kill -KILL %d 2>/dev/null"):format(pid))
+    end })
     local port
     repeat port = pipe:read "l":match "listening%s+url=http://%S-:(%d+)" until port
     for _ = 1, 2 do
@@ -120,7 +123,7 @@ describe("a log that nobody reads", function()
       if line:find "flood" then floods = floods + 1 end
       dropped = line:match "log lines dropped: nobody reads lines=(%d+)"
     until dropped
-    assert.equal(6000, floods + dropped)
+    assert.is_true(floods < 6000 and floods + dropped >= 6000) -- others may have been dropped too
     assert(os.execute("kill -TERM " .. pid))
     local rest = pipe:read "a"
     assert.is_truthy(rest:find("stopping", 1, true), rest)
