@@ -263,6 +263,26 @@ size_t pools_count(struct pools *pools, struct pool_counts *out, size_t max) {
   return count;
 }
 
+static void add_identity(const struct call *call, struct buffer *out) {
+  uint32_t len;
+  memcpy(&len, call->payload.data, sizeof len);
+  buffer_add(out, call->payload.data, sizeof len + len);
+}
+
+void pools_list_calls(struct pools *pools, struct buffer *out) {
+  uv_mutex_lock(&pools->lock);
+  for (struct list *link = pools->runners.next; link != &pools->runners; link = link->next) {
+    const struct runner *runner = container_of(link, struct runner, link);
+    if (runner->assigned) add_identity(runner->assigned, out);
+  }
+  for (struct list *link = pools->pools.next; link != &pools->pools; link = link->next) {
+    const struct list *queue = &container_of(link, struct pool, link)->queue;
+    for (const struct list *at = queue->next; at != queue; at = at->next)
+      add_identity(container_of(at, const struct call, link), out);
+  }
+  uv_mutex_unlock(&pools->lock);
+}
+
 /* Under the lock. */
 static void refuse_all_queued(struct pools *pools) {
   for (struct list *link = pools->pools.next; link != &pools->pools; link = link->next)
