@@ -10,6 +10,7 @@
 #include "lib/client.h"
 #include "lib/context.h"
 #include "lib/cookies.h"
+#include "lib/crypto.h"
 #include "lib/deadlock.h"
 #include "lib/delivery.h"
 #include "lib/develop.h"
@@ -35,6 +36,7 @@
 
 static const luaL_Reg modules[] = {{"perilune.async", async_open},
                                    {"perilune.context", context_open},
+                                   {"perilune.crypto", crypto_open},
                                    {"perilune.json", luaopen_perilune_json},
                                    {"perilune.log", logger_open},
                                    {"perilune.native.app", app_open},

@@ -82,6 +82,8 @@ struct fiber *fiber_create(struct worker *worker, const struct fiber_kind *kind)
   fiber->is_generic = false;
   fiber->request = parent ? parent->request : 0;
   fiber->source = parent ? parent->source : NULL;
+  fiber->under = parent ? parent->under : NULL;
+  fiber->under_life = parent ? parent->under_life : 0;
   fiber->shielded = parent && parent->shielded;
   fiber->instance = parent ? parent->instance : NULL;
   fiber->timers = parent ? parent->timers : worker->app_timers;

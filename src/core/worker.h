@@ -54,6 +54,7 @@ struct process {
   struct line_writer *access_log; /* NULL: there is none */
   bool has_metrics;               /* workers publish what they count */
   bool warns_of_holding;          /* an app is being developed: core/holding.h */
+  bool shows_errors;              /* and served meanwhile: errors are in the responses */
   struct watchdog *watchdog;
   struct directory *directory;
   struct spool *spool;                    /* temporary files of requests: lib/spool.h */
@@ -61,6 +62,8 @@ struct process {
   const char *lua_dir;                    /* the framework's Lua files */
   struct slice app_settings;              /* app.settings, as a transfer message; empty: none */
   unsigned char code_key[CODE_KEY_BYTES]; /* seals code that crosses between states */
+  /* The name of the task that the running code belongs to, cut; false: none. NULL: nobody knows. */
+  bool (*write_task)(lua_State *L, char *text, size_t size);
   lua_CFunction open_libs; /* registers the modules in C; runs once in each new state */
 };
 
@@ -81,7 +84,8 @@ struct worker {
   struct inbox inbox;
   uint64_t now_ns; /* uv_hrtime when this turn began */
   bool stopped;
-  bool again; /* the role has more to do: the next turn does not wait */
+  bool again;   /* the role has more to do: the next turn does not wait */
+  bool loading; /* the app; kept by place.c */
 
   struct clock *clock;     /* of the app, where specs move it, on its pools and loops; or NULL */
   struct clock_face *face; /* of that; kept by clock.c, as the next two */
@@ -105,6 +109,8 @@ struct worker {
     bool overdue;               /* the shutdown has taken too long: what is left is interrupted */
     struct buffer cancelled_at; /* lines of text: tasks that the stop has cancelled, and where */
     uint64_t full_logged_ns, shielded_logged_ns;
+    int metatable;                   /* of tasks: a reference */
+    const void *scheduler_metatable; /* for tests */
   } tasks; /* kept by lib/task.c; closed, overdue and the memory of the text by who ends the worker
             */
 

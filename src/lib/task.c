@@ -34,9 +34,6 @@ const char *task_status_name(enum task_status status) {
 /* Behind the arguments of a task that has either. */
 enum { OPTIONS = 1, CALL_COPY, EXTRA_VALUES = CALL_COPY };
 
-/* Registry key: the metatable, which every task takes. */
-static const char metatable_key = 0;
-
 struct task *task_at(lua_State *L, int index) {
   const char *class = class_name(L, index);
   return class && strcmp(class, CLASS_TASK) == 0 ? lua_touserdata(L, index) : NULL;
@@ -252,7 +249,7 @@ void task_set_maker(lua_State *L, int index, const char *maker) {
 
 void task_open(lua_State *L) {
   class_register(L, CLASS_TASK);
-  lua_rawsetp(L, LUA_REGISTRYINDEX, &metatable_key);
+  worker_of(L)->tasks.metatable = luaL_ref(L, LUA_REGISTRYINDEX);
 }
 
 static void take_options(struct task *task, const struct task_options *options) {
@@ -268,7 +265,7 @@ struct task *task_push(lua_State *L, int nargs, int options, int copy) {
   *task = (struct task){.nargs = nargs, .has_options = options != 0, .has_copy = copy != 0};
   list_init(&task->waiting);
   list_init(&task->groups);
-  lua_rawgetp(L, LUA_REGISTRYINDEX, &metatable_key);
+  lua_rawgeti(L, LUA_REGISTRYINDEX, worker_of(L)->tasks.metatable);
   lua_setmetatable(L, -2);
   for (int i = 0; i <= nargs; i++) {
     lua_pushvalue(L, function + i);
@@ -366,6 +363,7 @@ void task_make_fiber(lua_State *L, int box) {
   fiber->worker->tasks.unfinished++;
   if (task->shielded) fiber->worker->tasks.shielded++;
   task->fiber = fiber;
+  if (task->scheduled) fiber->under = fiber, fiber->under_life = fiber->life;
   task->has_box = box != 0;
   lua_pushvalue(L, -1);
   if (box) {

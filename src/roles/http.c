@@ -15,6 +15,7 @@
 #include "http/status.h"
 #include "lib/client.h"
 #include "lib/delivery.h"
+#include "lib/develop.h"
 #include "lib/failure.h"
 #include "lib/fetch.h"
 #include "lib/fetch_pool.h"
@@ -236,9 +237,23 @@ static void end_failed(lua_State *L, struct run *run) {
   reach(run, TASK_AFTER_ROUTE);
 }
 
+/* While the app is being developed: a `return` may have been forgotten. */
+static void warn_of_nothing(const struct run *run) {
+  const struct log_field fields[] = {
+      log_text("route", run->source.route),
+      log_text("handler", run->source.line ? run->source.line : ""),
+      log_text("advice", "return what is to be sent, or return 204"),
+  };
+  log_write(run->service->worker->process->log, LOG_WARN, "a GET handler returned nothing: 204",
+            fields, array_len(fields));
+}
+
 static int returned(lua_State *L, int status, lua_KContext context) {
   struct run *run = (struct run *)context;
   (void)status;
+  if (UNLIKELY(run->service->worker->process->shows_errors) && lua_gettop(L) == 0 &&
+      run->source.exchange->request.method == METHOD_GET)
+    warn_of_nothing(run);
   if (UNLIKELY(run->has_timeout) && scope_is_expired(&run->scope))
     error_raise(L, "timeout", "the handler has returned after its time was over");
   if (has_tasks(run)) make_object(L, run);
@@ -332,6 +347,30 @@ static void fail_stream(lua_State *L, struct run *run, const char *traceback) {
   exchange_cut(exchange);
 }
 
+/* Stack: error, traceback or nil. */
+static int show_error(lua_State *L) {
+  struct run *run = fiber_running(L)->data;
+  if (!develop_push_page(L)) return luaL_error(L, "there is no page");
+  req_push(L, &run->source);
+  error_push_text(L, 1);
+  lua_pushvalue(L, 2);
+  lua_call(L, 3, 1);
+  reply_results(L, lua_gettop(L), 1, run->source.exchange,
+                &state_of(run->service->worker)->scratch);
+  return 0;
+}
+
+/* Answers with the error at 1 while the app is being developed; else false. */
+static bool answer_shown(lua_State *L, struct run *run, const char *traceback) {
+  if (LIKELY(!run->service->worker->process->shows_errors) || !route_of(run)) return false;
+  lua_pushcfunction(L, show_error);
+  lua_pushvalue(L, 1);
+  lua_pushstring(L, traceback);
+  run->answered = lua_pcall(L, 2, 0, 0) == LUA_OK;
+  if (!run->answered) lua_pop(L, 1);
+  return run->answered;
+}
+
 /* The error at 1 ended the handler. A full queue is the load's fault, not the handler's: one line,
  * since there may be many. */
 static void answer_failed(lua_State *L, struct run *run, const char *traceback) {
@@ -348,7 +387,7 @@ static void answer_failed(lua_State *L, struct run *run, const char *traceback) 
     log_run(run, LOG_INFO, "handler ended", error_push_text(L, 1), NULL, NULL);
   else
     log_failed(L, run, traceback);
-  answer_error(run);
+  if (!answer_shown(L, run, traceback)) answer_error(run);
 }
 
 static int asked(lua_State *L, int status, lua_KContext context) {
