@@ -1,210 +1,118 @@
-/* server.c - serving an app: workers from settings; start, drain, stop.
+/* server.c - serving an app: sockets, signals, the admin endpoint, and the main thread's loop.
  *
- * The main thread takes signals and tells the HTTP workers (server_thread.c) what to do; they
- * answer by reports. The course of a server is the enum phase: each step is taken once, in order,
- * whatever comes when. */
+ * What is loaded of the app and runs is a generation (server_generation.c); here is what belongs to
+ * the process. */
 #include "server.h"
 
 #include "admin.h"
 #include "base/log.h"
 #include "core/line_writer.h"
-#include "core/snapshot.h"
+#include "core/log_writer.h"
 #include "lib/spool.h"
 #include "program.h"
 #include "prometheus.h"
-#include "roles/background.h"
-#include "roles/pool.h"
-#include "roles/route_table.h"
+#include "server_generation.h"
+#include "server_signals.h"
 #include "server_sockets.h"
-#include "server_tasks.h"
-#include "server_thread.h"
+#include "server_watch.h"
 
-#include <assert.h>
-#include <pthread.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-/* Two that end the server, and one that opens the access log again, as nginx has it. */
-enum { SIGNAL_COUNT = 3 };
-static const int signal_numbers[SIGNAL_COUNT] = {SIGINT, SIGTERM, SIGUSR1};
-
-enum phase {
-  PHASE_LOADING,
-  PHASE_SERVING,
-  PHASE_DRAINING, /* what is in flight is answered */
-  PHASE_STOPPING, /* what still runs in the workers is cancelled */
-  PHASE_CLEARING, /* what still runs on the background loops is cancelled */
-  PHASE_SETTLING, /* what still runs in the pools comes to its end */
-  PHASE_CLOSING,  /* on_stop, and the end of the first worker */
-  PHASE_ENDING    /* on_stop of the background loops, and their end */
-};
-
 struct server {
-  struct server_shared shared;
   struct program *program;
+  const struct server_develop *develop; /* NULL: the app is only served */
+  const char *dir;
   uv_loop_t loop;
   struct timers timers;
-  struct timer drain_timer, shutdown_timer;
-  uv_signal_t signals[SIGNAL_COUNT];
-  struct server_thread *threads;
-  int count;   /* of threads */
-  int running; /* threads that have been started and have not ended */
-  int ready, listening, drained;
-  bool drain_is_over; /* or its time is */
-  bool loops_are_clear, pools_are_settled;
-  bool has_loops, loops_have_ended; /* their start has been begun; they are no more */
+  struct server_signals signals;
   struct server_sockets sockets;
+  int *fds;                          /* the sockets, one for each worker */
+  struct list generations;           /* server_generation.link */
+  struct server_generation *current; /* the one that serves; NULL: none */
+  struct server_generation *next;    /* the one that is to serve, and loads; NULL: none */
+  struct server_watch watch;
+  struct server_generation *leaving; /* the one that still accepts beside the current one */
+  bool was_listening;
   struct admin *admin;     /* NULL: none */
   struct timespec started; /* on the wall clock */
   uint64_t started_ns;
-  struct message loops_started, loops_cleared, loops_ended, pools_settled, pools_ended;
-  enum phase phase;
-  bool is_overdue; /* the shutdown has taken too long: what was left has been interrupted */
-  uint64_t stopped_ns, waited_ns; /* when the end began, and how long the workers have taken */
+  bool is_ending;
   int exit_code;
 };
 
-static bool is_ending(const struct server *server) {
-  return timer_is_started(&server->shutdown_timer);
-}
-
 /* ---- the end ---- */
-
-static void log_tasks(const struct server *server) {
-  bool have_ended = server->running == 0 && (server->loops_have_ended || !server->has_loops);
-  server_tasks_log(&server->shared, server->threads, server->count, have_ended, server->waited_ns);
-}
 
 /* Ends with threads running, and without their consent. */
 static void end_process(struct server *server) {
   struct line_writer *access_log = server->program->process.access_log;
   if (access_log) line_writer_stop(access_log);
   spool_clear(server->program->process.spool);
+  log_writer_stop(server->program->log_writer);
   _exit(1);
 }
 
-/* Hard end of what does not end by itself. */
-static void give_up(struct server *server) {
-  log_write(server->program->process.log, LOG_ERROR, "shutdown timed out: what is left is given up",
-            NULL, 0);
-  if (server->shared.pools) pools_log_running(server->shared.pools);
-  log_tasks(server);
-  end_process(server);
-}
-
-/* The end, step by step: begins it, and goes on with it as far as it can go now. Legal in any
- * phase, and twice; whatever it waits for calls it again. */
-static void shut_down(struct server *server);
-
-/* What is left is interrupted, and has a grace to end in. */
-static void shutdown_timed_out(struct timer *timer) {
-  struct server *server = container_of(timer, struct server, shutdown_timer);
-  if (server->is_overdue) give_up(server);
-  server->is_overdue = true;
-  server->exit_code = 1;
-  log_write(server->program->process.log, LOG_ERROR,
-            "shutdown timed out: what is left is interrupted", NULL, 0);
-  uint64_t limit_ns = SHUTDOWN_GRACE_MS * NS_PER_MS;
-  timer_start(&server->timers, timer, uv_hrtime() + limit_ns, shutdown_timed_out);
-  server->drain_is_over = true;
-  shut_down(server);
-  for (int i = 0; i < server->count; i++) server_thread_interrupt(&server->threads[i]);
-  background_interrupt(server->shared.background);
-}
-
-static void drain_timed_out(struct timer *timer) {
-  struct server *server = container_of(timer, struct server, drain_timer);
-  const struct log_field field = log_integer("workers", server->count - server->drained);
-  log_write(server->program->process.log, LOG_WARN, "requests in flight are cancelled", &field, 1);
-  server->drain_is_over = true;
-  shut_down(server);
-}
-
-static void drain_threads(struct server *server) {
-  server->phase = PHASE_DRAINING;
-  uint64_t limit_ns = (uint64_t)server->program->settings.drain_timeout_ms * NS_PER_MS;
-  timer_start(&server->timers, &server->drain_timer, uv_hrtime() + limit_ns, drain_timed_out);
-  for (int i = 0; i < server->count; i++) server_thread_drain(&server->threads[i]);
-}
-
-static void stop_threads(struct server *server) {
-  server->phase = PHASE_STOPPING;
-  timer_stop(&server->timers, &server->drain_timer);
-  for (int i = 0; i < server->count; i++) server_thread_stop(&server->threads[i]);
-}
-
-/* Nothing runs in the workers any more; calls that they have given up may still run, on loops and,
- * also for those, in the pools. */
-static void clear_loops(struct server *server) {
-  server->phase = PHASE_CLEARING;
-  server->waited_ns = uv_hrtime() - server->stopped_ns;
-  background_settle(server->shared.background, &server->shared.inbox, &server->loops_cleared);
-}
-
-static void deliver_loops_cleared(struct message *message, void *owner) {
-  struct server *server = owner;
-  (void)message;
-  server->loops_are_clear = true;
-  shut_down(server);
-}
-
-static void settle_pools(struct server *server) {
-  server->phase = PHASE_SETTLING;
-  pools_settle(server->shared.pools, &server->shared.inbox, &server->pools_settled);
-}
-
-static void deliver_pools_settled(struct message *message, void *owner) {
-  struct server *server = owner;
-  (void)message;
-  server->pools_are_settled = true;
-  shut_down(server);
-}
-
-/* Its on_stop may still call the loops. */
-static void close_first(struct server *server) {
-  server->phase = PHASE_CLOSING;
-  background_resume(server->shared.background);
-  server_thread_close(&server->threads[0]);
-}
-
-static void end_loops(struct server *server) {
-  server->phase = PHASE_ENDING;
-  background_stop(server->shared.background, &server->shared.inbox, &server->loops_ended);
-}
-
-static void deliver_loops_ended(struct message *message, void *owner) {
-  struct server *server = owner;
-  char problem[BACKGROUND_PROBLEM_BYTES];
-  (void)message;
-  server->loops_have_ended = true;
-  if (server->exit_code || !background_problem(server->shared.background, problem, sizeof problem))
-    return;
-  fprintf(stderr, "perilune: %s\n", problem);
-  server->exit_code = 1;
+/* The next server may come already. */
+static void close_sockets(struct server *server) {
+  for (int i = 0; server->fds && i < server->program->settings.workers; i++) close(server->fds[i]);
+  free(server->fds);
+  server->fds = NULL;
+  server_sockets_finish(&server->sockets);
 }
 
 static void begin_end(struct server *server) {
-  uint64_t limit_ns = (uint64_t)server->program->settings.shutdown_timeout_ms * NS_PER_MS;
-  server->stopped_ns = uv_hrtime();
-  timer_start(&server->timers, &server->shutdown_timer, server->stopped_ns + limit_ns,
-              shutdown_timed_out);
-  server_sockets_finish(&server->sockets); /* the next server may come already */
+  server->is_ending = true;
+  server_watch_stop(&server->watch);
+  close_sockets(server);
 }
 
-static void shut_down(struct server *server) {
-  if (!is_ending(server)) begin_end(server);
-  if (server->phase == PHASE_SERVING) drain_threads(server);
-  bool is_drained = server->phase == PHASE_DRAINING && server->drain_is_over;
-  if (is_drained || server->phase == PHASE_LOADING) stop_threads(server);
-  bool only_first_is_left = server->running == 1 && server->threads[0].reported_quiet;
-  if (server->phase == PHASE_STOPPING && only_first_is_left) clear_loops(server);
-  if (server->phase == PHASE_CLEARING && server->loops_are_clear) settle_pools(server);
-  if (server->phase == PHASE_SETTLING && server->pools_are_settled) close_first(server);
-  bool is_over = server->phase == PHASE_CLOSING && server->running == 0;
-  if (is_over && server->has_loops) end_loops(server);
+/* While an app is being developed nobody waits for answers. */
+static void stop(struct server *server) {
+  if (!server->is_ending) begin_end(server);
+  for (struct list *link = server->generations.next; link != &server->generations;
+       link = link->next) {
+    struct server_generation *generation = container_of(link, struct server_generation, link);
+    server_generation_stop(generation);
+    if (server->develop) server_generation_hurry(generation);
+  }
+}
+
+/* Hard end of what does not end by itself; of an earlier version only when the server ends. */
+static void take_stuck(struct server_generation *generation) {
+  struct server *server = generation->owner;
+  log_write(server->program->process.log, LOG_ERROR, "shutdown timed out: what is left is given up",
+            NULL, 0);
+  server_generation_log_left(generation);
+  generation->is_stuck = true;
+  if (server->is_ending) end_process(server);
+}
+
+/* Frees generations that are over. */
+static void sweep(struct server *server) {
+  struct list *next;
+  for (struct list *link = server->generations.next; link != &server->generations; link = next) {
+    next = link->next;
+    struct server_generation *generation = container_of(link, struct server_generation, link);
+    if (!server_generation_is_over(generation)) continue;
+    bool counts = !server->develop || (server->is_ending && generation->is_overdue);
+    if (counts && generation->exit_code) server->exit_code = generation->exit_code;
+    if (server->current == generation) server->current = NULL;
+    if (server->leaving == generation) server->leaving = NULL;
+    list_remove(&generation->link);
+    server_generation_destroy(generation);
+  }
+}
+
+static bool is_over(const struct server *server) {
+  if (server->develop && !server->is_ending) return false;
+  for (const struct list *link = server->generations.next; link != &server->generations;
+       link = link->next)
+    if (!container_of(link, const struct server_generation, link)->is_stuck) return false;
+  return true;
 }
 
 /* ---- signals ---- */
@@ -220,144 +128,116 @@ static void take_signal(uv_signal_t *handle, int number) {
     reopen_access_log(server);
     return;
   }
-  if (is_ending(server)) end_process(server); /* the second signal */
+  if (server->is_ending) end_process(server); /* the second signal */
   const struct log_field field = log_text("signal", number == SIGINT ? "SIGINT" : "SIGTERM");
   log_write(server->program->process.log, LOG_INFO, "stopping", &field, 1);
-  shut_down(server);
+  stop(server);
 }
 
-/* They reach the main thread alone: other threads start with them blocked. */
-static void block_signals(int how) {
-  sigset_t set;
-  sigemptyset(&set);
-  for (size_t i = 0; i < SIGNAL_COUNT; i++) sigaddset(&set, signal_numbers[i]);
-  pthread_sigmask(how, &set, NULL);
+/* ---- generations ---- */
+
+static void take_listening(struct server_generation *generation) {
+  struct server *server = generation->owner;
+  const struct program *program = server->program;
+  struct server_generation *before = server->current;
+  if (server->is_ending || generation != server->next) return;
+  server->current = generation;
+  server->next = NULL;
+  if (!server->was_listening)
+    server_sockets_log(&server->sockets, &program->settings, program->process.log,
+                       generation->count);
+  server->was_listening = true;
+  server->leaving = before;
+  if (before) server_generation_yield(before, generation);
 }
 
-/* ---- the start, and what threads report ---- */
-
-static uv_err create_thread(uv_thread_t *thread, void (*entry)(void *context), void *context) {
-  block_signals(SIG_BLOCK);
-  uv_err error = uv_thread_create(thread, entry, context);
-  block_signals(SIG_UNBLOCK);
-  return error;
+/* Connections reach the new generation alone from now on. */
+static void take_closed(struct server_generation *generation) {
+  struct server *server = generation->owner;
+  if (server->is_ending || generation != server->leaving) return;
+  server->leaving = NULL;
+  if (server->current && !server->current->load_error)
+    log_write(server->program->process.log, LOG_INFO, "reloaded", NULL, 0);
 }
 
-static void start_thread(struct server *server, struct server_thread *thread) {
-  uv_err error = create_thread(&thread->thread, server_thread_run, thread);
-  assert(error == 0);
-  (void)error;
-  server->running++;
+static void start_next(struct server *server, const char *load_error, struct slice app_settings);
+
+/* The newest version does not load: the last good one goes on and says so, or the error alone is
+ * served. */
+static void show_problem(struct server *server, const char *problem) {
+  fprintf(stderr, "perilune: %s\n", problem);
+  if (server->current && !server->current->load_error)
+    server_generation_notify(server->current, problem);
+  else
+    start_next(server, problem, server->program->process.app_settings);
 }
 
-static void take_open(struct server *server, struct server_thread *thread) {
-  thread->open = true;
-  if (is_ending(server)) server_thread_stop(thread);
-}
-
-/* The app's names of loops are known. */
-static void take_loaded(struct server *server) {
-  if (is_ending(server)) return;
-  server->has_loops = true;
-  block_signals(SIG_BLOCK);
-  background_start(server->shared.background, &server->shared.inbox, &server->loops_started);
-  block_signals(SIG_UNBLOCK);
-}
-
-static void deliver_loops_started(struct message *message, void *owner) {
-  struct server *server = owner;
-  char problem[BACKGROUND_PROBLEM_BYTES];
-  (void)message;
-  if (is_ending(server)) return;
-  if (!background_problem(server->shared.background, problem, sizeof problem)) {
-    server_thread_proceed(&server->threads[0]);
+static void take_failed(struct server_generation *generation, const char *problem) {
+  struct server *server = generation->owner;
+  if (server->is_ending || generation != server->next) return;
+  server->next = NULL;
+  if (server->develop && !generation->load_error) {
+    show_problem(server, problem);
     return;
   }
   fprintf(stderr, "perilune: %s\n", problem);
-  server->exit_code = 1;
-  shut_down(server);
+  if (!server->develop) begin_end(server);
 }
 
-static void take_ready(struct server *server) {
-  server->ready++;
-  if (is_ending(server)) return;
-  if (server->ready == 1)
-    for (int i = 1; i < server->count; i++) start_thread(server, &server->threads[i]);
-  if (server->ready < server->count) return;
-  server->phase = PHASE_SERVING;
-  for (int i = 0; i < server->count; i++) server_thread_listen(&server->threads[i]);
-}
+static const struct server_generation_calls calls = {
+    .listening = take_listening, .closed = take_closed, .failed = take_failed, .stuck = take_stuck};
 
-static void take_failed(struct server *server, struct server_thread *thread) {
-  if (!is_ending(server)) {
-    fprintf(stderr, "perilune: %s\n", thread->problem);
-    server->exit_code = 1;
-  }
-  shut_down(server);
-}
-
-static void take_quiet(struct server *server, struct server_thread *thread) {
-  thread->reported_quiet = true;
-  shut_down(server);
-}
-
-static void take_ended(struct server *server, struct server_thread *thread) {
-  server->running--;
-  uv_thread_join(&thread->thread);
-  if (thread->stop_failed) {
-    fprintf(stderr, "perilune: %s\n", thread->problem);
-    server->exit_code = 1;
-  }
-  shut_down(server);
-}
-
-static void take_listening(struct server *server) {
-  if (++server->listening < server->count) return;
-  const struct program *program = server->program;
-  server_sockets_log(&server->sockets, &program->settings, program->process.log, server->count);
-}
-
-static void take_report(struct server_shared *shared, struct server_thread *thread,
-                        enum server_report report) {
-  struct server *server = container_of(shared, struct server, shared);
-  switch (report) {
-  case SERVER_OPEN:
-    take_open(server, thread);
-    break;
-  case SERVER_LOADED:
-    take_loaded(server);
-    break;
-  case SERVER_READY:
-    take_ready(server);
-    break;
-  case SERVER_FAILED:
-    take_failed(server, thread);
-    break;
-  case SERVER_LISTENING:
-    take_listening(server);
-    break;
-  case SERVER_DRAINED:
-    if (++server->drained == server->count) server->drain_is_over = true;
-    shut_down(server);
-    break;
-  case SERVER_QUIET:
-    take_quiet(server, thread);
-    break;
-  case SERVER_ENDED:
-    take_ended(server, thread);
-    break;
-  case SERVER_REPORT_COUNT:
-    break;
-  }
-}
-
-static uv_err bind_sockets(struct server *server) {
-  int *fds = memory_alloc((size_t)server->count * sizeof *fds);
-  const struct settings *settings = &server->program->settings;
-  uv_err error = server_sockets_bind(&server->sockets, settings, server->count, fds);
-  for (int i = 0; i < server->count && !error; i++) server->threads[i].fd = fds[i];
+/* The sockets stay the process's, for generations to come. */
+static void start_next(struct server *server, const char *load_error, struct slice app_settings) {
+  struct program *program = server->program;
+  struct server_generation *generation =
+      server_generation_create(program, server->dir, &server->loop, &server->timers, load_error);
+  int count = program->settings.workers;
+  int *fds = memory_alloc((size_t)count * sizeof *fds);
+  for (int i = 0; i < count; i++) fds[i] = fcntl(server->fds[i], F_DUPFD_CLOEXEC, 0);
+  generation->calls = &calls;
+  generation->owner = server;
+  server_generation_configure(generation, app_settings);
+  list_push(&server->generations, &generation->link);
+  server->next = generation;
+  server_generation_start(generation, fds);
   free(fds);
-  return error;
+}
+
+/* The files have changed: a version that is still being loaded is out of date. */
+static void reload(struct server_watch *watch) {
+  struct server *server = watch->owner;
+  struct buffer app_settings = {0}, problem = {0};
+  if (server->next) server_generation_stop(server->next);
+  server->next = NULL;
+  if (server->develop->read_settings(server->develop->context, &app_settings, &problem)) {
+    start_next(server, NULL, (struct slice){app_settings.data, app_settings.len});
+  } else {
+    buffer_add_byte(&problem, '\0');
+    show_problem(server, problem.data);
+  }
+  buffer_finish(&app_settings);
+  buffer_finish(&problem);
+}
+
+/* ---- the start ---- */
+
+static bool start(struct server *server) {
+  struct program *program = server->program;
+  int count = program->settings.workers;
+  server->fds = memory_alloc((size_t)count * sizeof *server->fds);
+  if (server_sockets_bind(&server->sockets, &program->settings, count, server->fds) != 0) {
+    free(server->fds);
+    server->fds = NULL;
+    return false;
+  }
+  if (server->develop) {
+    server->watch.changed = reload;
+    server->watch.owner = server;
+    server_watch_start(&server->watch, &server->loop, &server->timers, server->dir);
+  }
+  start_next(server, NULL, program->process.app_settings);
+  return true;
 }
 
 static bool open_access_log(struct server *server) {
@@ -372,37 +252,25 @@ static bool open_access_log(struct server *server) {
 
 /* ---- what the admin endpoint is told ---- */
 
+/* The generation that serves, or is to. */
+static const struct server_generation *find_shown(const struct server *server) {
+  return server->current ? server->current : server->next;
+}
+
 static const char *tell_health(void *context) {
-  const struct server *server = context;
-  switch (server->phase) {
-  case PHASE_LOADING:
-    break;
-  case PHASE_SERVING:
-    return server->listening == server->count ? "ok" : "starting";
-  case PHASE_DRAINING:
-  case PHASE_STOPPING:
-  case PHASE_CLEARING:
-  case PHASE_SETTLING:
-  case PHASE_CLOSING:
-  case PHASE_ENDING:
-    return "draining";
-  }
-  return "starting";
+  const struct server_generation *generation = find_shown(context);
+  return generation ? server_generation_health(generation) : "starting";
 }
 
 static void write_metrics(void *context, struct buffer *out) {
   const struct server *server = context;
-  size_t count = (size_t)server->count;
-  const struct metrics **workers = memory_alloc(count * sizeof(struct metrics *));
-  for (size_t i = 0; i < count; i++) workers[i] = &server->threads[i].worker.metrics;
-  prometheus_write_workers(out, workers, server->count);
-  free(workers);
-  prometheus_write_pools(out, server->shared.pools);
-  prometheus_write_loops(out, server->shared.background);
+  const struct server_generation *generation = find_shown(server);
+  if (generation) server_generation_write_metrics(generation, out);
   const struct prometheus_process process = {
       .started = server->started,
       .started_ns = server->started_ns,
       .access_log = server->program->process.access_log,
+      .log = server->program->log_writer,
   };
   prometheus_write_process(out, &process);
 }
@@ -421,19 +289,14 @@ static bool open_admin(struct server *server) {
 
 /* ---- */
 
-static void start_signals(struct server *server) {
-  for (size_t i = 0; i < SIGNAL_COUNT; i++) {
-    uv_signal_init(&server->loop, &server->signals[i]);
-    server->signals[i].data = server;
-    uv_signal_start(&server->signals[i], take_signal, signal_numbers[i]);
-  }
-}
-
 static void turn_main(struct server *server) {
   timers_arm(&server->timers);
   uv_run(&server->loop, UV_RUN_ONCE);
-  inbox_drain(&server->shared.inbox);
+  for (struct list *link = server->generations.next; link != &server->generations;
+       link = link->next)
+    server_generation_turn(container_of(link, struct server_generation, link));
   timers_run(&server->timers);
+  sweep(server);
   admin_flush(server->admin);
 }
 
@@ -444,89 +307,27 @@ static void close_admin(struct server *server) {
   server->admin = NULL;
 }
 
-static void deliver_pools_ended(struct message *message, void *owner) {
-  (void)message;
-  ((struct server *)owner)->shared.pools = NULL;
-}
-
-static void destroy_pools(void *context) {
-  struct server *server = context;
-  pools_destroy(server->shared.pools);
-  inbox_post(&server->shared.inbox, &server->pools_ended);
-}
-
-/* A pool's thread in a C function may take its time: a thread waits for it, so that signals and the
- * limit of the shutdown still count here. */
-static void end_pools(struct server *server) {
-  uv_thread_t thread;
-  struct call_host *host = pools_host(server->shared.pools);
-  host->retain(host); /* they are asked when the time is over */
-  if (create_thread(&thread, destroy_pools, server) == 0) {
-    while (server->shared.pools) turn_main(server);
-    uv_thread_join(&thread);
-  } else {
-    pools_destroy(server->shared.pools);
-  }
-  host->release(host);
-}
-
-/* What comes now comes too late to change anything. */
-static void end_signals(struct server *server) {
-  block_signals(SIG_BLOCK);
-  for (size_t i = 0; i < SIGNAL_COUNT; i++) uv_close((uv_handle_t *)&server->signals[i], NULL);
-}
-
-static bool has_ended(const struct server *server) {
-  return server->running == 0 && server->has_loops == server->loops_have_ended;
-}
-
 static void finish(struct server *server) {
+  if (!server->is_ending) begin_end(server);
   close_admin(server);
-  background_destroy(server->shared.background);
-  end_pools(server);
-  end_signals(server);
-  server_sockets_finish(&server->sockets);
-  route_table_destroy(server->shared.table);
-  snapshot_destroy(server->shared.snapshot);
+  server_signals_end(&server->signals);
   line_writer_destroy(server->program->process.access_log);
-  for (int i = 0; i < server->count; i++) server_thread_finish(&server->threads[i]);
-  free(server->threads);
-  inbox_finish(&server->shared.inbox);
   timers_finish(&server->timers);
   uv_run(&server->loop, UV_RUN_DEFAULT);
   uv_loop_close(&server->loop);
 }
 
-int server_run(struct program *program, const char *dir) {
-  struct server server = {.program = program,
-                          .count = program->settings.workers,
-                          .loops_started = {.deliver = deliver_loops_started},
-                          .loops_cleared = {.deliver = deliver_loops_cleared},
-                          .loops_ended = {.deliver = deliver_loops_ended},
-                          .pools_settled = {.deliver = deliver_pools_settled},
-                          .pools_ended = {.deliver = deliver_pools_ended}};
-  struct server_shared *shared = &server.shared;
-  shared->process = &program->process;
-  shared->take_report = take_report;
-  shared->snapshot = snapshot_create(dir);
-  shared->pools = pools_create(shared->process, shared->snapshot);
-  shared->background =
-      background_create(shared->process, shared->snapshot, pools_host(shared->pools));
-  server.threads = memory_alloc_zero((size_t)server.count * sizeof *server.threads);
-  for (int i = 0; i < server.count; i++) server_thread_init(&server.threads[i], shared, i);
+int server_run(struct program *program, const char *dir, const struct server_develop *develop) {
+  struct server server = {.program = program, .dir = dir, .develop = develop};
+  list_init(&server.generations);
   uv_loop_init(&server.loop);
-  inbox_init(&shared->inbox, &server.loop, &server);
   timers_init(&server.timers, &server.loop);
   clock_gettime(CLOCK_REALTIME, &server.started);
   server.started_ns = uv_hrtime();
-  start_signals(&server);
-  if (open_access_log(&server) && open_admin(&server) && bind_sockets(&server) == 0)
-    start_thread(&server, &server.threads[0]);
-  else
-    server.exit_code = 1;
-  while (!has_ended(&server)) turn_main(&server);
-  int exit_code = server.exit_code;
-  log_tasks(&server);
+  server_signals_start(&server.signals, &server.loop, take_signal, &server);
+  bool starts = open_access_log(&server) && open_admin(&server) && start(&server);
+  while (starts && !is_over(&server)) turn_main(&server);
+  if (!list_is_empty(&server.generations)) end_process(&server);
   finish(&server);
-  return exit_code;
+  return starts ? server.exit_code : 1;
 }

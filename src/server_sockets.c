@@ -17,7 +17,8 @@ static uv_err bind_tcp(struct server_sockets *sockets, const struct settings *se
   char message[LISTENER_MESSAGE_BYTES];
   uv_err error =
       listener_bind(settings->host, (uint16_t)settings->port, count, fds, &sockets->port, message);
-  if (error) fprintf(stderr, "perilune: %s\n", message);
+  const char *advice = error == UV_EADDRINUSE ? " (end what listens there, or choose --port)" : "";
+  if (error) fprintf(stderr, "perilune: %s%s\n", message, advice);
   return error;
 }
 

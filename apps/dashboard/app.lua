@@ -5,11 +5,9 @@
 
 local async = require "perilune.async"
 local http = require "perilune.http"
-local log = require "perilune.log"
 local perilune = require "perilune"
 
 local app = perilune.app { name = "dashboard" }
-
 app:mount("/upstream", require "upstream")
 
 --- What a service answers; an answer of 400 or more is an error.
@@ -77,9 +75,6 @@ app:get("/as_they_come", function(req)
   end)
 end)
 
-app:on_error("http", function(_, err)
-  log.warn("a service failed", { status = err.status })
-  return 502, { detail = err.message }
-end)
+app:on_error("http", function(_, err) return 502, { detail = err.message } end)
 
 return app

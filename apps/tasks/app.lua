@@ -3,11 +3,12 @@
 -- Users, orders and payments. What the tasks have done is in a journal, which GET /journal shows.
 
 local async = require "perilune.async"
+local json = require "perilune.json"
 local perilune = require "perilune"
 
 local app = perilune.app { name = "tasks" }
 
-local journal = {}
+local journal = json.array {}
 local function write(text, ...) journal[#journal + 1] = text:format(...) end
 app:get("/journal", function() return { journal = journal } end)
 

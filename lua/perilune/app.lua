@@ -5,6 +5,7 @@
 
 local chain = require "perilune.chain"
 local check = require "perilune.check"
+local hint = require "perilune.hint"
 local hooks = require "perilune.hooks"
 local native = require "perilune.native.app"
 local policy = require "perilune.policy"
@@ -22,8 +23,19 @@ router.extend(App)
 check.methods(App, hooks.methods)
 
 local app_options = { "name", "pools", "task_defaults" }
+local pool_options = { "threads", "queue" }
 
 local STATUS_MIN, STATUS_MAX, STATUS_ERROR = 400, 599, 500
+
+local function check_pools(options)
+  check.field(options, "pools", "table")
+  for name, pool in pairs(options.pools or {}) do
+    if type(name) ~= "string" or type(pool) ~= "table" then
+      check.fail('option "pools" is a table of name to { threads = n, queue = n }')
+    end
+    check.options(pool, pool_options)
+  end
+end
 
 --- A new app.
 ---@param options table|nil { name=, pools=, task_defaults= }
@@ -34,7 +46,7 @@ function app.new(options)
   check.type("perilune.app", 1, options, "table", "a table of options")
   check.options(options, app_options)
   check.field(options, "name", "string")
-  check.field(options, "pools", "table")
+  check_pools(options)
   check.field(options, "task_defaults", "table")
   local self = router.begin { middleware = {} }
   self.name, self.pools, self.dir = options.name, options.pools, (native.directory())
@@ -118,24 +130,47 @@ function App:static(prefix, dir, options)
   static.add(self, prefix, dir, options)
 end
 
---- Loads app.lua of the directory that this state serves.
----@return table app
-function app.load_directory()
-  local _, shown = native.directory()
-  local result = native.load_file("app.lua")()
-  if getmetatable(result) == App then
+--- What app.lua returns. An error of a call that is its very last act, as in
+--- `return perilune.app { nmae = "x" }`, has no line: it gets the file's name at least.
+local function run_app_file(shown)
+  local ok, result = xpcall(native.load_file("app.lua"), function(err)
+    if type(err) ~= "string" or err:find "^[^\n]-:%d+: " then return hint(err) end
+    return ("%s/app.lua: %s"):format(shown, err)
+  end)
+  if not ok then error(result, 0) end
+  return result
+end
+
+---@return boolean
+function app.is_app(value)
+  return getmetatable(value) == App
+end
+
+--- Makes of what an app has recorded what is served; once.
+function app.finish(result)
+  if not result.statuses then
     result.statuses = {}
     for status, handler in pairs(result.status_handlers) do
       result.statuses[status] = chain.of_status(status, handler.fn)
     end
     resolve.app(result, result.statuses)
     policy.check_mounted(result)
-    native.loaded(result)
+  end
+  native.loaded(result)
+end
+
+--- Loads app.lua of the directory that this state serves.
+---@return table app
+function app.load_directory()
+  local _, shown = native.directory()
+  local result = run_app_file(shown)
+  if app.is_app(result) then
+    app.finish(result)
     return result
   end
-  local what = result == nil and "nothing: end it with `return app`"
+  local what = result == nil and "nothing"
     or ("a %s, not an app made by perilune.app"):format(type(result))
-  error(("%s/app.lua returns %s"):format(shown, what), 0)
+  error(("%s/app.lua returns %s: end it with `return app`"):format(shown, what), 0)
 end
 
 return app

@@ -84,9 +84,15 @@ function perilune.background(name, options, fn)
     check_timeout(options, fn))
 end
 
---- `perilune.tasks`: the scheduler of the running request, else that of its app.
+--- `perilune.tasks`: the scheduler of the running request, else that of its app. What there is not
+--- is an error, since it would be called.
 local function index(_, key)
   if key == "tasks" then return check.call(native.tasks) end
+  if type(key) ~= "string" then return nil end
+  local known = { "tasks" }
+  for name in pairs(perilune) do known[#known + 1] = name end
+  check.fail("there is no perilune.%s (did you mean perilune.%s?)", key,
+    native.nearest(key, known))
 end
 
 return setmetatable(perilune, { __index = index })

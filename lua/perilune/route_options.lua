@@ -46,7 +46,11 @@ function route_options.check_callable(what, value)
   if type(value) == "function" then return end
   local class = getmetatable(value)
   if type(class) == "table" and class.__call then return end
-  check.fail("%s is a %s, not a function", what, type(value))
+  if value == nil then
+    check.fail("%s is nil, not a function: is its name right, and is it defined above?", what)
+  end
+  check.fail("%s is a %s, not a function: give the function itself, without calling it", what,
+    type(value))
 end
 
 local function check_middleware(list)

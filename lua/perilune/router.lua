@@ -95,6 +95,10 @@ function methods.route(self, list, path, options, handler)
   if path ~= "" and path:sub(1, 1) ~= "/" then
     check.fail('the path "%s" does not begin with "/"', path)
   end
+  local colon, rest = path:match "/:(%a[%w_]*)([^/]*)"
+  if colon and rest == "" then
+    check.fail('the path "%s": a parameter is written {%s}, not :%s', path, colon, colon)
+  end
   local checked = route_options.check(check_options(options))
   route_options.check_callable(("the handler of %s"):format(path), handler)
   local marked, kind, place = native.marked(handler)

@@ -1,129 +1,198 @@
 -- test.lua - `require "perilune.test"`: an app under test, served in this process over real HTTP.
 --
 -- The app is loaded fresh into the spec's own state, so stand-ins and counters in upvalues work;
--- its blocking functions run on a pool of its own, background functions on loops of
--- its own. One client at a time.
+-- its blocking functions run on a pool of its own, background functions on loops of its own. One
+-- client at a time.
 
 local app_module = require "perilune.app"
-local async = require "perilune.async"
+local app_native = require "perilune.native.app"
+require "perilune.test.assertions"
 local check = require "perilune.check"
-local http = require "perilune.http"
-local life = require "perilune.life"
+local checks = require "perilune.test.checks"
+local clock = require "perilune.test.clock"
+local cookies = require "perilune.test.cookies"
+local directory = require "perilune.test.directory"
+local events = require "perilune.test.events"
 local native = require "perilune.native.service"
+local requests = require "perilune.test.requests"
 local runner = require "perilune.runner"
+local serving = require "perilune.test.serving"
+local tasks = require "perilune.test.tasks"
 
 local test = {}
 
 local Client = { __name = "client" }
 Client.__index = Client
 
-local POLL_SECONDS = 0.001
-local CLOSE_SECONDS = 5
+local known_options = { "clock", "settings", "env", "dir", "checks", "stall_limit" }
 
 local function absolute(dir)
   if dir:sub(1, 1) == "/" then return dir end
   return runner.dir .. "/" .. dir
 end
 
---- Lets others run while it is so; raises `problem` when that takes too long.
-local function wait_while(is_so, problem)
-  local limit = async.now() + CLOSE_SECONDS
-  while is_so() do
-    if async.now() > limit then error(problem, 0) end
-    async.sleep(POLL_SECONDS)
+local function check_clock(kind)
+  if kind == nil then return end
+  for _, known in ipairs(clock.kinds) do
+    if kind == known then return end
+  end
+  check.fail('option "clock" is "real", "virtual" or "auto", not "%s"', kind)
+end
+
+local function check_env(env)
+  for name, value in pairs(env or {}) do
+    local is_name = type(name) == "string" and name ~= "" and not name:find "[=%z]"
+    if not is_name then check.fail('option "env": %s is no name of a variable', tostring(name)) end
+    if type(value) ~= "string" and value ~= false then
+      check.fail('option "env": %s is a string, or false where it is to be missing, not a %s',
+        name, type(value))
+    end
   end
 end
 
---- Runs hooks of an app, as a task of it.
-local function run_hooks(service, app, kind, ...)
-  local text, err = service:spawn(life, kind, app, ...):wait()
-  if text then error(err, 0) end
+local function check_options(options)
+  check.options(options, known_options)
+  check.field(options, "clock", "string")
+  check.field(options, "settings", "table")
+  check.field(options, "env", "table")
+  check.field(options, "dir", "boolean")
+  check_clock(options.clock)
+  check_env(options.env)
+  checks.check_options(options)
 end
 
-local function start_loops(service)
-  service:start_loops()
-  wait_while(function() return (service:has_busy_loops()) end, "background loops do not start")
-  local _, problem = service:has_busy_loops()
-  if problem then error(problem, 0) end
+--- The settings of the app under test with those of the option over them; nil: there are none.
+local function merge_settings(over)
+  if not over then return nil end
+  local merged = app_native.settings()
+  for name, value in pairs(over) do merged[name] = value end
+  return merged
 end
 
-local function start(client, service)
-  local app = app_module.load_directory()
-  client.app = app
-  service:prepare(app)
-  run_hooks(service, app, "on_state", "http", "http", 1)
-  start_loops(service)
-  run_hooks(service, app, "on_start")
-  client.has_started = true
-  run_hooks(service, app, "on_worker")
-  run_hooks(service, app, "every")
-  client.port = service:listen()
-  client.url = ("http://127.0.0.1:%d"):format(client.port)
-end
-
---- Cancels what is left of an app, on its loops and in its pools too, and waits for its end.
-local function end_tasks(service)
-  wait_while(function()
-    service:cancel()
-    return service:has_tasks()
-  end, "tasks of this client do not end")
-  service:settle_loops()
-  wait_while(function() return (service:has_busy_loops()) end, "background loops do not end")
-  service:settle()
-  wait_while(function() return service:has_calls() end, "calls of this client do not end")
-  service:resume_loops()
-end
-
---- Ends the background loops with their hooks.
-local function stop_loops(service)
-  service:stop_loops()
-  wait_while(function() return (service:has_busy_loops()) end, "background loops do not stop")
-  local _, problem = service:has_busy_loops()
-  if problem then error(problem, 0) end
-end
-
-local function stop(client, service)
-  service:close()
-  local has_answered, problem = pcall(wait_while, function() return service:has_requests() end,
-    "requests of this client were still running")
-  end_tasks(service)
-  local has_stopped, err = true, nil
-  if client.has_started then
-    has_stopped, err = pcall(run_hooks, service, client.app, "on_stop")
-    end_tasks(service)
+--- Sets variables of the environment and gives what they were.
+local function set_variables(env)
+  local before = {}
+  for name, value in pairs(env or {}) do
+    before[name] = os.getenv(name) or false
+    native.set_variable(name, value or nil)
   end
-  local have_ended, loop_problem = pcall(stop_loops, service)
-  service:destroy()
-  if not has_answered then error(problem, 0) end
-  if not has_stopped then error(err, 0) end
-  if not have_ended then error(loop_problem, 0) end
+  return before
 end
 
---- Serves an app (default: the one under test) on a free loopback port.
----@param dir string|nil its directory, relative to the one under test
----@return table client
----@usage local client = test.client()
-function test.client(dir)
-  if dir ~= nil then check.type("test.client", 1, dir, "string", "an app's directory") end
-  local service = native.open(dir and absolute(dir) or runner.dir)
-  local client = setmetatable({}, Client)
-  local ok, err = pcall(start, client, service)
-  if ok then
-    client.service = service
-    return client
+--- What is there besides the app is put back.
+local function tidy_up(client)
+  set_variables(client.env_before)
+  client.env_before = nil
+  if client.options.dir then directory.remove(client.dir) end
+end
+
+local function new_client(app, dir, options)
+  local client = setmetatable({ given = app, dir = dir, options = options }, Client)
+  client.now = function()
+    return client.clock and client.clock:now() or os.time()
   end
-  pcall(stop, client, service) -- what fails now is in the log
+  client.cookies = cookies.new(client.now)
+  return client
+end
+
+local function open(client)
+  local options = client.options
+  local has_clock = options.clock == "virtual" or options.clock == "auto"
+  local settings = merge_settings(options.settings)
+  local service = check.call(native.open, client.dir, has_clock, settings)
+  client.clock = has_clock and clock.new(service) or nil
+  client.service = service
+  local ok, err = pcall(serving.start, client, service)
+  if ok then return end
+  client.service = nil
+  pcall(serving.stop, client, service) -- what fails now is in the log
   service:destroy()
   error(err == nil and "the app did not load" or err, 0)
 end
 
-for _, method in ipairs { "get", "post", "put", "patch", "delete", "head", "options" } do
-  if http[method] then
-    Client[method] = function(self, path, options)
-      check.self(self, Client, method)
-      return http[method](self.url .. path, options)
-    end
+--- Serves an app (default: the one under test) on a free loopback port.
+---@param app_or_dir table|string|nil an app, or a directory relative to the one under test
+---@param options table|nil { clock = "real" | "virtual" | "auto", settings = over conf.lua's,
+--- env = variables, dir = true for a temporary copy of the directory, stall_limit = seconds,
+--- checks = false, or { stalls=, tasks=, files=, calls=, errors= } with what is not wanted false }
+---@return table client
+---@usage local client = test.client { clock = "auto" }
+function test.client(app_or_dir, options)
+  local app
+  if app_module.is_app(app_or_dir) then
+    app, app_or_dir = app_or_dir, nil
+  elseif type(app_or_dir) == "table" and options == nil then
+    app_or_dir, options = nil, app_or_dir
   end
+  options = options == nil and {} or options
+  if app_or_dir ~= nil then
+    check.type("test.client", 1, app_or_dir, "string", "an app or an app's directory")
+  end
+  check.type("test.client", 2, options, "table", "a table of options")
+  check_options(options)
+  local dir = app_or_dir and absolute(app_or_dir) or runner.dir
+  if options.dir then dir = directory.copy(dir) end
+  local client = new_client(app, dir, options)
+  client.env_before = set_variables(options.env)
+  local ok, err = pcall(open, client)
+  checks.skip_stall()
+  if ok then
+    checks.add_client(client)
+    return client
+  end
+  tidy_up(client)
+  error(err, 0)
+end
+
+for _, method in ipairs { "get", "post", "put", "patch", "delete", "head", "options" } do
+  Client[method] = function(self, path, options)
+    check.self(self, Client, method)
+    return requests.send(self, method:upper(), path, options)
+  end
+end
+
+--- Iterates over the events of a stream: { event=, data=, id=, retry= }. Leaving the loop ends it.
+---@param path string
+---@param options table|nil as for client:get
+---@usage for event in client:events "/feed" do print(event.data) end
+function Client:events(path, options)
+  check.self(self, Client, "events")
+  local sent = {}
+  for name, value in pairs(options or {}) do sent[name] = value end
+  sent.stream = true
+  local res = requests.send(self, "GET", path, sent)
+  local kind = res.headers["content-type"] or "nothing"
+  if res.status ~= 200 or not kind:find "^text/event%-stream" then
+    res:close()
+    check.fail("client:events: %s answers %d with %s, not an event stream", path, res.status, kind)
+  end
+  return events.iterate(res)
+end
+
+local function check_open(client)
+  if not client.service then check.fail("this test client is closed") end
+end
+
+--- Puts a function in the place of a task's, until the client is closed. One in the place of a
+--- blocking function runs as a coroutine in the spec's state.
+---@param client table
+---@param name_or_fn string|function the task's name or its function
+---@param fn function
+---@usage test.replace(client, "send_welcome_email", function(email) sent = email end)
+function test.replace(client, name_or_fn, fn)
+  if getmetatable(client) ~= Client then
+    check.fail("test.replace: argument 1 is a test client, not a %s", type(client))
+  end
+  check_open(client)
+  tasks.replace(client, name_or_fn, fn)
+end
+
+--- Waits until every task that the app has scheduled has ended; a failed one fails the spec.
+---@param timeout number|nil seconds in reality, 10
+function Client:finish_tasks(timeout)
+  check.self(self, Client, "finish_tasks")
+  check_open(self)
+  tasks.finish(self, timeout)
 end
 
 --- Stops serving: connections are closed, tasks are cancelled, on_stop runs, the pools end.
@@ -131,7 +200,12 @@ function Client:close()
   check.self(self, Client, "close")
   local service = self.service
   self.service = nil
-  if service then stop(self, service) end
+  if not service then return end
+  checks.remove_client(self)
+  local ok, err = pcall(serving.stop, self, service)
+  checks.skip_stall()
+  tidy_up(self)
+  if not ok then error(err, 0) end
 end
 
 return test

@@ -222,6 +222,24 @@ static void may_finish_with_the_last_message(void **state) {
   }
 }
 
+static void counts_what_is_on_its_way(void **state) {
+  struct bench *bench = *state;
+  _Atomic(int) count = 1;
+  struct note first = {.message.deliver = deliver, .number = 1};
+  struct note extra = {.message.deliver = deliver, .number = 2};
+  inbox_count(&bench->inbox, &count);
+  bench->extra = &extra;
+  assert_true(inbox_is_empty(&bench->inbox));
+  inbox_post(&bench->inbox, &first.message);
+  assert_false(inbox_is_empty(&bench->inbox));
+  assert_int_equal(atomic_load(&count), 2);
+  assert_int_equal(inbox_drain(&bench->inbox), 1);
+  assert_int_equal(atomic_load(&count), 2);
+  assert_int_equal(inbox_drain(&bench->inbox), 1);
+  assert_int_equal(atomic_load(&count), 1);
+  assert_true(inbox_is_empty(&bench->inbox));
+}
+
 #define test(name) cmocka_unit_test_setup_teardown(name, start_bench, stop_bench)
 
 int main(void) {
@@ -232,6 +250,7 @@ int main(void) {
       test(keeps_what_is_posted_while_draining_for_the_next_drain),
       test(delivers_the_rest_when_finished),
       test(takes_from_many_threads),
+      test(counts_what_is_on_its_way),
       cmocka_unit_test(may_finish_with_the_last_message),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

@@ -289,7 +289,8 @@ static void checks_arguments(void **state) {
       "plain('option \"null\" is true or perilune.null, not a number', json.decode, '1', {null = "
       "1})\n"
       "plain('string expected, got number', json.decode, 1) plain('value expected', json.encode)\n"
-      "plain('encode has no options', json.encode, 1, {}) plain('table expected', json.array, 1)\n"
+      "plain('unknown option \"null\"', json.encode, 1, { null = true }) plain('table expected', "
+      "json.array, 1)\n"
       "plain('spec:', function() json.decode('1', { nul = true }) end)");
 }
 

@@ -7,19 +7,6 @@
 
 enum { LARGE = 300000 };
 
-static int start(void **state) {
-  struct directory *directory = memory_alloc_zero(sizeof *directory);
-  directory_make(directory);
-  *state = directory;
-  return 0;
-}
-
-static int stop(void **state) {
-  directory_remove(*state);
-  free(*state);
-  return 0;
-}
-
 static char *make_content(void) {
   char *content = memory_alloc(LARGE);
   for (size_t i = 0; i < LARGE; i++) content[i] = (char)(i * 31 + i / 256);
@@ -33,6 +20,11 @@ static void write_file(const char *path, const char *content, size_t len, mode_t
   close(fd);
 }
 
+static uv_err save_text(const char *to, const char *text, size_t len) {
+  const struct save save = {.to = to, .mode = SAVE_FILE_MODE};
+  return save_bytes(&save, (struct slice){text, len});
+}
+
 static mode_t mode_of(const char *path) {
   struct stat info;
   assert_int_equal(stat(path, &info), 0);
@@ -44,13 +36,13 @@ static void saves_bytes(void **state) {
   char *content = make_content();
   directory_join(to, *state, "to");
   mode_t mask = umask(027);
-  assert_int_equal(save_bytes((struct slice){content, LARGE}, to), 0);
+  assert_int_equal(save_text(to, content, LARGE), 0);
   umask(mask);
   assert_file(to, content, LARGE);
   assert_int_equal(mode_of(to), 0640);
-  assert_int_equal(save_bytes((struct slice){"new", 3}, to), 0);
+  assert_int_equal(save_text(to, "new", 3), 0);
   assert_file(to, "new", 3);
-  assert_int_equal(save_bytes((struct slice){"", 0}, to), 0);
+  assert_int_equal(save_text(to, "", 0), 0);
   assert_file(to, "", 0);
   assert_int_equal(directory_count(((struct directory *)*state)->path), 1);
   free(content);
@@ -105,18 +97,17 @@ static void copies_to_another_file_system(void **state) {
 static void leaves_nothing_when_it_fails(void **state) {
   char from[PATH_BYTES], to[PATH_BYTES], nowhere[PATH_BYTES];
   const struct directory *directory = *state;
-  struct slice bytes = {"x", 1};
   directory_join(from, directory, "from");
   directory_join(to, directory, "to");
   directory_join(nowhere, directory, "none/to");
   assert_int_equal(save_file(from, to, 0644), UV_ENOENT);
-  assert_int_equal(save_bytes(bytes, nowhere), UV_ENOENT);
+  assert_int_equal(save_text(nowhere, "new", 3), UV_ENOENT);
   assert_int_equal(directory_count(directory->path), 0);
   write_file(from, "content", 7, 0600);
   assert_int_equal(save_file(from, nowhere, 0644), UV_ENOENT);
   assert_int_equal(mkdir(to, 0700), 0);
   assert_int_equal(save_file(from, to, 0644), UV_EISDIR);
-  assert_int_equal(save_bytes(bytes, to), UV_EISDIR);
+  assert_int_equal(save_text(to, "new", 3), UV_EISDIR);
   assert_int_equal(directory_count(directory->path), 2);
 }
 
@@ -125,19 +116,18 @@ static void refuses_names_that_are_too_long(void **state) {
   char *to = memory_alloc_zero(5000);
   memset(to, 'x', 4999);
   *to = '/';
-  assert_int_equal(save_bytes((struct slice){"x", 1}, to), UV_ENAMETOOLONG);
+  assert_int_equal(save_text(to, "x", 1), UV_ENAMETOOLONG);
   assert_int_equal(save_file("/dev/null", to, 0644), UV_ENAMETOOLONG);
   free(to);
 }
 
 int main(void) {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, start, stop)
   const struct CMUnitTest tests[] = {
-      TEST(saves_bytes),
-      TEST(saves_a_file_by_another_name),
-      TEST(copies_to_another_file_system),
-      TEST(leaves_nothing_when_it_fails),
-      TEST(refuses_names_that_are_too_long),
+      directory_test(saves_bytes),
+      directory_test(saves_a_file_by_another_name),
+      directory_test(copies_to_another_file_system),
+      directory_test(leaves_nothing_when_it_fails),
+      directory_test(refuses_names_that_are_too_long),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

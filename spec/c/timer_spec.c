@@ -215,6 +215,30 @@ static void does_not_go_back_for_what_is_overdue(void **state) {
   assert_int_equal(timers_now(&bench->timers), start_ns);
 }
 
+/* ---- shared clocks ---- */
+
+static void follows_the_time_that_it_shares(void **state) {
+  struct bench *bench = *state;
+  struct shared_time time;
+  struct timers other;
+  atomic_init(&time.now_ns, start_ns);
+  atomic_init(&time.order, 0);
+  timers_init_shared(&bench->timers, &time);
+  timers_init_shared(&other, &time);
+  assert_null(timers_first(&bench->timers));
+  start(bench, 'A', start_ns + 5);
+  timer_start(&other, &bench->named['B' - 'A'].timer, start_ns + 5, fire);
+  start(bench, 'C', start_ns + 3);
+  assert_ptr_equal(timers_first(&bench->timers), &bench->named['C' - 'A'].timer);
+  assert_true(timers_first(&other)->_order > bench->named[0].timer._order);
+  expect_run(bench, "");
+  atomic_store(&time.now_ns, start_ns + 5);
+  assert_int_equal(timers_now(&other), start_ns + 5);
+  expect_run(bench, "CA");
+  assert_ptr_equal(timers_shared_time(&other), &time);
+  timers_finish(&other);
+}
+
 /* ---- life ---- */
 
 static void finishes_with_timers_started_and_twice(void **state) {
@@ -387,6 +411,7 @@ int main(void) {
       test(lets_what_is_restarted_while_firing_wait),
       test(advances_to_the_next_due_time_at_most),
       test(does_not_go_back_for_what_is_overdue),
+      test(follows_the_time_that_it_shares),
       test(finishes_with_timers_started_and_twice),
       test(sleeps_until_the_earliest_timer),
       test(does_not_sleep_when_a_timer_is_due),

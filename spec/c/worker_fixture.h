@@ -14,6 +14,7 @@
 
 #include "base/log.h"
 #include "base/settings.h"
+#include "lib/sqlite_registry.h"
 #include "libs.h"
 
 #include <lauxlib.h>
@@ -161,6 +162,7 @@ static inline void fixture_init_process(struct fixture *fixture, lua_CFunction o
                                       .log = &fixture->log,
                                       .watchdog = &fixture->watchdog,
                                       .directory = &fixture->directory,
+                                      .databases = sqlite_registry_create(&fixture->directory),
                                       .lua_dir = "lua",
                                       .open_libs = open_libs};
 }
@@ -193,6 +195,7 @@ static inline void fixture_stop(struct fixture *fixture) {
   fixture_finish_worker(fixture);
   timers_finish(&fixture->clock);
   watchdog_stop(&fixture->watchdog);
+  sqlite_registry_destroy(fixture->process.databases);
   directory_finish(&fixture->directory);
   settings_finish(&fixture->settings);
   close(fixture->log_fd);

@@ -8,6 +8,7 @@ local spec = debug.getinfo(1, "S").source:match "^@(.*)/lua/[^/]+$"
 package.path = spec .. "/?.lua;" .. package.path
 
 local async = require "perilune.async"
+local places = require "support.places"
 local site = require "support.site"
 
 local modules = {}
@@ -21,34 +22,13 @@ local client
 setup(function() client = site.open "async" end)
 teardown(function() client:close() end)
 
-local function escape(text)
-  return (text:gsub("[^%w]", function(byte) return ("%%%02X"):format(byte:byte()) end))
-end
-
 for module, cases in pairs(modules) do
-  local names = {}
-  for name in pairs(cases) do names[#names + 1] = name end
-  table.sort(names)
-
-  describe(module .. " in a spec", function()
-    for _, name in ipairs(names) do it(name, cases[name]) end
-  end)
-
-  for _, place in ipairs { "plain", "blocking", "background" } do
-    describe(("%s in a %s handler"):format(module, place), function()
-      for _, name in ipairs(names) do
-        it(name, function()
-          local res = client:get(("/%s/%s/%s"):format(place, module, escape(name)))
-          assert.equal("went well", res.body)
-        end)
-      end
-    end)
-  end
+  places.describe(module, cases, function() return client end)
 end
 
 describe("a case that computes", function()
   it("is ended in the pool while other requests are answered", function()
-    local path = "/blocking/waits/" .. escape "timeout ends a close handler that goes on"
+    local path = places.path("blocking", "waits", "timeout ends a close handler that goes on")
     local task = async.spawn(client.get, client, path)
     local answered = 0
     while task.status ~= "done" and answered < 20 do

@@ -236,7 +236,7 @@ describe("misuse of a form", function()
     assert.match("use a colon %(req:form%)", misuse "dot")
     assert.match("string expected", misuse "no_name")
     assert.match("use a colon %(file:save%)", misuse "save_dot")
-    assert.match("a path expected", misuse "save_nul")
+    assert.match("a path has no NUL", misuse "save_nul")
   end)
 end)
 

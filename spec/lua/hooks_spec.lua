@@ -394,7 +394,7 @@ describe("misuse", function()
       expect_text(complaint(("app.%s(function() end)"):format(name)),
         ("app.%s was called with a dot: use a colon (app:%s)"):format(name, name))
       for _, wrong in ipairs { "", "nil", "7", "'x'", "{}" } do
-        expect_text(complaint(("app:%s(%s)"):format(name, wrong)), name .. "'s function is a ")
+        expect_text(complaint(("app:%s(%s)"):format(name, wrong)), name .. "'s function is ")
       end
       expect_text(complaint(("app:%s(print, print)"):format(name)),
         name .. " takes one function; call it for each")
@@ -407,7 +407,7 @@ describe("misuse", function()
       expect_text(complaint(("app:every(%s, print)"):format(wrong)),
         "every takes a number of seconds above 0, not ")
     end
-    expect_text(complaint "app:every(1)", "every's function is a nil, not a function")
+    expect_text(complaint "app:every(1)", "every's function is nil, not a function")
     expect_text(complaint "app:every(1, print, print)", "every takes one function")
   end)
 

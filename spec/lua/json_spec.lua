@@ -55,6 +55,60 @@ describe("json.encode", function()
   end)
 end)
 
+describe("json.encode with options", function()
+  local value = { b = { 1, { y = {}, x = "x,}" } }, a = json.array {}, ab = true, ["\u{E4}"] = 1,
+    B = { { q = 1, p = 2 }, { q = 3, p = 4 } }, [""] = 0 }
+
+  it("writes keys in the order of their bytes", function()
+    assert.equal('{"":0,"B":[{"p":2,"q":1},{"p":4,"q":3}],"a":[],"ab":true,'
+      .. '"b":[1,{"x":"x,}","y":{}}],"\u{E4}":1}', json.encode(value, { sort_keys = true }))
+    local many, expected = {}, {}
+    for i = 1, 2000 do
+      many[("k%04d"):format(i)] = { z = i, a = i }
+      expected[i] = ('"k%04d":{"a":%d,"z":%d}'):format(i, i, i)
+    end
+    assert.equal("{" .. table.concat(expected, ",") .. "}",
+      json.encode(many, { sort_keys = true }))
+  end)
+
+  it("writes items on lines of their own", function()
+    assert.equal([[
+{
+  "": 0,
+  "B": [
+    {
+      "p": 2,
+      "q": 1
+    },
+    {
+      "p": 4,
+      "q": 3
+    }
+  ],
+  "a": [],
+  "ab": true,
+  "b": [
+    1,
+    {
+      "x": "x,}",
+      "y": {}
+    }
+  ],
+  "ä": 1
+}]], json.encode(value, { sort_keys = true, indent = 2 }))
+    assert.equal("[\n null,\n 2\n]", json.encode(json.array { nil, 2, n = 2 }, { indent = 1 }))
+    assert.equal("7", json.encode(7, { indent = 4 }))
+    assert.equal("[1]", json.encode({ 1 }, { indent = 0 }))
+    assert.same(value, json.decode(json.encode(value, { indent = 3 })))
+  end)
+
+  it("goes on after an error, with keys of any bytes", function()
+    fails("value.a.b", json.encode, { a = { b = print, c = 1 } }, { sort_keys = true })
+    assert.equal('{"a":1,"a\\u0000":2,"ab":3}',
+      json.encode({ ["a\0"] = 2, a = 1, ab = 3 }, { sort_keys = true }))
+  end)
+end)
+
 describe("json.decode", function()
   it("reads every kind of value", function()
     assert.same({ a = { 1, 2.5, "x", true, false, {} } },
@@ -64,6 +118,16 @@ describe("json.decode", function()
     assert.equal("float", math.type(json.decode "1.0"))
     assert.equal("float", math.type(json.decode "1e2"))
     assert.equal("aäb😀\0", json.decode [["a\u00e4b\ud83d\ude00\u0000"]])
+  end)
+
+  it("takes of a key that comes twice the last, and integers beyond 64 bits as floats", function()
+    assert.same({ a = 2 }, json.decode '{"a":1,"a":2}')
+    assert.same({}, json.decode '{"a":1,"a":null}')
+    for text, value in pairs { ["9223372036854775808"] = 2.0^63, ["-9223372036854775809"] = -2.0^63,
+      ["18446744073709551616"] = 2.0^64, ["[100000000000000000000]"] = { 1e20 } } do
+      assert.same(value, json.decode(text))
+    end
+    assert.equal("integer", math.type(json.decode "-9223372036854775808"))
   end)
 
   it("leaves null out of objects, or keeps it when asked to", function()
@@ -101,8 +165,29 @@ describe("json's functions", function()
     local _, err = pcall(json.decode, "{}", { nul = true })
     assert.is_truthy(err:find 'unknown option "nul" %(did you mean "null"%?%)')
     assert.is_false(pcall(json.decode, "{}", { null = 7 }))
-    assert.is_false(pcall(json.encode, {}, { indent = true }))
     assert.is_false(pcall(json.array, 7))
+  end)
+
+  it("say how they are called, and which options there are", function()
+    local wrong = {
+      ["use a dot: json.encode(...)"] = { json.encode, json, {} },
+      ["use a dot: json.decode(...)"] = { json.decode, json, "{}" },
+      ["use a dot: json.array(...)"] = { json.array, json, {} },
+      ['unknown option "sort" (did you mean "sort_keys"?)'] = { json.encode, {}, { sort = true } },
+      ['option "sort_keys" is true or false, not a string'] =
+        { json.encode, {}, { sort_keys = "yes" } },
+      ['option "indent" is a number of spaces from 0 to 16, not true'] =
+        { json.encode, {}, { indent = true } },
+      ['option "indent" is a number of spaces from 0 to 16, not 1.5'] =
+        { json.encode, {}, { indent = 1.5 } },
+      ['option "indent" is a number of spaces from 0 to 16, not 17'] =
+        { json.encode, {}, { indent = 17 } },
+    }
+    for message, call in pairs(wrong) do
+      local ok, err = pcall(table.unpack(call))
+      assert.is_false(ok)
+      assert.is_truthy(err:find(message, 1, true), err)
+    end
   end)
 
   it("array marks a table and gives it back", function()

@@ -51,22 +51,34 @@ function program.read(path)
   return file and file:read "a" or ""
 end
 
+--- Writes a file, in directories that are made where they are missing.
+function program.write(path, text)
+  local parent = path:match "^(.*)/[^/]+$"
+  if not lfs.attributes(parent) then
+    assert(os.execute("mkdir -p " .. program.quote { parent }))
+  end
+  local file <close> = assert(io.open(path, "wb"))
+  assert(file:write(text))
+end
+
 --- A new directory with these files: a table from names to texts. Its absolute path.
 function program.make_directory(files)
   local path = os.tmpname()
   os.remove(path)
   assert(lfs.mkdir(path))
-  for name, text in pairs(files or {}) do
-    local file <close> = assert(io.open(path .. "/" .. name, "wb"))
-    assert(file:write(text))
-  end
+  for name, text in pairs(files or {}) do program.write(path .. "/" .. name, text) end
   return path
 end
 
---- Removes such a directory with its files.
+--- Removes such a directory with all that is in it.
 function program.remove_directory(path)
   for name in lfs.dir(path) do
-    if name ~= "." and name ~= ".." then assert(os.remove(path .. "/" .. name)) end
+    local entry = path .. "/" .. name
+    if lfs.symlinkattributes(entry, "mode") ~= "directory" then
+      assert(os.remove(entry))
+    elseif name ~= "." and name ~= ".." then
+      program.remove_directory(entry)
+    end
   end
   assert(lfs.rmdir(path))
 end

@@ -20,25 +20,27 @@ local function has_ended(pid)
   return state == nil or state == "Z"
 end
 
+--- Starts a command, as the shell reads it, and does not wait for anything but its process.
+---@param command string
+function server.launch(command)
+  local self = setmetatable({ log_path = os.tmpname() }, server)
+  self.pipe = assert(io.popen(("echo $$; exec %s 2>%s </dev/null"):format(command, self.log_path)))
+  self.pid = math.tointeger(self.pipe:read "n")
+  return self
+end
+
 --- Starts `perilune serve`, and does not wait for anything but its process.
 ---@param app_dir string absolute, or relative to the project's directory
 ---@param arguments? string[] further arguments; the port and one worker are set before them
 function server.spawn(app_dir, arguments)
   if app_dir:sub(1, 1) ~= "/" then app_dir = program.root() .. "/" .. app_dir end
-  local self = setmetatable({ log_path = os.tmpname() }, server)
   local words = { program.binary(), "serve", app_dir, "--port", "0", "--workers", "1" }
   table.move(arguments or {}, 1, #(arguments or {}), #words + 1, words)
-  self.pipe = assert(io.popen(("echo $$; exec %s 2>%s </dev/null"):format(program.quote(words),
-    self.log_path)))
-  self.pid = math.tointeger(self.pipe:read "n")
-  return self
+  return server.launch(program.quote(words))
 end
 
---- Starts `perilune serve` and waits until it listens.
----@param app_dir string absolute, or relative to the project's directory
----@param arguments? string[]
-function server.start(app_dir, arguments)
-  local self = server.spawn(app_dir, arguments)
+--- Waits until the server listens: then it has its `port`. Else it is killed, and that is an error.
+function server:wait_listening()
   local port = self:wait_log(LISTENING, START_LIMIT_S)
   if not port then
     local log = self:log()
@@ -47,6 +49,13 @@ function server.start(app_dir, arguments)
   end
   self.port = math.tointeger(tonumber(port))
   return self
+end
+
+--- Starts `perilune serve` and waits until it listens.
+---@param app_dir string absolute, or relative to the project's directory
+---@param arguments? string[]
+function server.start(app_dir, arguments)
+  return server.spawn(app_dir, arguments):wait_listening()
 end
 
 --- What it has written to standard error so far.

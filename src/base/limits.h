@@ -138,12 +138,27 @@
 /* Raw bytes of a segment that may convert to an int, float or uuid; a longer one does not match. */
 #define CONVERTED_BYTES_MAX 128
 
+/* Nesting, items of one table and bytes of a table that is a field of a log line; what is beyond is
+ * cut, and "..." says so. */
+#define LOG_DEPTH_MAX       8
+#define LOG_ITEMS_MAX       64
+#define LOG_TABLE_BYTES_MAX (8 * 1024)
+
 /* Bytes of one value or message in a log line; a longer one is cut, and "...[+N bytes]" says so. */
 #define LOG_VALUE_BYTES_MAX 16384
 
 /* How long a log line waits for a full pipe that does not block; then what is left of it is lost.
  */
 #define LOG_WAIT_MS 1000
+
+/* Bytes of the log that wait while nobody reads it; further lines are dropped and counted. What
+ * memory is kept for them. */
+#define LOG_BYTES_MAX  STRESSED(1024 * 1024, 64 * 1024)
+#define LOG_KEEP_BYTES STRESSED(64 * 1024, 256)
+
+/* How often a full log is looked at, and how long the end of the process waits for it. */
+#define LOG_LOOK_MS  100
+#define LOG_LEAVE_MS 1000
 
 /* Bytes of the access log that wait while its pipe is full or its disk slow; lines past that are
  * dropped and counted. */
@@ -269,24 +284,66 @@
  * needed is freed after it. */
 #define JSON_KEEP_BYTES_MAX STRESSED(256 * 1024, 64)
 
-/* Bytes of one response that perilune.http takes, decoded body and header lines; more: kind "http".
- */
+/* Bytes of one response that perilune.http takes, decoded body (unless max_body says otherwise) and
+ * header lines; more: kind "http". */
 #define HTTP_RESPONSE_BYTES_MAX      (64 * 1024 * 1024)
 #define HTTP_RESPONSE_HEAD_BYTES_MAX (256 * 1024)
 
-/* Redirects that perilune.http follows for one request; one more raises kind "http". */
-#define HTTP_REDIRECTS_MAX 20
+/* Bytes of a streamed response that wait for their reader before the socket is not read. */
+#define HTTP_PAUSE_BYTES STRESSED(64 * 1024, 1024)
+
+/* Redirects that perilune.http follows for one request, and how many it may be asked to follow; one
+ * more raises kind "http". */
+#define HTTP_REDIRECTS_MAX       20
+#define HTTP_REDIRECTS_ASKED_MAX 1000
+
+/* Requests of one Lua state that perilune.http sends at once, half of the process's descriptors at
+ * most; further ones wait until one has ended. */
+#define HTTP_RUNNING_MAX 1024
 
 /* Idle connections that perilune.http keeps in one Lua state; past it the oldest is closed. */
 #define HTTP_CONNECTIONS_KEPT_MAX STRESSED(256, 2)
 
-/* How long perilune.http waits for a whole response, and for its connection, unless told; then kind
- * "timeout" is raised. */
+/* How long perilune.http waits for a whole response, for its connection, and for a byte of a
+ * streamed one, unless told; then kind "timeout" is raised. */
 #define HTTP_TIMEOUT_MS         30000
 #define HTTP_CONNECT_TIMEOUT_MS 10000
+#define HTTP_STREAM_IDLE_MS     60000
 
 /* Bytes of a method that perilune.http sends; a longer one is an error of the caller. */
 #define HTTP_METHOD_BYTES_MAX 32
+
+/* Bytes that a program run by perilune.process may write to standard output, and as many to its
+ * standard error, unless told; past it it is killed and kind "process" is raised. */
+#define PROCESS_OUTPUT_BYTES_MAX (64 * 1024 * 1024)
+
+/* How long the outputs of a program that has ended are read while others hold them open; then they
+ * are killed, if they are of its process group, and what they wrote so far is the result. */
+#define PROCESS_LINGER_MS 1000
+
+/* Bytes of the end of standard error that an error of perilune.process carries. */
+#define PROCESS_TAIL_BYTES_MAX STRESSED(4096, 64)
+
+/* Tables of perilune.shared that one app may have, and bytes of a name; more are an error of the
+ * caller. */
+#define SHARED_TABLES_MAX     1000
+#define SHARED_NAME_BYTES_MAX 255
+
+/* Bytes of a key in a table of perilune.shared; a longer one is an error of the caller. */
+#define SHARED_KEY_BYTES_MAX 8192
+
+/* How often shared:update calls its function again because the value was changed meanwhile; then
+ * kind "conflict" is raised. */
+#define SHARED_UPDATES_MAX STRESSED(10000, 1000)
+
+/* Topics that are in use in one app at once; another one raises kind "full". Bytes of a topic's
+ * name, and messages that a subscription may be made to buffer: more are an error of the caller. */
+#define TOPICS_MAX           100000
+#define TOPIC_NAME_BYTES_MAX 1024
+#define TOPIC_BUFFER_MAX     1000000
+
+/* Messages that a subscription buffers unless it says so; then the oldest goes, or it ends. */
+#define TOPIC_BUFFER_DEFAULT 100
 
 /* Fields of an urlencoded form, and parts of a multipart one; more: 413. */
 #define FORM_FIELDS_MAX 1000
@@ -308,5 +365,79 @@
 
 /* Bytes of a temporary file that are written at once. */
 #define FORM_BLOCK_BYTES STRESSED(256 * 1024, 4096)
+
+/* Bytes that one call of perilune.fs reads into a string, unless told; more: kind "fs", code
+ * "EFBIG". */
+#define FS_READ_BYTES_MAX (256 * 1024 * 1024)
+
+/* Bytes of a line that a file's handle reads; a longer one: kind "fs", code "EFBIG". */
+#define FS_LINE_BYTES_MAX STRESSED(16 * 1024 * 1024, 128 * 1024)
+
+/* Bytes that a handle reads ahead of a line or a small piece, and what it keeps of larger reads. */
+#define FS_BLOCK_BYTES STRESSED(64 * 1024, 16)
+
+/* Names that fs.list gives, and that fs.watch remembers; more: kind "fs", code "EFBIG". */
+#define FS_NAMES_MAX 1000000
+
+/* Names that an iterator over a directory reads at once. */
+#define FS_NAMES_AHEAD STRESSED(256, 2)
+
+/* Nesting of directories that are removed at once: each level has one of them open; deeper: kind
+ * "fs", code "ENAMETOOLONG". */
+#define FS_DEPTH_MAX 200
+
+/* How long changes of watched files gather, so that several of one file become one. */
+#define FS_WATCH_GATHER_MS 20
+
+/* Bytes that perilune.crypto hashes on the event loop, which takes half a millisecond; more of them
+ * are a job for libuv's threads, where the caller can wait. */
+#define CRYPTO_INLINE_BYTES_MAX STRESSED(256 * 1024, 64)
+
+/* Random bytes of one call; more is an error of the caller. */
+#define CRYPTO_RANDOM_BYTES_MAX (1024 * 1024)
+
+/* Memory that hashing one password may take, and that times its parallelism, which is the time. A
+ * hash that asks for more: kind "crypto". And the cost of new ones, unless told: 32 MiB. */
+#define PASSWORD_MEMORY_BYTES_MAX (256ull * 1024 * 1024)
+#define PASSWORD_WORK_BYTES_MAX   (1024ull * 1024 * 1024)
+#define PASSWORD_LN               15
+
+/* Bytes of a password; a longer one is an error of the caller, and matches no hash. */
+#define PASSWORD_BYTES_MAX 4096
+
+/* Jobs that wait for the threads of one database; a further one raises kind "full". */
+#define SQLITE_JOBS_MAX 100000
+
+/* Threads that read from one database, unless the app says, and at most. */
+#define SQLITE_READERS     4
+#define SQLITE_READERS_MAX 64
+
+/* Prepared statements that one connection keeps, unless the app says, and at most; the one that was
+ * used longest ago goes. */
+#define SQLITE_STATEMENTS     STRESSED(100, 1)
+#define SQLITE_STATEMENTS_MAX 10000
+
+/* How long a database waits for another process's lock, unless the app says; then it fails with
+ * SQLITE_BUSY. And how often it looks. */
+#define SQLITE_BUSY_TIMEOUT_MS 5000
+#define SQLITE_BUSY_LOOK_MS    10
+
+/* Steps of SQLite's machine after which it is looked whether somebody still waits for a statement.
+ */
+#define SQLITE_PROGRESS_STEPS STRESSED(1000, 10)
+
+/* Statements that share one transaction because they wait at the same time. */
+#define SQLITE_GROUP_MAX STRESSED(256, 3)
+
+/* Iterators over rows that are open on one database; a further one raises kind "full". */
+#define SQLITE_CURSORS_MAX 100
+
+/* Rows that such an iterator reads ahead, and bytes after which it stops to. */
+#define SQLITE_BATCH_ROWS  STRESSED(256, 2)
+#define SQLITE_BATCH_BYTES STRESSED(64 * 1024, 64)
+
+/* Bytes of all rows of one query; more is an error that names db:rows. And of one SQL text. */
+#define SQLITE_RESULT_BYTES_MAX (256 * 1024 * 1024)
+#define SQLITE_SQL_BYTES_MAX    (64 * 1024 * 1024)
 
 #endif

@@ -148,7 +148,7 @@ static bool parse_seconds(const char *text, int64_t *value) {
 }
 
 /* "65536", "64k", "10m", "1g", in either case. */
-static bool parse_bytes(const char *text, int64_t *value) {
+bool settings_parse_bytes(const char *text, int64_t *value) {
   int64_t whole;
   if (!parse_digits(&text, &whole)) return false;
   int bits = 0;
@@ -178,7 +178,7 @@ static bool parse_choice(const char *values, const char *text, int64_t *value) {
 }
 
 /* "660", "0660". */
-static bool parse_octal(const char *text, int64_t *value) {
+bool settings_parse_mode(const char *text, int64_t *value) {
   size_t len = strspn(text, "01234567");
   *value = len > 0 && len <= OCTAL_DIGITS_MAX ? strtoll(text, NULL, 8) : 0;
   return len > 0 && len <= OCTAL_DIGITS_MAX && text[len] == '\0';
@@ -219,13 +219,13 @@ static bool parse_value(const struct setting *row, const char *text, int64_t *va
     return parse_seconds(text, value) && is_within(row, *value);
   case SETTING_BYTES_OR_OFF:
     if (strcmp(text, "off") == 0) return true;
-    return parse_bytes(text, value) && (*value == 0 || is_within(row, *value));
+    return settings_parse_bytes(text, value) && (*value == 0 || is_within(row, *value));
   case SETTING_BYTES:
-    return parse_bytes(text, value) && is_within(row, *value);
+    return settings_parse_bytes(text, value) && is_within(row, *value);
   case SETTING_CHOICE:
     return parse_choice(row->unit, text, value);
   case SETTING_MODE:
-    return parse_octal(text, value) && is_within(row, *value);
+    return settings_parse_mode(text, value) && is_within(row, *value);
   case SETTING_ENDPOINT:
     return is_within(row, (int64_t)strlen(text)) && is_endpoint(text);
   case SETTING_NETWORKS:

@@ -82,6 +82,9 @@
     "off leaves every response as it is")                                                          \
   X(BYTES_OR_OFF, memory_limit_bytes, "memory-limit", "1g", 1 << 23, INT64_C(1) << 40, "bytes",    \
     "memory of one Lua state; past it \"not enough memory\" is raised in that state")              \
+  X(BYTES, shared_bytes_max, "shared-memory", "256m", 1 << 16, INT64_C(1) << 40, "bytes",          \
+    "memory of all tables of perilune.shared together; past it what adds to them raises kind "     \
+    "\"full\"")                                                                                    \
   X(SECONDS, drain_timeout_ms, "drain-timeout", "10", 0, SETTINGS_DAY_MS, "seconds",               \
     "that requests in flight get to end at shutdown; then they are cancelled")                     \
   X(SECONDS, shutdown_timeout_ms, "shutdown-timeout", "25", 0, SETTINGS_DAY_MS, "seconds",         \
@@ -158,6 +161,11 @@ void settings_finish(struct settings *settings);
  * flag: `--port: "abc" is not a whole number from 0 to 65535`. */
 bool settings_set(struct settings *settings, const char *name, const char *text, char *problem,
                   size_t size);
+
+/* [any thread] Parses the text of a number of bytes ("65536", "64k", "20m", "1g"), and of a mode
+ * ("644"). */
+bool settings_parse_bytes(const char *text, int64_t *value);
+bool settings_parse_mode(const char *text, int64_t *value);
 
 /* [any thread] The row of `name`, or NULL. */
 const struct setting *settings_find(const char *name);

@@ -76,8 +76,10 @@ struct fiber {
   char *traceback;           /* of the error that ended the body, owned */
   struct fiber_trail *trail; /* of the last error that brought one from elsewhere, owned */
 
-  int context;          /* kept by context.c */
+  struct fiber *under;  /* of the scheduled task that it runs for; or NULL; kept by lib/task.c */
+  uint32_t under_life;  /* what that fiber's life was */
   uint32_t life;        /* counts the fibers that this struct has been: it is used again */
+  int context;          /* kept by context.c */
   unsigned unyieldable; /* resumes of nested coroutines across a C boundary */
   uint8_t state;        /* enum fiber_state */
   bool woken_cancelled; /* the last wait ended by cancellation */
@@ -92,8 +94,8 @@ struct fiber {
   bool takes_offers;   /* blocking functions it calls may go on after their result: core/call.h */
 };
 
-/* [owner] A new fiber on the worker's clock, or that of the running fiber; NULL when its Lua state
- * is out of memory. Push its arguments on fiber->co, then start it. */
+/* [owner] A new fiber on the clock of the worker's app, or that of the running fiber; NULL when its
+ * Lua state is out of memory. Push its arguments on fiber->co, then start it. */
 struct fiber *fiber_create(struct worker *worker, const struct fiber_kind *kind);
 
 /* [owner] Gives back a new fiber that is not to be started after all. */

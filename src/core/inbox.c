@@ -38,6 +38,14 @@ uv_err inbox_init(struct inbox *inbox, uv_loop_t *loop, void *owner) {
   return uv_poll_start(inbox->_poll, UV_READABLE, clear_event);
 }
 
+void inbox_count(struct inbox *inbox, _Atomic(int) *count) {
+  inbox->_count = count;
+}
+
+bool inbox_is_empty(const struct inbox *inbox) {
+  return !atomic_load_explicit(&inbox->_filled, memory_order_acquire);
+}
+
 void inbox_finish(struct inbox *inbox) {
   if (!inbox->_poll) return;
   while (inbox_drain(inbox) > 0) continue;
@@ -52,6 +60,7 @@ void inbox_finish(struct inbox *inbox) {
 void inbox_add(struct inbox *inbox, struct message *message) {
   atomic_fetch_add_explicit(&inbox->_posters, 1, memory_order_relaxed);
   message->_next = NULL;
+  if (inbox->_count) atomic_fetch_add_explicit(inbox->_count, 1, memory_order_acq_rel);
   uv_mutex_lock(&inbox->_lock);
   if (!inbox->_first)
     inbox->_first = message;
@@ -75,7 +84,7 @@ void inbox_post(struct inbox *inbox, struct message *message) {
 }
 
 unsigned inbox_drain(struct inbox *inbox) {
-  if (!atomic_load_explicit(&inbox->_filled, memory_order_acquire)) return 0;
+  if (inbox_is_empty(inbox)) return 0;
   uv_mutex_lock(&inbox->_lock);
   struct message *message = inbox->_first;
   inbox->_first = inbox->_last = NULL;
@@ -88,5 +97,6 @@ unsigned inbox_drain(struct inbox *inbox) {
     message = next;
     count++;
   }
+  if (inbox->_count) atomic_fetch_sub_explicit(inbox->_count, (int)count, memory_order_acq_rel);
   return count;
 }

@@ -9,6 +9,7 @@
 
 #include "base/base.h"
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <uv.h>
 
@@ -24,6 +25,7 @@ struct inbox {
   _Atomic(bool) _filled;      /* whether the list may be other than empty */
   _Atomic(bool) _woken;       /* the eventfd is written to and has not been read */
   _Atomic(unsigned) _posters; /* who have added a message and not woken the owner yet */
+  _Atomic(int) *_count;       /* of messages on their way; NULL: nobody counts */
   int _fd;
   uv_poll_t *_poll;
   void *_owner;
@@ -31,6 +33,10 @@ struct inbox {
 
 /* [owner] An open inbox on `loop`; `owner` is handed to each message's deliver. */
 uv_err inbox_init(struct inbox *inbox, uv_loop_t *loop, void *owner);
+
+/* [owner] Counts messages there from now on, from before they are posted until they have been
+ * delivered; before the first is posted. */
+void inbox_count(struct inbox *inbox, _Atomic(int) *count);
 
 /* [owner] Closes the inbox; nobody may post any more. Undelivered messages are delivered first, and
  * those who still are to wake the owner are waited for. */
@@ -43,6 +49,9 @@ void inbox_post(struct inbox *inbox, struct message *message);
  * The inbox is there until then. */
 void inbox_add(struct inbox *inbox, struct message *message);
 void inbox_wake(struct inbox *inbox);
+
+/* [owner] Whether nothing has been posted since the last drain. */
+bool inbox_is_empty(const struct inbox *inbox);
 
 /* [owner] Delivers what has been posted so far; gives the number delivered. */
 unsigned inbox_drain(struct inbox *inbox);

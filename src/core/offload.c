@@ -23,6 +23,7 @@ static void end_work(uv_work_t *work, int status) {
   struct offload *offload = container_of(work, struct offload, _work);
   (void)status;
   offload->running = false;
+  worker_release(work->loop->data);
   if (offload->_dropped)
     offload->destroy(offload);
   else
@@ -36,6 +37,7 @@ void offload_start(struct offload *offload, struct worker *worker) {
     return;
   }
   offload->running = true;
+  worker_hold(worker);
   uv_err error = uv_queue_work(&worker->loop, &offload->_work, run_work, end_work);
   assert(error == 0 && "it fails only without a function");
   (void)error;
@@ -51,5 +53,6 @@ void offload_drop(struct offload *offload) {
   if (!offload) return;
   assert(!offload->_dropped);
   offload->_dropped = true;
+  fiber_wake_all(&offload->_waiting);
   if (!offload->running) offload->destroy(offload);
 }

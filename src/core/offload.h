@@ -35,8 +35,8 @@ void offload_start(struct offload *offload, struct worker *worker);
 lua_nret offload_wait(lua_State *L, struct fiber *fiber, struct offload *offload,
                       const char *waits_for, lua_KContext context, lua_KFunction k);
 
-/* [owner] The owner does not need it any more: destroys it, once the code has ended. Accepts NULL.
- */
+/* [owner] The owner does not need it any more: wakes who still waits, who must not look at it then,
+ * and destroys it, once the code has ended. Accepts NULL. */
 void offload_drop(struct offload *offload);
 
 #endif

@@ -127,8 +127,9 @@ static int release_place(lua_State *L) {
   set_host(&place->host, NULL);
   free(place->pool);
   free(place->loop);
+  free(place->called);
   free(place->identity);
-  place->pool = place->loop = place->identity = NULL;
+  place->pool = place->loop = place->called = place->identity = NULL;
   return 0;
 }
 

@@ -209,8 +209,9 @@ bool scope_is_expired(const struct scope *scope) {
   return scope->cause == SCOPE_OPEN && deadline && timers_now(deadline->timers) >= deadline->due_ns;
 }
 
-bool scope_has_deadline(const struct scope *scope) {
-  return scope->deadline && timer_is_started(&scope->deadline->timer);
+const struct timers *scope_find_clock(const struct scope *scope) {
+  const struct deadline *deadline = scope->deadline;
+  return deadline && timer_is_started(&deadline->timer) ? deadline->timers : NULL;
 }
 
 struct scope *scope_find_cancelled(struct fiber *fiber) {

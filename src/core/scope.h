@@ -68,8 +68,8 @@ void scope_expire_due(struct fiber *fiber);
 /* [owner] Whether the deadline of the scope has passed, noticed or not. */
 bool scope_is_expired(const struct scope *scope);
 
-/* [owner] Whether a timer will end the scope. */
-bool scope_has_deadline(const struct scope *scope);
+/* [owner] The clock that may still end the scope; NULL: none. */
+const struct timers *scope_find_clock(const struct scope *scope);
 
 /* [owner] The innermost cancelled scope that reaches the fiber's running code, or NULL. */
 struct scope *scope_find_cancelled(struct fiber *fiber);

@@ -72,6 +72,10 @@ void timers_init_manual(struct timers *timers, uint64_t now_ns) {
   *timers = (struct timers){._manual = true, ._manual_ns = now_ns};
 }
 
+void timers_init_shared(struct timers *timers, struct shared_time *time) {
+  *timers = (struct timers){._manual = true, ._shared = time};
+}
+
 void timers_finish(struct timers *timers) {
   for (uint32_t i = 0; i < timers->_count; i++) timers->_heap[i]->_slot = 0;
   free(timers->_heap);
@@ -80,13 +84,26 @@ void timers_finish(struct timers *timers) {
 }
 
 uint64_t timers_now(const struct timers *timers) {
-  return timers->_manual ? timers->_manual_ns : uv_hrtime();
+  if (LIKELY(!timers->_manual)) return uv_hrtime();
+  struct shared_time *shared = timers->_shared;
+  return shared ? atomic_load_explicit(&shared->now_ns, memory_order_acquire) : timers->_manual_ns;
+}
+
+static uint32_t next_order(struct timers *timers) {
+  if (LIKELY(!timers->_shared)) return timers->_order++;
+  return atomic_fetch_add_explicit(&timers->_shared->order, 1, memory_order_relaxed);
+}
+
+/* A number behind those of all timers that are started. */
+static uint32_t find_order(const struct timers *timers) {
+  if (LIKELY(!timers->_shared)) return timers->_order;
+  return atomic_load_explicit(&timers->_shared->order, memory_order_relaxed);
 }
 
 void timer_start(struct timers *timers, struct timer *timer, uint64_t due_ns, timer_fn fire) {
   timer->fire = fire;
   timer->due_ns = due_ns < timers->_firing_ns ? timers->_firing_ns : due_ns;
-  timer->_order = timers->_order++;
+  timer->_order = next_order(timers);
   if (timer->_slot != 0) {
     settle(timers, timer->_slot - 1, timer);
     return;
@@ -110,7 +127,7 @@ void timer_stop(struct timers *timers, struct timer *timer) {
 void timers_run(struct timers *timers) {
   if (timers->_count == 0) return;
   uint64_t now = timers_now(timers);
-  uint32_t first_late = timers->_order;
+  uint32_t first_late = find_order(timers);
   timers->_firing_ns = now;
   while (timers->_count > 0) {
     struct timer *timer = timers->_heap[0];
@@ -120,6 +137,10 @@ void timers_run(struct timers *timers) {
     timer->fire(timer);
   }
   timers->_firing_ns = 0;
+}
+
+const struct timer *timers_first(const struct timers *timers) {
+  return timers->_count ? timers->_heap[0] : NULL;
 }
 
 void timers_arm(struct timers *timers) {
@@ -141,7 +162,7 @@ void timers_arm(struct timers *timers) {
 }
 
 uint64_t timers_advance(struct timers *timers, uint64_t by_ns) {
-  assert(timers->_manual);
+  assert(timers->_manual && !timers->_shared);
   uint64_t target = timers->_manual_ns + by_ns;
   uint64_t stop = target;
   if (timers->_count && timers->_heap[0]->due_ns < stop) stop = timers->_heap[0]->due_ns;

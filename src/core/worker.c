@@ -6,6 +6,7 @@
 
 #include "base/limits.h"
 #include "core/call_run.h"
+#include "core/clock.h"
 #include "core/directory.h"
 #include "core/fiber.h"
 #include "core/stress.h"
@@ -15,6 +16,8 @@
 #include <stdlib.h>
 
 uv_err worker_init(struct worker *worker) {
+  list_init(&worker->faces);
+  list_init(&worker->still_faces);
   list_init(&worker->ready);
   list_init(&worker->fibers);
   list_init(&worker->idle_fibers);
@@ -26,8 +29,10 @@ uv_err worker_init(struct worker *worker) {
   worker->loop.data = worker; /* what tells that there is one to close */
   if (worker->process->has_metrics) uv_loop_configure(&worker->loop, UV_METRICS_IDLE_TIME);
   timers_init(&worker->timers, &worker->loop);
+  worker->app_timers = &worker->timers;
   error = inbox_init(&worker->inbox, &worker->loop, worker);
   if (error) return error;
+  if (worker->clock) clock_join(worker);
   worker->L = state_create(worker);
   if (!worker->L) return UV_ENOMEM;
   worker->thread = uv_thread_self();
@@ -57,11 +62,14 @@ static void publish(struct worker *worker) {
 
 void worker_turn(struct worker *worker) {
   timers_arm(&worker->timers);
-  bool waits = list_is_empty(&worker->ready) && !worker->again;
+  bool waits = list_is_empty(&worker->ready) && !worker->again && !clock_is_due(worker);
+  if (UNLIKELY(worker->face && waits)) clock_rest(worker);
   uv_run(&worker->loop, waits ? UV_RUN_ONCE : UV_RUN_NOWAIT);
+  if (UNLIKELY(worker->face != NULL)) clock_rouse(worker);
   worker->now_ns = uv_hrtime();
   inbox_drain(&worker->inbox);
   timers_run(&worker->timers);
+  clock_run(worker);
   if (worker->role->begin) worker->role->begin(worker);
   run_ready(worker);
   if (worker->role->turn) worker->role->turn(worker);
@@ -70,6 +78,15 @@ void worker_turn(struct worker *worker) {
 
 void worker_run(struct worker *worker) {
   while (!worker->stopped) worker_turn(worker);
+}
+
+void worker_hold(struct worker *worker) {
+  worker->holds++;
+}
+
+void worker_release(struct worker *worker) {
+  assert(worker->holds > 0);
+  worker->holds--;
 }
 
 void worker_cancel_all(struct worker *worker, const char *reason) {
@@ -102,6 +119,14 @@ static void free_fibers(struct worker *worker) {
   }
 }
 
+static void close_loop(struct worker *worker) {
+  if (!worker->loop.data) return;
+  uv_run(&worker->loop, UV_RUN_DEFAULT);
+  uv_err error = uv_loop_close(&worker->loop);
+  assert(error == 0);
+  (void)error;
+}
+
 void worker_finish(struct worker *worker) {
   if (worker->L) {
     directory_remove(worker->process->directory, worker);
@@ -111,11 +136,11 @@ void worker_finish(struct worker *worker) {
   }
   worker->L = NULL;
   stuck_finish(worker);
+  stall_unwatch(worker);
+  clock_leave(worker);
   inbox_finish(&worker->inbox);
   timers_finish(&worker->timers);
-  if (!worker->loop.data) return;
-  uv_run(&worker->loop, UV_RUN_DEFAULT);
-  uv_err error = uv_loop_close(&worker->loop);
-  assert(error == 0);
-  (void)error;
+  clock_free_all(worker);
+  close_loop(worker);
+  if (worker->clock) clock_forget(worker);
 }

@@ -11,6 +11,7 @@
 #include "core/heartbeat.h"
 #include "core/inbox.h"
 #include "core/metrics.h"
+#include "core/stall.h"
 #include "core/state.h"
 #include "core/stuck.h"
 #include "core/timer.h"
@@ -19,6 +20,8 @@
 #include <stdbool.h>
 #include <uv.h>
 
+struct clock;
+struct clock_face;
 struct directory;
 struct fiber;
 struct line_writer;
@@ -26,6 +29,7 @@ struct log;
 struct settings;
 struct snapshot;
 struct spool;
+struct sqlite_registry;
 struct watchdog;
 struct worker;
 
@@ -51,12 +55,16 @@ struct process {
   struct line_writer *access_log; /* NULL: there is none */
   bool has_metrics;               /* workers publish what they count */
   bool warns_of_holding;          /* an app is being developed: core/holding.h */
+  bool shows_errors;              /* and served meanwhile: errors are in the responses */
   struct watchdog *watchdog;
   struct directory *directory;
   struct spool *spool;                    /* temporary files of requests: lib/spool.h */
+  struct sqlite_registry *databases;      /* that are open: lib/sqlite_registry.h */
   const char *lua_dir;                    /* the framework's Lua files */
   struct slice app_settings;              /* app.settings, as a transfer message; empty: none */
   unsigned char code_key[CODE_KEY_BYTES]; /* seals code that crosses between states */
+  /* The name of the task that the running code belongs to, cut; false: none. NULL: nobody knows. */
+  bool (*write_task)(lua_State *L, char *text, size_t size);
   lua_CFunction open_libs; /* registers the modules in C; runs once in each new state */
 };
 
@@ -73,11 +81,18 @@ struct worker {
   lua_State *L;
   struct memory memory;
   struct timers timers;
+  struct timers *app_timers; /* that what it runs of the app lives on */
   struct inbox inbox;
   uint64_t now_ns; /* uv_hrtime when this turn began */
   bool stopped;
   bool again;   /* the role has more to do: the next turn does not wait */
   bool loading; /* the app; kept by place.c */
+
+  struct clock *clock;     /* of the app, where specs move it, on its pools and loops; or NULL */
+  struct clock_face *face; /* of that; kept by clock.c, as the next two */
+  struct list faces;       /* clock_face.of_owner: of that, or of those that it moves */
+  struct list still_faces; /* clock_face.of_owner */
+  int holds;               /* kept by worker_hold */
 
   struct list ready;       /* fiber.link */
   struct list fibers;      /* fiber.live */
@@ -86,10 +101,12 @@ struct worker {
   struct fiber *running;
   int operations_left;    /* that the running fiber may do without a wait */
   uint64_t stress_random; /* kept by stress.c */
+  bool shuffles;          /* fibers are woken in an order of that, in this build too */
   uint64_t request_count; /* makes request ids */
   struct metrics metrics;
   struct {
     int unfinished, shielded;
+    int watchers;               /* kept by lib/schedule_watch.c */
     bool closed;                /* no more are scheduled: the server stops */
     bool overdue;               /* the shutdown has taken too long: what is left is interrupted */
     struct buffer cancelled_at; /* lines of text: tasks that the stop has cancelled, and where */
@@ -103,6 +120,7 @@ struct worker {
   struct list watched; /* watchdog.workers */
   struct sight sight;  /* the watchdog's */
   struct stuck stuck;
+  struct stall stall;
   struct list listed; /* directory.workers */
   uint64_t number;    /* there: of this worker alone, ever */
   uv_thread_t thread;
@@ -129,6 +147,11 @@ void worker_cancel_unshielded(struct worker *worker, const char *reason);
 
 /* [owner] Closes all of it; nobody may post to its inbox any more. */
 void worker_finish(struct worker *worker);
+
+/* [owner] Real work that a fiber may wait for is under way, until it is released: the clock of an
+ * app under test stands still (core/clock.h). */
+void worker_hold(struct worker *worker);
+void worker_release(struct worker *worker);
 
 /* [owner] The worker of a Lua state. */
 struct worker *worker_of(lua_State *L);

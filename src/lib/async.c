@@ -44,7 +44,7 @@ static int checkpoint(lua_State *L) {
 
 static int now(lua_State *L) {
   struct fiber *fiber = fiber_running(L);
-  const struct timers *timers = fiber ? fiber->timers : &worker_of(L)->timers;
+  const struct timers *timers = fiber ? fiber->timers : worker_of(L)->app_timers;
   lua_pushnumber(L, (lua_Number)timers_now(timers) / (lua_Number)NS_PER_SECOND);
   return 1;
 }

@@ -17,12 +17,7 @@
 #include "lib/task_report.h"
 
 #include <lauxlib.h>
-#include <math.h>
 #include <string.h>
-#include <sys/random.h>
-
-/* Beyond it a wait is as good as for ever: 100 years in seconds. */
-static const lua_Number seconds_max = 3.2e9;
 
 enum { AT_TASK = 1, AT_BOX, AT_OPTIONS, AT_REST = AT_OPTIONS };
 
@@ -51,20 +46,10 @@ static lua_nret wait_until_start(lua_State *L, const char *what, uint64_t wait_n
   return fiber_park_until(L, fiber, what, timers_now(fiber->timers) + wait_ns, 0, waited);
 }
 
-/* A number from 0.5 to 1; on a clock that is moved by hand always 1. */
-static lua_Number choose_jitter(const struct fiber *fiber) {
-  uint32_t number = UINT32_MAX;
-  if (timers_is_manual(fiber->timers)) return 1;
-  if (getrandom(&number, sizeof number, 0) < 0) number = UINT32_MAX;
-  return 0.5 + 0.5 * ((lua_Number)number / (lua_Number)UINT32_MAX);
-}
-
 /* Stack: ..., the error at AT_REST + 1. */
 static lua_nret start_again(lua_State *L) {
   const struct task_options *options = options_here(L);
-  lua_Number wait_s = task_options_wait(options, task_here(L)->attempt);
-  if (options->backoff.jitter) wait_s *= choose_jitter(fiber_running(L));
-  wait_s = fmin(wait_s, seconds_max);
+  lua_Number wait_s = backoff_wait(&options->backoff, fiber_running(L), task_here(L)->attempt);
   task_report_retry(L, AT_REST + 1, wait_s);
   return wait_until_start(L, "the next attempt of a task",
                           (uint64_t)(wait_s * (lua_Number)NS_PER_SECOND));

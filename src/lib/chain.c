@@ -148,6 +148,10 @@ static struct failure describe(lua_State *L) {
   failure.target.data = lua_tolstring(L, -1, &failure.target.len);
   lua_getfield(L, 1, "id");
   failure.request = lua_tostring(L, -1);
+  struct req_origin origin = req_find_origin(L, 1, "tasks");
+  if (origin.is_here && origin.source->number == origin.number)
+    failure.handler = origin.source->line;
+  failure.kind = error_kind(L, 3);
   failure.error = error_push_text(L, 3);
   if (!lua_isnil(L, 4)) failure.cause = error_push_text(L, 4);
   return failure;

@@ -1,6 +1,6 @@
-/* client.h - the Lua module perilune.http: requests to other servers.
+/* client.h - the Lua module perilune.native.http: requests to other servers.
  *
- * get, post, put, patch, delete, head, options and request{}. Each waits for the whole response in
+ * get, post, put, patch, delete, head, options and request{}. Each waits for the response in
  * its fiber; connections are kept alive and shared by all fibers of a Lua state. Redirects are not
  * followed unless asked for. */
 #ifndef LIB_CLIENT_H
@@ -8,7 +8,12 @@
 
 #include <lua.h>
 
-/* [owner] Pushes the module table: the luaopen function of perilune.http. */
+struct fetch_pool;
+
+/* [owner] Pushes the module table: the luaopen function of perilune.native.http. */
 int client_open(lua_State *L);
+
+/* [owner] The fetches of a state; NULL: it has made none. */
+struct fetch_pool *client_pool(lua_State *L);
 
 #endif

@@ -1,130 +1,84 @@
-/* client_request.c - from option tables to header lines, encoded pairs and a body.
+/* client_request.c - from option tables to a URL, header lines and rules.
  *
  * Bytes are collected in buffers of the fetch, so an error at any point leaves nothing behind: its
- * userdata frees them. Pairs of `query` and `form` are sent sorted by name, so that one table
- * always makes the same request. */
+ * userdata frees them. */
 #include "lib/client_request.h"
 
-#include "base/limits.h"
-#include "core/class.h"
 #include "core/error.h"
-#include "lib/json.h"
+#include "core/snapshot.h"
+#include "core/worker.h"
+#include "lib/client_body.h"
+#include "lib/client_pairs.h"
+#include "lib/curl_code.h"
+#include "lib/fetch_setup.h"
+#include "lib/options.h"
 
 #include <ctype.h>
 #include <lauxlib.h>
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
-/* Longest timeouts; whatever is longer means none. */
-#define TIMEOUT_SECONDS_MAX         1e9
-#define CONNECT_TIMEOUT_SECONDS_MAX 1e6
+/* Longest timeout; whatever is longer means none. */
+static const double timeout_s_max = 1e9;
+static const lua_Integer retries_max = 1000000;
 
 enum { MS_PER_SECOND = 1000 };
 
-static NO_RETURN void raise_no_memory(lua_State *L) {
+void client_request_raise_no_memory(lua_State *L) {
   luaL_error(L, "not enough memory");
+  abort();
+}
+
+void client_request_raise(lua_State *L, CURLcode code) {
+  lua_pushinteger(L, code);
+  lua_setfield(L, -2, "code");
+  lua_pushstring(L, curl_code_name(code));
+  lua_setfield(L, -2, "code_name");
+  lua_error(L);
   abort();
 }
 
 /* ---- single options ---- */
 
-/* Pushes the option; LUA_TNIL when it or the table is absent. */
-static int push_option(lua_State *L, int options, const char *name) {
+int client_request_push_option(lua_State *L, int options, const char *name) {
   if (!lua_isnil(L, options)) return lua_getfield(L, options, name);
   lua_pushnil(L);
   return LUA_TNIL;
 }
 
-static bool read_boolean(lua_State *L, int options, const char *name, bool otherwise) {
-  int type = push_option(L, options, name);
-  bool value = type == LUA_TNIL ? otherwise : lua_toboolean(L, -1);
-  if (type != LUA_TNIL && type != LUA_TBOOLEAN)
-    luaL_error(L, "option \"%s\" is true or false, not a %s", name, lua_typename(L, type));
+/* Nanoseconds; `otherwise_ms` where the option is absent. */
+static uint64_t read_seconds(lua_State *L, int options, const char *name, uint64_t otherwise_ms) {
+  int type = client_request_push_option(L, options, name);
+  double seconds = (double)otherwise_ms / MS_PER_SECOND;
+  if (type != LUA_TNIL)
+    seconds = options_check_number(L, name, "a number of seconds above 0", 0, true);
   lua_pop(L, 1);
-  return value;
+  return (uint64_t)((seconds < timeout_s_max ? seconds : timeout_s_max) * (double)NS_PER_SECOND);
 }
 
-static double read_seconds(lua_State *L, int options, const char *name, double otherwise,
-                           double most) {
-  int type = push_option(L, options, name);
-  double seconds = type == LUA_TNIL ? otherwise : lua_tonumber(L, -1);
-  if (type != LUA_TNIL && (type != LUA_TNUMBER || !(seconds > 0)))
-    luaL_error(L, "option \"%s\" is a number of seconds above 0, not %s", name,
-               luaL_tolstring(L, -1, NULL));
+static long read_redirects(lua_State *L, int options) {
+  int type = client_request_push_option(L, options, "follow_redirects");
+  bool follows = lua_toboolean(L, -1);
   lua_pop(L, 1);
-  return seconds < most ? seconds : most;
+  if (type == LUA_TNIL || type == LUA_TBOOLEAN) return follows ? HTTP_REDIRECTS_MAX : 0;
+  return (long)options_integer(L, options, "follow_redirects", 0, 0, HTTP_REDIRECTS_ASKED_MAX);
 }
 
-/* The text of the string, number or boolean at `index` (pushed). */
-static const char *push_text(lua_State *L, int index, size_t *len, const char *option,
-                             const char *name) {
-  int type = lua_type(L, index);
-  if (type != LUA_TSTRING && type != LUA_TNUMBER && type != LUA_TBOOLEAN)
-    luaL_error(L, "option \"%s\": \"%s\" is a string, number, boolean or list of them, not a %s",
-               option, name, class_is_null(L, index) ? "null" : lua_typename(L, type));
-  return luaL_tolstring(L, index, len);
+const char *client_request_push_path(lua_State *L, const char *path) {
+  const struct snapshot *snapshot = worker_of(L)->snapshot;
+  if (*path == '/' || !snapshot) return lua_pushstring(L, path);
+  return lua_pushfstring(L, "%s/%s", snapshot_dir(snapshot), path);
 }
 
-/* ---- tables of names and values ---- */
-
-typedef void (*pair_fn)(lua_State *L, struct fetch *fetch, const char *name, const char *value,
-                        size_t value_len);
-
-static int compare_names(const void *a, const void *b) {
-  return strcmp(*(const char *const *)a, *(const char *const *)b);
-}
-
-/* Pushes a userdata with the keys of the table at `table`, sorted, and gives their number. The
- * keys live as long as the table has them. */
-static size_t push_names(lua_State *L, int table, const char *option) {
-  size_t count = 0, at = 0;
-  for (lua_pushnil(L); lua_next(L, table); lua_pop(L, 1)) {
-    if (lua_type(L, -2) != LUA_TSTRING)
-      luaL_error(L, "option \"%s\" has names as keys, but one is a %s", option,
-                 luaL_typename(L, -2));
-    if (strlen(lua_tostring(L, -2)) != lua_rawlen(L, -2))
-      luaL_error(L, "option \"%s\" has a name with a NUL", option);
-    count++;
-  }
-  const char **names = lua_newuserdatauv(L, (count + 1) * sizeof *names, 0);
-  for (lua_pushnil(L); lua_next(L, table); lua_pop(L, 1)) names[at++] = lua_tostring(L, -2);
-  qsort(names, count, sizeof *names, compare_names);
-  return count;
-}
-
-/* Calls `take` with the value on top, or with each of its list. */
-static void take_values(lua_State *L, struct fetch *fetch, const char *option, const char *name,
-                        pair_fn take) {
-  int value = lua_gettop(L);
-  bool is_list = lua_istable(L, value);
-  lua_Integer count = is_list ? (lua_Integer)lua_rawlen(L, value) : 1;
-  if (is_list && count == 0 && (lua_pushnil(L), lua_next(L, value)))
-    luaL_error(L, "option \"%s\": \"%s\" is a table that is no list", option, name);
-  for (lua_Integer i = 1; i <= count; i++) {
-    size_t len;
-    if (is_list) lua_rawgeti(L, value, i);
-    const char *text = push_text(L, -1, &len, option, name);
-    take(L, fetch, name, text, len);
-    lua_settop(L, value);
-  }
-}
-
-/* Calls `take` for each pair of the table on top. */
-static void take_pairs(lua_State *L, struct fetch *fetch, const char *option, pair_fn take) {
-  int table = lua_gettop(L);
-  if (!lua_istable(L, table))
-    luaL_error(L, "option \"%s\" is a table, not a %s", option, luaL_typename(L, table));
-  size_t count = push_names(L, table, option);
-  const char **names = lua_touserdata(L, -1);
-  for (size_t i = 0; i < count; i++) {
-    lua_pushstring(L, names[i]);
-    lua_rawget(L, table);
-    take_values(L, fetch, option, names[i], take);
-    lua_settop(L, table + 1);
-  }
-  lua_settop(L, table);
+/* Pushes the path in an option; NULL when it is absent. */
+static const char *push_path(lua_State *L, int options, const char *name) {
+  int type = client_request_push_option(L, options, name);
+  if (type == LUA_TNIL) return NULL;
+  if (type != LUA_TSTRING)
+    luaL_error(L, "option \"%s\" is a path, not a %s", name, luaL_typename(L, -1));
+  const char *path = lua_tostring(L, -1);
+  if (!*path || strlen(path) != lua_rawlen(L, -1)) luaL_error(L, "option \"%s\" is no path", name);
+  return client_request_push_path(L, path);
 }
 
 /* ---- headers ---- */
@@ -137,145 +91,96 @@ static bool is_token(const char *text) {
   return true;
 }
 
-static void take_header(lua_State *L, struct fetch *fetch, const char *name, const char *value,
-                        size_t value_len) {
+static void take_header(lua_State *L, struct fetch *fetch, const char *name) {
+  struct slice value = client_pairs_text(L, "headers", name);
   if (!is_token(name)) luaL_error(L, "\"%s\" is no header name", name);
-  if (strlen(value) != value_len || strpbrk(value, "\r\n"))
+  if (strlen(value.data) != value.len || strpbrk(value.data, "\r\n"))
     luaL_error(L, "the value of header \"%s\" has a CR, LF or NUL", name);
   bool blank =
-      value[strspn(value, " \t")] == '\0'; /* curl takes "name:" as an order to send none */
-  const char *line = lua_pushfstring(L, blank ? "%s;" : "%s: %s", name, value);
-  if (!fetch_add_header(fetch, line)) raise_no_memory(L);
-  lua_pop(L, 1);
-}
-
-static bool has_header(const struct fetch *fetch, const char *name) {
-  size_t len = strlen(name);
-  for (const struct curl_slist *line = fetch->headers; line; line = line->next) {
-    if (strncasecmp(line->data, name, len) == 0 && strchr(":;", line->data[len])) return true;
-  }
-  return false;
-}
-
-/* `line` takes the place of what curl would send by itself. */
-static void add_default_header(lua_State *L, struct fetch *fetch, const char *name,
-                               const char *line) {
-  if (has_header(fetch, name)) return;
-  if (!fetch_add_header(fetch, line)) raise_no_memory(L);
+      value.data[strspn(value.data, " \t")] == '\0'; /* for curl "name:" means: send none */
+  const char *line = lua_pushfstring(L, blank ? "%s;" : "%s: %s", name, value.data);
+  if (!fetch_setup_header(fetch, line)) client_request_raise_no_memory(L);
 }
 
 static void read_headers(lua_State *L, struct fetch *fetch, int options) {
-  if (push_option(L, options, "headers") != LUA_TNIL) take_pairs(L, fetch, "headers", take_header);
+  if (client_request_push_option(L, options, "headers") != LUA_TNIL)
+    client_pairs_read(L, fetch, "headers", take_header, NULL);
   lua_pop(L, 1);
 }
 
-/* ---- query, form, body ---- */
+/* ---- the URL ---- */
 
-static void add_escaped(struct buffer *out, const char *text, size_t len) {
-  static const char hex[] = "0123456789ABCDEF";
-  for (size_t i = 0; i < len; i++) {
-    unsigned char byte = (unsigned char)text[i];
-    if (isalnum(byte) || (byte && strchr("-._~", byte))) {
-      buffer_add_byte(out, (char)byte);
-    } else {
-      const char escape[] = {'%', hex[byte >> 4], hex[byte & 15]};
-      buffer_add(out, escape, sizeof escape);
-    }
-  }
+static void take_query(lua_State *L, struct fetch *fetch, const char *name) {
+  client_pairs_encode(&fetch->sent, name, client_pairs_text(L, "query", name));
 }
 
-/* For `query` and `form`; the fetch's `sent` collects both, one after the other. */
-static void take_pair(lua_State *L, struct fetch *fetch, const char *name, const char *value,
-                      size_t value_len) {
-  (void)L;
-  struct buffer *out = &fetch->sent;
-  if (out->len > 0) buffer_add_byte(out, '&');
-  add_escaped(out, name, strlen(name));
-  buffer_add_byte(out, '=');
-  add_escaped(out, value, value_len);
-}
-
-/* Reads the URL and `query`. */
-static void read_url(lua_State *L, struct fetch *fetch, const char *method, int url, int options) {
-  if (push_option(L, options, "query") != LUA_TNIL) take_pairs(L, fetch, "query", take_pair);
+/* Reads the URL and `query`, which is collected where the body comes later. */
+static void read_url(lua_State *L, struct fetch *fetch, int url, int options) {
+  const char *text = lua_tostring(L, url), *problem = NULL;
+  if (strlen(text) != lua_rawlen(L, url) || strpbrk(text, "\r\n"))
+    luaL_error(L, "the URL has a CR, LF or NUL");
+  if (client_request_push_option(L, options, "query") != LUA_TNIL)
+    client_pairs_read(L, fetch, "query", take_query, NULL);
   lua_pop(L, 1);
   buffer_add_byte(&fetch->sent, '\0');
-  const char *text = lua_tostring(L, url), *problem = NULL;
-  CURLcode code = fetch_set_url(fetch, method, text, fetch->sent.data, &problem);
+  CURLcode code = fetch_setup_url(fetch, text, fetch->sent.data, &problem);
   buffer_clear(&fetch->sent);
   if (code == CURLE_OK) return;
-  if (code == CURLE_OUT_OF_MEMORY) raise_no_memory(L);
+  if (code == CURLE_OUT_OF_MEMORY) client_request_raise_no_memory(L);
   error_push(L, "http", "cannot request \"%s\": %s", text, problem);
-  lua_pushinteger(L, code);
-  lua_setfield(L, -2, "code");
-  lua_error(L);
-}
-
-/* Reads the value on top as the body; gives its content type, NULL: nobody knows. */
-static const char *read_body_value(lua_State *L, struct fetch *fetch, const char *option) {
-  if (strcmp(option, "json") == 0) {
-    json_encode(L, -1, &fetch->sent);
-    return "Content-Type: application/json";
-  }
-  if (strcmp(option, "form") == 0) {
-    take_pairs(L, fetch, option, take_pair);
-    return "Content-Type: application/x-www-form-urlencoded";
-  }
-  size_t len;
-  if (lua_type(L, -1) != LUA_TSTRING)
-    luaL_error(L, "option \"body\" is a string, not a %s", luaL_typename(L, -1));
-  const char *data = lua_tolstring(L, -1, &len);
-  buffer_add(&fetch->sent, data, len);
-  return NULL;
-}
-
-static void read_body(lua_State *L, struct fetch *fetch, int options) {
-  static const char *const names[] = {"json", "form", "body"};
-  const char *found = NULL, *type = NULL;
-  for (size_t i = 0; i < array_len(names); i++) {
-    if (push_option(L, options, names[i]) != LUA_TNIL) {
-      if (found) luaL_error(L, "a request has one body: \"%s\" or \"%s\"", found, names[i]);
-      found = names[i];
-      type = read_body_value(L, fetch, found);
-    }
-    lua_pop(L, 1);
-  }
-  fetch->request.has_body = found;
-  if (found && strcmp(fetch->request.method, "HEAD") == 0)
-    luaL_error(L, "a HEAD request has no body, but \"%s\" was given", found);
-  /* Without a colon's right side: curl would claim a form. */
-  add_default_header(L, fetch, "Content-Type", type ? type : "Content-Type:");
-  add_default_header(L, fetch, "Expect", "Expect:");
+  client_request_raise(L, code);
 }
 
 /* ---- all of it ---- */
 
-static const char *push_method(lua_State *L, const char *method) {
-  char upper[HTTP_METHOD_BYTES_MAX + 1];
+static void read_method(lua_State *L, struct fetch *fetch, const char *method) {
   size_t len = strlen(method);
   if (len > HTTP_METHOD_BYTES_MAX || !is_token(method))
     luaL_error(L, "\"%s\" is no request method", method);
-  for (size_t i = 0; i <= len; i++) upper[i] = (char)toupper((unsigned char)method[i]);
-  return lua_pushstring(L, upper);
+  for (size_t i = 0; i <= len; i++)
+    fetch->request.method[i] = (char)toupper((unsigned char)method[i]);
 }
 
-void client_request_read(lua_State *L, struct fetch *fetch, const char *method, int url,
-                         int options) {
+static void read_rules(lua_State *L, struct fetch_request *request, int options) {
+  request->stream = options_flag(L, options, "stream", false);
+  request->redirects_max = read_redirects(L, options);
+  request->timeout_ns = read_seconds(L, options, "timeout", HTTP_TIMEOUT_MS);
+  request->connect_timeout_ns =
+      read_seconds(L, options, "connect_timeout", HTTP_CONNECT_TIMEOUT_MS);
+  request->idle_timeout_ns = read_seconds(L, options, "idle_timeout", 0);
+  request->body_bytes_max =
+      options_bytes(L, options, "max_body", request->stream ? UINT64_MAX : HTTP_RESPONSE_BYTES_MAX);
+}
+
+static void read_connection(lua_State *L, struct fetch *fetch, int options) {
+  bool verify = options_flag(L, options, "verify", true);
+  const char *file = push_path(L, options, "ca_file"), *path = push_path(L, options, "ca_path");
+  CURLcode code = fetch_setup_trust(fetch, verify, file, path);
+  const char *socket = push_path(L, options, "unix_socket");
+  if (!code && socket) code = fetch_setup_unix_socket(fetch, socket);
+  if (code) luaL_error(L, "%s", curl_easy_strerror(code));
+}
+
+static void read_retry(lua_State *L, struct client_retry *retry, int options) {
+  *retry = (struct client_retry){.count = options_integer(L, options, "retries", 0, 0, retries_max),
+                                 .unsafe = options_flag(L, options, "retry_unsafe", false),
+                                 .backoff = backoff_default()};
+  if (client_request_push_option(L, options, "backoff") != LUA_TNIL)
+    backoff_read(L, &retry->backoff);
+  lua_pop(L, 1);
+}
+
+void client_request_read(lua_State *L, struct fetch *fetch, struct client_retry *retry,
+                         const char *method, int url, int options) {
   luaL_checkstack(L, LUA_MINSTACK, "request");
-  if (strlen(lua_tostring(L, url)) != lua_rawlen(L, url)) luaL_error(L, "the URL has a NUL");
-  double timeout = read_seconds(L, options, "timeout", (double)HTTP_TIMEOUT_MS / MS_PER_SECOND,
-                                TIMEOUT_SECONDS_MAX);
-  double connect_timeout =
-      read_seconds(L, options, "connect_timeout", (double)HTTP_CONNECT_TIMEOUT_MS / MS_PER_SECOND,
-                   CONNECT_TIMEOUT_SECONDS_MAX);
-  fetch->request = (struct fetch_request){
-      .method = push_method(L, method),
-      .follow_redirects = read_boolean(L, options, "follow_redirects", false),
-      .verify = read_boolean(L, options, "verify", true),
-      .timeout_ns = (uint64_t)(timeout * (double)NS_PER_SECOND),
-      .connect_timeout_ms = (uint64_t)ceil(connect_timeout * MS_PER_SECOND),
-  };
-  read_url(L, fetch, fetch->request.method, url, options);
+  if (!fetch_open(fetch)) client_request_raise_no_memory(L);
+  int top = lua_gettop(L);
+  read_method(L, fetch, method);
+  read_rules(L, &fetch->request, options);
+  read_connection(L, fetch, options);
+  read_retry(L, retry, options);
+  read_url(L, fetch, url, options);
   read_headers(L, fetch, options);
-  read_body(L, fetch, options);
+  client_body_read(L, fetch, options);
+  lua_settop(L, top);
 }

@@ -7,6 +7,7 @@
 #include "core/class.h"
 #include "core/error.h"
 #include "http/status.h"
+#include "lib/client_stream.h"
 #include "lib/json.h"
 #include "lib/options.h"
 
@@ -17,7 +18,7 @@
 #define CLASS_RESPONSE "http.response"
 #define CLASS_HEADERS  "http.headers"
 
-enum { STATUS_ERROR_MIN = 400, US_PER_SECOND = 1000000 };
+enum { STATUS_ERROR_MIN = 400 };
 
 /* ---- headers ---- */
 
@@ -132,7 +133,7 @@ static void push_headers(lua_State *L, const struct buffer *head) {
 
 /* ---- the response ---- */
 
-static void check_self(lua_State *L, const char *method) {
+void client_response_check(lua_State *L, const char *method) {
   const char *name = class_name(L, 1);
   if (!name || strcmp(name, CLASS_RESPONSE) != 0 || !lua_istable(L, 1))
     luaL_error(L, "use a colon: response:%s()", method);
@@ -141,12 +142,14 @@ static void check_self(lua_State *L, const char *method) {
 /* response:json([{ null = true }]) */
 static int response_json(lua_State *L) {
   static const char *const names[] = {"null", NULL};
-  check_self(L, "json");
+  client_response_check(L, "json");
   options_check(L, 2, names);
   unsigned flags = 0;
   if (lua_istable(L, 2) && lua_getfield(L, 2, "null") != LUA_TNIL && lua_toboolean(L, -1))
     flags = JSON_KEEP_NULL;
   size_t len;
+  if (client_stream_is_at(L, 1))
+    return luaL_error(L, "the response is a stream: read response:chunks()");
   lua_getfield(L, 1, "body");
   const char *body = luaL_checklstring(L, -1, &len);
   json_decode(L, body, len, flags);
@@ -155,7 +158,7 @@ static int response_json(lua_State *L) {
 
 /* response:header_all(name): every value of that header */
 static int response_header_all(lua_State *L) {
-  check_self(L, "header_all");
+  client_response_check(L, "header_all");
   size_t len;
   const char *name = luaL_checklstring(L, 2, &len);
   lua_settop(L, 2);
@@ -175,7 +178,7 @@ static int response_header_all(lua_State *L) {
 
 /* response:raise_for_status(): the response itself below 400 */
 static int response_raise_for_status(lua_State *L) {
-  check_self(L, "raise_for_status");
+  client_response_check(L, "raise_for_status");
   lua_settop(L, 1);
   lua_getfield(L, 1, "status");
   int status = (int)luaL_checkinteger(L, 2);
@@ -196,35 +199,39 @@ void client_response_open(lua_State *L) {
   static const luaL_Reg methods[] = {{"json", response_json},
                                      {"header_all", response_header_all},
                                      {"raise_for_status", response_raise_for_status},
+                                     {"chunks", client_stream_chunks},
+                                     {"close", client_stream_close},
                                      {NULL, NULL}};
   class_push(L, CLASS_RESPONSE);
   luaL_newlib(L, methods);
   lua_setfield(L, -2, "__index");
+  lua_pushcfunction(L, client_stream_close);
+  lua_setfield(L, -2, "__close");
   class_push(L, CLASS_HEADERS);
   lua_pushcfunction(L, find_header);
   lua_setfield(L, -2, "__index");
   lua_pop(L, 2);
 }
 
-void client_response_push(lua_State *L, const struct fetch *fetch) {
+void client_response_push(lua_State *L, const struct fetch *fetch, lua_Number elapsed_s) {
   long status = 0;
   char *url = NULL;
-  curl_off_t elapsed_us = 0;
   curl_easy_getinfo(fetch->easy, CURLINFO_RESPONSE_CODE, &status);
   curl_easy_getinfo(fetch->easy, CURLINFO_EFFECTIVE_URL, &url);
-  curl_easy_getinfo(fetch->easy, CURLINFO_TOTAL_TIME_T, &elapsed_us);
-  lua_createtable(L, 0, 6);
+  lua_createtable(L, 0, 7);
   int response = lua_gettop(L);
   push_headers(L, &fetch->head);
   lua_setfield(L, response, "_repeated");
   lua_setfield(L, response, "headers");
   lua_pushinteger(L, status);
   lua_setfield(L, response, "status");
-  lua_pushlstring(L, fetch->body.len ? fetch->body.data : "", fetch->body.len);
-  lua_setfield(L, response, "body");
+  if (!fetch->request.stream) {
+    lua_pushlstring(L, fetch->body.len ? fetch->body.data : "", fetch->body.len);
+    lua_setfield(L, response, "body");
+  }
   lua_pushstring(L, url ? url : fetch->url);
   lua_setfield(L, response, "url");
-  lua_pushnumber(L, (lua_Number)elapsed_us / US_PER_SECOND);
+  lua_pushnumber(L, elapsed_s);
   lua_setfield(L, response, "elapsed");
   class_push(L, CLASS_RESPONSE);
   lua_setmetatable(L, response);

@@ -5,6 +5,7 @@
 #include "lib/deadlock.h"
 
 #include "base/limits.h"
+#include "core/clock.h"
 #include "core/error.h"
 #include "core/fiber.h"
 #include "core/worker.h"
@@ -13,6 +14,7 @@
 #include <lauxlib.h>
 
 #define DEADLOCK    "deadlock: every task waits for another one"
+#define STANDSTILL  "nothing goes on: nobody advances the clock (client.clock:advance(seconds))"
 #define SCOPE_CLASS "perilune.deadlock.scope"
 
 /* Registry key: the struct deadlock of the state. */
@@ -20,33 +22,42 @@ static const char deadlock_key = 0;
 
 /* ---- looking ---- */
 
-static bool has_deadline(const struct fiber *fiber) {
-  for (const struct scope *scope = fiber->scope; scope; scope = scope->outer)
-    if (scope_has_deadline(scope)) return true;
+/* Whether a clock that goes on will wake the fiber, or end a scope of it. */
+static bool waits_for_time(const struct fiber *fiber) {
+  if (timer_is_started(&fiber->timer) && clock_goes_on(fiber->timers)) return true;
+  for (const struct scope *scope = fiber->scope; scope; scope = scope->outer) {
+    const struct timers *timers = scope_find_clock(scope);
+    if (timers && clock_goes_on(timers)) return true;
+  }
   return false;
 }
 
-/* Fibers that have not started wait for others to start them. */
-static bool waits_inside(const struct fiber *fiber) {
+/* Fibers that have not started wait for others to start them. Where nothing is on its way but
+ * time, which stands still, it does not matter what a fiber waits for. */
+static bool is_stuck(const struct fiber *fiber, bool time_is_all) {
   if (fiber->state == FIBER_NEW) return true;
-  return fiber->state == FIBER_PARKED && fiber->waits_inside && !timer_is_started(&fiber->timer) &&
-         !has_deadline(fiber);
+  if (fiber->state != FIBER_PARKED || waits_for_time(fiber)) return false;
+  return time_is_all || fiber->waits_inside || timer_is_started(&fiber->timer);
 }
 
-static bool is_reached(const struct worker *worker) {
+static bool is_reached(struct deadlock *deadlock, bool is_idle) {
+  const struct worker *worker = deadlock->worker;
   const struct list *fibers = &worker->fibers;
   if (!list_is_empty(&worker->ready) || worker->again) return false;
+  bool time_is_all = is_idle && clock_is_awaited(worker);
+  deadlock->stands_still = time_is_all;
   for (const struct list *link = fibers->next; link != fibers; link = link->next)
-    if (!waits_inside(container_of(link, const struct fiber, live))) return false;
+    if (!is_stuck(container_of(link, const struct fiber, live), time_is_all)) return false;
   return !list_is_empty(fibers);
 }
 
 /* ---- the report ---- */
 
-/* report(fiber) -> the text, which begins with the line that the fiber is on */
+/* report(fiber, title) -> the text, which begins with the line that the fiber is on */
 static int report(lua_State *L) {
   const struct list *fibers = &worker_of(L)->fibers;
   struct fiber *guarded = lua_touserdata(L, 1);
+  const char *title = lua_touserdata(L, 2);
   luaL_Buffer text;
   lua_settop(L, 0);
   if (guarded) running_push_line(L, guarded);
@@ -56,7 +67,7 @@ static int report(lua_State *L) {
     luaL_addstring(&text, line);
     luaL_addstring(&text, ": ");
   }
-  luaL_addstring(&text, DEADLOCK);
+  luaL_addstring(&text, title);
   int count = 0;
   for (struct list *link = fibers->next; link != fibers; link = link->next) {
     struct fiber *fiber = container_of(link, struct fiber, live);
@@ -74,10 +85,13 @@ static int report(lua_State *L) {
 }
 
 static void break_up(struct deadlock *deadlock) {
+  static const char deadlocked[] = DEADLOCK, standing[] = STANDSTILL;
+  const char *title = deadlock->stands_still ? standing : deadlocked;
   lua_State *L = deadlock->worker->L;
   lua_pushcfunction(L, report);
   lua_pushlightuserdata(L, deadlock->guard ? deadlock->guard->fiber : NULL);
-  const char *text = lua_pcall(L, 1, 1, 0) == LUA_OK ? lua_tostring(L, -1) : DEADLOCK;
+  lua_pushlightuserdata(L, (void *)title);
+  const char *text = lua_pcall(L, 2, 1, 0) == LUA_OK ? lua_tostring(L, -1) : title;
   if (deadlock->guard)
     scope_cancel(deadlock->guard, text);
   else
@@ -89,10 +103,10 @@ static void come_due(struct timer *timer) {
   container_of(timer, struct deadlock, timer)->is_due = true;
 }
 
-void deadlock_look(struct deadlock *deadlock) {
+void deadlock_look(struct deadlock *deadlock, bool is_idle) {
   struct worker *worker = deadlock->worker;
   uint64_t resume = atomic_load_explicit(&worker->heartbeat.resume, memory_order_relaxed);
-  if (!is_reached(worker)) {
+  if (!is_reached(deadlock, is_idle)) {
     deadlock->is_due = false;
     timer_stop(&worker->timers, &deadlock->timer);
     return;

@@ -2,7 +2,8 @@
  *
  * For specs, which would hang: when only such waits are left for a while, the innermost guarded
  * function is cancelled, and its guard raises kind "deadlock" with who waits for what. A fiber
- * that waits for time, I/O or another thread may still wake the others, so then it is none. */
+ * that waits for time, I/O or another thread may still wake the others, so then it is none. The
+ * same when only time is waited for, on a clock that nobody advances. */
 #ifndef LIB_DEADLOCK_H
 #define LIB_DEADLOCK_H
 
@@ -19,6 +20,7 @@ struct deadlock {
   struct timer timer;  /* runs while it looks like one */
   uint64_t resume;     /* the last one when it began to */
   bool is_due;         /* it has lasted */
+  bool stands_still;   /* time is waited for */
   struct scope *guard; /* innermost */
 };
 
@@ -26,8 +28,8 @@ struct deadlock {
  * there is no memory. */
 void deadlock_open(lua_State *L, struct deadlock *deadlock);
 
-/* [owner] Looks, at the end of each turn. */
-void deadlock_look(struct deadlock *deadlock);
+/* [owner] Looks, at the end of each turn; `is_idle`: nothing is on its way to the worker. */
+void deadlock_look(struct deadlock *deadlock, bool is_idle);
 
 /* [owner] The loader of perilune.native.deadlock: guard(fn, ...) -> results of fn. */
 int deadlock_module_open(lua_State *L);

@@ -3,7 +3,16 @@
  * Fields come in one order; those that are missing are left out. */
 #include "lib/failure.h"
 
-enum { FIELDS = 6 };
+#include <string.h>
+
+enum { FIELDS = 8 };
+
+/* What to do about errors whose message cannot say it, or NULL. */
+static const char *find_advice(const char *kind) {
+  if (!kind || strcmp(kind, "transfer") != 0) return NULL;
+  return "each state has its own: open files and connections in the function that uses them, and "
+         "send it names and ids";
+}
 
 void failure_log(const struct log *log, enum log_level level, const char *message,
                  const struct failure *failure) {
@@ -14,6 +23,9 @@ void failure_log(const struct log *log, enum log_level level, const char *messag
       log_text("error", failure->error),
   };
   size_t count = 4;
+  const char *advice = find_advice(failure->kind);
+  if (failure->handler) fields[count++] = log_text("handler", failure->handler);
+  if (advice) fields[count++] = log_text("advice", advice);
   if (failure->cause) fields[count++] = log_text("cause", failure->cause);
   if (failure->traceback) fields[count++] = log_text("traceback", failure->traceback);
   log_write(log, level, message, fields, count);

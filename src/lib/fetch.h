@@ -1,86 +1,111 @@
-/* fetch.h - one HTTP request on its way through curl, on a worker's loop.
+/* fetch.h - one HTTP request on its way through curl, and what came back.
  *
- * A pool holds curl's multi handle of one Lua state: its kept-alive connections, its sockets under
- * uv_poll, its clock on the worker's timers. A fetch is one request and what came back. Callbacks
- * record into the fetch and wake its ticket; nothing here touches Lua. */
+ * Callbacks of curl and timers record into the fetch and wake its ticket; nothing here touches Lua.
+ * All limits of time are timers of the worker's real clock. The request is made by fetch_setup.h,
+ * bodies flow by fetch_flow.h, several fetches at once are fetch_pool.h's. */
 #ifndef LIB_FETCH_H
 #define LIB_FETCH_H
 
 #include "base/buffer.h"
+#include "base/limits.h"
 #include "base/list.h"
 #include "core/fiber.h"
 #include "core/timer.h"
 
 #include <curl/curl.h>
 #include <stdbool.h>
-#include <uv.h>
 
-struct fetch_pool {
-  CURLM *multi;
-  uv_loop_t *loop;
-  struct timers *timers;
-  struct timer timer;  /* curl's own */
-  struct list fetches; /* fetch.link; those on their way */
-  struct list watches; /* watch.link; sockets under uv_poll */
-  struct buffer no_proxy;
+struct fetch_pool;
+
+enum fetch_body {
+  FETCH_BODY_NONE,
+  FETCH_BODY_BYTES,  /* fetch.sent, which may be empty */
+  FETCH_BODY_PIECES, /* that come one by one: fetch_flow_give */
+  FETCH_BODY_PARTS,  /* fetch.parts */
 };
 
-/* What a request is made of, besides its URL, body and headers. */
+/* What a request is made of, besides its URL, headers and body. */
 struct fetch_request {
-  const char *method; /* upper case; borrowed until fetch_start has returned */
-  bool has_body;      /* fetch.sent, which may be empty */
-  bool follow_redirects;
-  bool verify;
-  uint64_t timeout_ns; /* from start to the last byte */
-  uint64_t connect_timeout_ms;
+  char method[HTTP_METHOD_BYTES_MAX + 1]; /* upper case */
+  enum fetch_body body;
+  int64_t pieces_bytes; /* of all pieces together; -1: unknown, sent chunked */
+  long redirects_max;   /* 0: none is followed */
+  bool stream;          /* the response's body is taken while it comes */
+  uint64_t timeout_ns;  /* from the start to the last byte; of a stream to the end of its head */
+  uint64_t connect_timeout_ns;
+  uint64_t idle_timeout_ns; /* without a byte in either direction; 0: none */
+  uint64_t body_bytes_max;  /* of the response */
 };
 
 enum fetch_outcome { FETCH_PENDING, FETCH_ENDED, FETCH_TIMED_OUT };
+enum fetch_limit { FETCH_LIMIT_TOTAL, FETCH_LIMIT_CONNECT, FETCH_LIMIT_IDLE };
 
-/* Zeroed before; the caller fills request, sent, and by the functions below url and headers. */
+/* Zeroed before. */
 struct fetch {
-  struct list link;        /* fetch_pool.fetches */
-  struct fetch_pool *pool; /* NULL unless it is on its way */
+  struct list link;        /* fetch_pool.fetches or .waiting */
+  struct fetch_pool *pool; /* NULL unless it is on one of them */
+  bool is_running;         /* on the first: curl has it */
   CURL *easy;
   struct fetch_request request;
   char *url;                  /* owned by curl's allocator */
   struct buffer label;        /* method and URL without secrets, for messages; terminated */
   struct curl_slist *headers; /* to send */
-  struct buffer sent;         /* the body to send; must not change while it is on its way */
+  curl_mime *parts;           /* to send */
 
-  struct timer timer;
-  struct ticket ticket; /* woken at the end */
+  struct buffer sent; /* bytes, or the piece that is being sent */
+  size_t sent_at;     /* of that piece: what curl has taken */
+  uint64_t given;     /* bytes of all pieces so far */
+  bool gave_all;      /* no further piece comes; set for the other bodies too */
+  bool wants_piece;   /* curl has nothing to send until one is given */
+  bool is_refused;    /* the server has said no before all pieces were given */
+
+  uint64_t began_ns, deadline_ns;
+  struct timer total_timer, connect_timer, idle_timer;
+  uint64_t moved, moved_ns; /* bytes both ways when last looked at, and since when so many */
+  struct ticket ticket;     /* woken when something has come, is wanted, or has ended */
+  struct scope *feeding;    /* of code that makes a piece: cancelled when none is needed; or NULL */
   enum fetch_outcome outcome;
-  CURLcode code; /* once FETCH_ENDED */
+  enum fetch_limit limit; /* once FETCH_TIMED_OUT */
+  CURLcode code;          /* once FETCH_ENDED */
+  int socket;             /* that it goes by; -1: none yet */
+  bool reads, writes;     /* what curl waits for there */
   char problem[CURL_ERROR_SIZE];
+
+  bool has_begun; /* curl has got it */
+  bool has_connected;
+  bool in_head;      /* header lines are of a head; after it they are trailers */
+  bool has_location; /* of that head */
+  bool has_head;     /* of the response that counts: no 1xx, no redirect that is followed */
+  bool is_clogged;   /* curl holds what has come, until fetch_flow_resume */
   bool too_large;
-  bool in_head;       /* header lines are of the head; after it they are trailers */
-  struct buffer head; /* header lines of the last response, without the status line */
-  struct buffer body;
+  struct buffer head;  /* header lines of the last response, without the status line */
+  struct buffer body;  /* what has come of it, and was not taken yet */
+  uint64_t body_bytes; /* that have come */
 };
 
-/* [owner] Opens curl's multi handle; loop and timers outlive the pool. False without memory. */
-bool fetch_pool_init(struct fetch_pool *pool, uv_loop_t *loop, struct timers *timers);
+/* [owner] Makes curl's handle, for fetch_setup. False without memory. */
+bool fetch_open(struct fetch *fetch);
 
-/* [owner] Stops every fetch (its waiter is not woken) and closes all connections; the handles of
- * the loop are freed once it has run. Accepts a zeroed pool, and twice. */
-void fetch_pool_finish(struct fetch_pool *pool);
+/* [owner] Sends the request, again if it has been sent before. The fetch stays where it is in
+ * memory until fetch_stop. False without memory. */
+bool fetch_start(struct fetch_pool *pool, struct fetch *fetch);
 
-/* [owner] Parses an http or https URL, escapes what must be, and appends `query` (encoded pairs,
- * may be empty). CURLE_OK, or why not: `problem` says it then (static text). */
-CURLcode fetch_set_url(struct fetch *fetch, const char *method, const char *url, const char *query,
-                       const char **problem);
+/* [owner] For the pool: curl gets the fetch now; it has ended. */
+void fetch_begin(struct fetch *fetch);
+void fetch_end(struct fetch *fetch, CURLcode code);
 
-/* [owner] Adds a header line as curl wants it ("Name: value", "Name;" for an empty value, "Name:"
- * for none at all). False without memory. */
-bool fetch_add_header(struct fetch *fetch, const char *line);
+/* [owner] For curl's callbacks: a connection is there; the head of the response that counts is. A
+ * refusal (a status from 400 on) is not sent the rest of a body. */
+void fetch_note_connection(struct fetch *fetch);
+void fetch_note_head(struct fetch *fetch, bool is_refusal);
 
-/* [owner] Sends the request; `ticket` is woken when outcome is no longer FETCH_PENDING. The fetch
- * stays where it is in memory until fetch_finish. False without memory. */
-bool fetch_start(struct fetch_pool *pool, struct fetch *fetch, struct ticket ticket);
+/* [owner] Wakes who waits for the fetch. */
+void fetch_wake(struct fetch *fetch);
 
-/* [owner] Drops the request where it is, and frees all it has; accepts a zeroed fetch, and twice.
- */
+/* [owner] Drops the request where it is; what has come stays. Twice is harmless. */
+void fetch_stop(struct fetch *fetch);
+
+/* [owner] Drops the request and frees all it has; accepts a zeroed fetch, and twice. */
 void fetch_finish(struct fetch *fetch);
 
 #endif

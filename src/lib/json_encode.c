@@ -15,13 +15,15 @@
 
 #include <lauxlib.h>
 #include <math.h>
-#include <stdbool.h>
+#include <stdlib.h>
 #include <string.h>
 
 struct encoder {
   lua_State *L;
   struct buffer *out;
-  size_t start;      /* length of `out` before */
+  int indent;                 /* spaces of a level; 0: all in one line */
+  struct json_sorter *sorter; /* NULL: the order of the table */
+  size_t start;               /* length of `out` before */
   int root;          /* stack slot; the value of level n is at root + 2n, its key just below */
   const void *array; /* metatable of arrays, NULL until a metatable was met */
 };
@@ -179,9 +181,63 @@ static void check_length(struct encoder *encoder, int level) {
   fail(encoder, level, "the text is too long");
 }
 
+/* ---- lines ---- */
+
+static void add_line(struct encoder *encoder, int level) {
+  size_t spaces = (size_t)(encoder->indent * level);
+  char *to = buffer_reserve(encoder->out, spaces + 1);
+  *to = '\n';
+  memset(to + 1, ' ', spaces);
+  encoder->out->len += spaces + 1;
+}
+
+/* Before an item of the list or object at `level`. */
+static inline void begin_item(struct encoder *encoder, int level) {
+  if (UNLIKELY(encoder->indent > 0)) add_line(encoder, level + 1);
+}
+
 /* The comma behind the last item becomes the closing bracket. */
-static void close_with(struct buffer *out, char bracket) {
-  out->data[out->len - 1] = bracket;
+static void close_with(struct encoder *encoder, int level, char bracket) {
+  struct buffer *out = encoder->out;
+  if (LIKELY(encoder->indent == 0)) {
+    out->data[out->len - 1] = bracket;
+    return;
+  }
+  out->len--;
+  add_line(encoder, level);
+  buffer_add_byte(out, bracket);
+}
+
+/* ---- sorted keys: the texts of the members are put in order when the object is complete ---- */
+
+/* The text of a member, with its comma; the key is the table's. */
+struct member {
+  struct slice key;
+  size_t begin, len;
+};
+
+static int compare_members(const void *a, const void *b) {
+  const struct slice *one = &((const struct member *)a)->key;
+  const struct slice *other = &((const struct member *)b)->key;
+  int order = memcmp(one->data, other->data, one->len < other->len ? one->len : other->len);
+  if (order != 0) return order;
+  return one->len < other->len ? -1 : one->len > other->len;
+}
+
+/* Sorts the members of the object that begin behind the first `before` bytes of the list, and takes
+ * them off it. */
+static void sort_members(struct encoder *encoder, size_t before) {
+  struct json_sorter *sorter = encoder->sorter;
+  struct member *members = (struct member *)(void *)(sorter->members.data + before);
+  size_t count = (sorter->members.len - before) / sizeof *members;
+  size_t begin = members[0].begin;
+  char *text = encoder->out->data;
+  qsort(members, count, sizeof *members, compare_members);
+  buffer_clear(&sorter->text);
+  for (size_t i = 0; i < count; i++)
+    buffer_add(&sorter->text, text + members[i].begin, members[i].len);
+  memcpy(text + begin, sorter->text.data, sorter->text.len);
+  sorter->members.len = before;
 }
 
 /* Raises for the key of the pair on top, which the table at `level` must not have: a list, or an
@@ -240,6 +296,7 @@ static void encode_by_index(struct encoder *encoder, int level, lua_Integer i) {
   lua_pop(L, 2);
   lua_Integer length = list_length(encoder, level);
   for (; i <= length; i++) {
+    begin_item(encoder, level);
     lua_pushinteger(L, i);
     if (lua_rawgeti(L, -2, i) == LUA_TNIL)
       buffer_add_text(encoder->out, "null");
@@ -261,6 +318,7 @@ static void encode_list(struct encoder *encoder, int level) {
       encode_by_index(encoder, level, i);
       break;
     }
+    begin_item(encoder, level);
     encode_value(encoder, level + 1);
     buffer_add_byte(encoder->out, ',');
     lua_pop(L, 1);
@@ -270,25 +328,53 @@ static void encode_list(struct encoder *encoder, int level) {
   if (out->data[out->len - 1] == '[')
     buffer_add_byte(out, ']');
   else
-    close_with(out, ']');
+    close_with(encoder, level, ']');
+}
+
+/* Encodes the pair on top, a member of the object at `level`, with its comma. */
+static inline struct slice encode_member(struct encoder *encoder, int level) {
+  lua_State *L = encoder->L;
+  struct buffer *out = encoder->out;
+  struct slice key;
+  if (lua_type(L, -2) != LUA_TSTRING) fail_key(encoder, level, false);
+  begin_item(encoder, level);
+  key.data = lua_tolstring(L, -2, &key.len);
+  if (!put_string(out, key.data, key.len)) fail(encoder, level + 1, "the key is not valid UTF-8");
+  buffer_add_byte(out, ':');
+  if (UNLIKELY(encoder->indent > 0)) buffer_add_byte(out, ' ');
+  encode_value(encoder, level + 1);
+  buffer_add_byte(out, ',');
+  return key;
+}
+
+/* As encode_object, in the order of the keys' bytes. */
+static void encode_sorted(struct encoder *encoder, int level) {
+  lua_State *L = encoder->L;
+  struct buffer *out = encoder->out, *members = &encoder->sorter->members;
+  size_t before = members->len;
+  do {
+    struct member member = {.begin = out->len};
+    member.key = encode_member(encoder, level);
+    member.len = out->len - member.begin;
+    buffer_add(members, &member, sizeof member);
+    lua_pop(L, 1);
+  } while (lua_next(L, -2));
+  sort_members(encoder, before);
 }
 
 /* Encodes the object below the first pair on top; takes the pair off. */
 static void encode_object(struct encoder *encoder, int level) {
   lua_State *L = encoder->L;
-  struct buffer *out = encoder->out;
-  buffer_add_byte(out, '{');
-  do {
-    size_t len;
-    if (lua_type(L, -2) != LUA_TSTRING) fail_key(encoder, level, false);
-    const char *key = lua_tolstring(L, -2, &len);
-    if (!put_string(out, key, len)) fail(encoder, level + 1, "the key is not valid UTF-8");
-    buffer_add_byte(out, ':');
-    encode_value(encoder, level + 1);
-    buffer_add_byte(out, ',');
-    lua_pop(L, 1);
-  } while (lua_next(L, -2));
-  close_with(out, '}');
+  buffer_add_byte(encoder->out, '{');
+  if (UNLIKELY(encoder->sorter != NULL)) {
+    encode_sorted(encoder, level);
+  } else {
+    do {
+      encode_member(encoder, level);
+      lua_pop(L, 1);
+    } while (lua_next(L, -2));
+  }
+  close_with(encoder, level, '}');
 }
 
 /* Raises at the first table of the path that is one of its own ancestors; there is one. */
@@ -361,10 +447,21 @@ static void encode_value(struct encoder *encoder, int level) {
   fail(encoder, level, lua_pushfstring(L, "a %s has no JSON form", lua_typename(L, type)));
 }
 
-void json_encode(lua_State *L, int index, struct buffer *out) {
+void json_encode_as(lua_State *L, int index, struct buffer *out, int indent,
+                    struct json_sorter *sorter) {
   luaL_checkstack(L, LUA_MINSTACK, "JSON");
   lua_pushvalue(L, index);
-  struct encoder encoder = {.L = L, .out = out, .start = out->len, .root = lua_gettop(L)};
+  if (sorter) buffer_clear(&sorter->members);
+  struct encoder encoder = {.L = L,
+                            .out = out,
+                            .indent = indent,
+                            .sorter = sorter,
+                            .start = out->len,
+                            .root = lua_gettop(L)};
   encode_value(&encoder, 0);
   lua_pop(L, 1);
+}
+
+void json_encode(lua_State *L, int index, struct buffer *out) {
+  json_encode_as(L, index, out, 0, NULL);
 }

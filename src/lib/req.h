@@ -27,6 +27,7 @@ struct req_source {
   struct exchange *exchange;
   uint64_t id;
   const char *route; /* pattern, terminated */
+  const char *line;  /* where it is written, file:line; NULL without a route */
   struct fiber *handler;
   bool has_closers;      /* req:once has made something to close (lib/once.h) */
   bool failed;           /* the handler or what is around it did; its tasks are told */

@@ -14,8 +14,10 @@
 #include "core/worker.h"
 #include "lib/req.h"
 #include "lib/schedule_remote.h"
+#include "lib/schedule_watch.h"
 #include "lib/spool.h"
 #include "lib/task.h"
+#include "lib/task_label.h"
 #include "lib/task_options.h"
 #include "lib/task_remote.h"
 #include "lib/task_report.h"
@@ -344,10 +346,27 @@ static int insert_copy(lua_State *L, int box, const struct task_options *options
   return index;
 }
 
+/* Lets a spec that watches the app put another function in the place of that at 2. */
+static void ask_watcher(lua_State *L, const void *instance) {
+  int options = lua_gettop(L) + 1;
+  bool has_options = lua_getiuservalue(L, 1, SCHEDULER_OPTIONS) == LUA_TUSERDATA;
+  schedule_watch_ask(L, instance, 2, has_options ? options : 0);
+  lua_settop(L, options - 1);
+}
+
+static const char *name_of(enum task_when when) {
+  static const char *const names[] = {"now", "after_route", "after_response"};
+  return names[when];
+}
+
 /* Stack: the scheduler, the function, its arguments. */
 static int schedule_here(lua_State *L, const struct scheduler *scheduler,
                          const struct scheduler *home) {
   bool is_dropped;
+  const struct fiber *scheduling = fiber_running(L);
+  void *instance = home ? home->instance : scheduling ? scheduling->instance : NULL;
+  bool is_watched = UNLIKELY(worker_of(L)->tasks.watchers > 0);
+  if (is_watched) ask_watcher(L, instance);
   int box = push_call(L, 2);
   int function = box ? box + 1 : 2;
   const struct task_options *options = insert_options(L, function);
@@ -356,6 +375,7 @@ static int schedule_here(lua_State *L, const struct scheduler *scheduler,
   if (copy) function++;
   bool passed = has_passed(scheduler, options, &is_dropped);
   bool is_queued_now = box && passed && !is_dropped && (!options || options->delay_ns == 0);
+  if (box) task_label_give(L, box, function, options_at);
   if (is_queued_now) call_submit(L, box);
   struct task *task = task_push(L, lua_gettop(L) - function, options_at, copy);
   task->scheduled = true;
@@ -378,6 +398,7 @@ static int schedule_here(lua_State *L, const struct scheduler *scheduler,
   }
   if (is_dropped) report_dropped(scheduler->agenda, 1);
   if (task->shielded) task_report_shielded(L);
+  if (is_watched) schedule_watch_tell(L, instance, name_of(scheduler->when));
   return 1;
 }
 

@@ -142,20 +142,24 @@ static lua_CFunction begin(struct fiber *fiber) {
   return NULL;
 }
 
-/* Pushes the traceback of the error that ended the task at 1, joined with the line that made it. */
-static const char *push_traceback(lua_State *L, const struct task *task, const char *traceback) {
+const char *task_push_maker(lua_State *L, int index) {
+  const struct task *task = task_at(L, index);
   lua_Debug maker;
-  switch (lua_getiuservalue(L, 1, TASK_VALUE_TRACE)) {
+  switch (lua_getiuservalue(L, index, TASK_VALUE_TRACE)) {
   case LUA_TFUNCTION:
     lua_getinfo(L, ">S", &maker);
-    lua_pushfstring(L, "%s:%d", maker.short_src, task->line);
-    break;
+    return lua_pushfstring(L, "%s:%d", maker.short_src, task->line);
   case LUA_TTABLE: /* task_set_maker */
     lua_rawgeti(L, -1, 1);
-    break;
+    return lua_tostring(L, -1);
   default:
-    return lua_pushstring(L, traceback);
+    return NULL;
   }
+}
+
+/* Pushes the traceback of the error that ended the task at 1, joined with the line that made it. */
+static const char *push_traceback(lua_State *L, const struct task *task, const char *traceback) {
+  if (!task_push_maker(L, 1)) return lua_pushstring(L, traceback);
   return lua_pushfstring(L, "%s\n%s at:\n\t%s", traceback,
                          task->scheduled ? "scheduled" : "spawned", lua_tostring(L, -1));
 }
@@ -219,7 +223,8 @@ bool task_is_callable(lua_State *L, int index) {
 
 void task_check_callable(lua_State *L, int index, const char *what) {
   if (!task_is_callable(L, index))
-    luaL_error(L, "%s; the function is a %s", what, luaL_typename(L, index));
+    luaL_error(L, "%s; the function is a %s: give both apart, as in (send, id)", what,
+               luaL_typename(L, index));
 }
 
 enum { MAKER_LEVELS_MAX = 4 };
@@ -362,6 +367,7 @@ void task_make_fiber(lua_State *L, int box) {
   fiber->worker->tasks.unfinished++;
   if (task->shielded) fiber->worker->tasks.shielded++;
   task->fiber = fiber;
+  if (task->scheduled) fiber->under = fiber, fiber->under_life = fiber->life;
   task->has_box = box != 0;
   lua_pushvalue(L, -1);
   if (box) {
@@ -401,7 +407,8 @@ void task_cancel(struct task *task, const char *reason) {
 /* ---- how it ended ---- */
 
 void task_push_error(lua_State *L, int index) {
-  const struct task *task = task_at(L, index);
+  struct task *task = task_at(L, index);
+  task->was_read = true;
   if (task->has_error)
     lua_getiuservalue(L, index, TASK_VALUE_RESULT);
   else if (task->status == TASK_CANCELLED)

@@ -22,17 +22,6 @@ static bool is_false(lua_State *L) {
 
 /* ---- the options; each value is on top of the stack and not nil ---- */
 
-/* The number on top of the stack. */
-static lua_Number check_number(lua_State *L, const char *name, const char *what, lua_Number least,
-                               bool is_more) {
-  lua_Number value = lua_tonumber(L, -1);
-  if (lua_type(L, -1) != LUA_TNUMBER)
-    luaL_error(L, "option \"%s\" is %s, not a %s", name, what, luaL_typename(L, -1));
-  if (isnan(value) || value < least || (is_more && value == least))
-    luaL_error(L, "option \"%s\" is %s, not %f", name, what, value);
-  return value;
-}
-
 static void check_name(lua_State *L, struct task_options *options) {
   if (lua_type(L, -1) != LUA_TSTRING)
     luaL_error(L, "option \"name\" is a string, not a %s", luaL_typename(L, -1));
@@ -77,11 +66,11 @@ static void check_on_cancel(lua_State *L, struct task_options *options) {
 
 static void check_timeout(lua_State *L, struct task_options *options) {
   options->timeout_s =
-      is_false(L) ? 0 : check_number(L, "timeout", "a number of seconds above 0", 0, true);
+      is_false(L) ? 0 : options_check_number(L, "timeout", "a number of seconds above 0", 0, true);
 }
 
 static void check_delay(lua_State *L, struct task_options *options) {
-  lua_Number seconds = check_number(L, "delay", "a number of seconds, 0 or more", 0, false);
+  lua_Number seconds = options_check_number(L, "delay", "a number of seconds, 0 or more", 0, false);
   options->delay_ns = (uint64_t)(fmin(seconds, seconds_max) * (lua_Number)NS_PER_SECOND);
 }
 
@@ -109,31 +98,8 @@ static void check_retry_on(lua_State *L, struct task_options *options) {
   }
 }
 
-/* Pushes a field of the table below; nil: its default stays. */
-static void read_seconds(lua_State *L, const char *name, const char *full_name, lua_Number least,
-                         lua_Number *field) {
-  if (lua_getfield(L, -1, name) != LUA_TNIL) {
-    const char *what = least > 0 ? "a number of at least 1" : "a number of seconds, 0 or more";
-    *field = check_number(L, full_name, what, least, false);
-  }
-  lua_pop(L, 1);
-}
-
 static void check_backoff(lua_State *L, struct task_options *options) {
-  static const char *const names[] = {"initial", "factor", "max", "jitter", NULL};
-  if (!lua_istable(L, -1))
-    luaL_error(L, "option \"backoff\" is a table { initial=, factor=, max=, jitter= }, not a %s",
-               luaL_typename(L, -1));
-  options_check(L, lua_gettop(L), names);
-  read_seconds(L, "initial", "backoff.initial", 0, &options->backoff.initial_s);
-  read_seconds(L, "factor", "backoff.factor", 1, &options->backoff.factor);
-  read_seconds(L, "max", "backoff.max", 0, &options->backoff.max_s);
-  if (lua_getfield(L, -1, "jitter") != LUA_TNIL) {
-    if (!lua_isboolean(L, -1))
-      luaL_error(L, "option \"backoff.jitter\" is true or false, not a %s", luaL_typename(L, -1));
-    options->backoff.jitter = lua_toboolean(L, -1);
-  }
-  lua_pop(L, 1);
+  backoff_read(L, &options->backoff);
 }
 
 static void check_outcome(lua_State *L, struct task_options *options) {
@@ -184,8 +150,7 @@ void task_options_push(lua_State *L, int index, int base) {
   options_check(L, index, names);
   luaL_checktype(L, index, LUA_TTABLE);
   struct task_options *options = lua_newuserdatauv(L, sizeof *options, 1);
-  *options =
-      (struct task_options){.backoff = {.initial_s = 1, .factor = 2, .max_s = 60, .jitter = true}};
+  *options = (struct task_options){.backoff = backoff_default()};
   lua_newtable(L);
   for (size_t i = 0; names[i]; i++) {
     if (push_value(L, index, base, names[i]) == LUA_TNIL) {
@@ -239,11 +204,4 @@ bool task_options_push_handler(lua_State *L, int index, int error) {
   if (is_found) lua_copy(L, -1, top + 1);
   lua_settop(L, is_found ? top + 1 : top);
   return is_found;
-}
-
-lua_Number task_options_wait(const struct task_options *options, lua_Integer attempt) {
-  if (options->backoff.initial_s == 0) return 0;
-  lua_Number wait =
-      options->backoff.initial_s * pow(options->backoff.factor, (lua_Number)(attempt - 1));
-  return fmin(options->backoff.max_s, wait);
 }

@@ -5,6 +5,8 @@
 #ifndef LIB_TASK_OPTIONS_H
 #define LIB_TASK_OPTIONS_H
 
+#include "lib/backoff.h"
+
 #include <lua.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -17,10 +19,7 @@ struct task_options {
   uint64_t delay_ns;
   lua_Number timeout_s; /* of each attempt; 0: none */
   lua_Integer retries;
-  struct {
-    lua_Number initial_s, factor, max_s;
-    bool jitter;
-  } backoff;
+  struct backoff backoff;
   enum task_outcome outcome;
   bool shield;
   bool has_on_error, has_on_cancel;
@@ -43,8 +42,5 @@ bool task_options_push_handler(lua_State *L, int index, int error);
 /* [owner] The kind of the error at `index`, which may be the app's own table: its field `kind`;
  * else NULL. Borrowed: it lives as long as the error. */
 const char *task_options_kind(lua_State *L, int index);
-
-/* [owner] Seconds to wait after the attempt of this number, without jitter. */
-lua_Number task_options_wait(const struct task_options *options, lua_Integer attempt);
 
 #endif

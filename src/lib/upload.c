@@ -1,29 +1,26 @@
 /* upload.c - name, filename, content_type, size, path, read and save of an upload.
  *
- * Whatever touches the disk is a job for offload.h with copies of all it needs: the upload may be
+ * Whatever touches the disk is a work (work.h) with copies of all it needs: the upload may be
  * collected, and its fiber cancelled, while the job runs. */
 #include "lib/upload.h"
 
 #include "core/class.h"
 #include "core/error.h"
-#include "core/offload.h"
-#include "core/snapshot.h"
 #include "core/transfer.h"
 #include "core/worker.h"
+#include "lib/content.h"
 #include "lib/form_reader.h"
+#include "lib/path.h"
 #include "lib/save.h"
 #include "lib/spool.h"
+#include "lib/work.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <lauxlib.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
-#define CLASS_UPLOAD     "perilune.upload"
-#define CLASS_UPLOAD_JOB "perilune.upload.job"
+#define CLASS_UPLOAD "perilune.upload"
 
 enum { VALUE_NAME = 1, VALUE_FILENAME, VALUE_CONTENT_TYPE, VALUE_COUNT = VALUE_CONTENT_TYPE };
 
@@ -43,7 +40,7 @@ static bool is_in_memory(const struct upload *upload) {
 enum job_kind { JOB_READ, JOB_SAVE, JOB_SPOOL };
 
 struct job {
-  struct offload offload;
+  struct work work;
   enum job_kind kind;
   struct spool *spool;
   uint64_t request;
@@ -55,59 +52,29 @@ struct job {
   bool is_gone; /* what is to be read is not there, or nothing may be written any more */
 };
 
-static uv_err last_error(void) {
-  return uv_translate_sys_error(errno);
-}
-
-static uv_err read_all(int fd, struct buffer *out) {
-  struct stat info;
-  if (fstat(fd, &info) != 0) return last_error();
-  size_t size = (size_t)info.st_size;
-  out->data = malloc(size ? size : 1); /* as large as a client made it: may be too much */
-  if (!out->data) return UV_ENOMEM;
-  out->cap = size;
-  while (out->len < size) {
-    ssize_t count = read(fd, out->data + out->len, size - out->len);
-    if (count < 0 && errno == EINTR) continue;
-    if (count < 0) return last_error();
-    if (count == 0) break;
-    out->len += (size_t)count;
-  }
-  return 0;
-}
-
-static uv_err read_file(const char *path, struct buffer *out) {
-  int fd = open(path, O_RDONLY | O_CLOEXEC);
-  if (fd < 0) return last_error();
-  uv_err error = read_all(fd, out);
-  close(fd);
-  return error;
-}
-
 static uv_err write_file(struct job *job) {
   int fd = spool_make_file(job->spool, job->request, job->path);
   if (fd < 0) return fd;
-  uv_err error = 0;
-  for (size_t at = 0; at < job->bytes.len && !error;) {
-    ssize_t count = write(fd, job->bytes.data + at, job->bytes.len - at);
-    if (count >= 0)
-      at += (size_t)count;
-    else if (errno != EINTR)
-      error = last_error();
-  }
+  struct slice bytes = {job->bytes.data, job->bytes.len};
+  uv_err error = content_write(fd, CONTENT_HERE, bytes, &job->work.given_up, NULL);
   close(fd);
   return error;
 }
 
+static uv_err save_to(const struct job *job) {
+  const struct save save = {.to = job->to, .mode = SAVE_FILE_MODE, .stop = &job->work.given_up};
+  if (job->from) return save_file(job->from, job->to, spool_file_mode(job->spool));
+  return save_bytes(&save, (struct slice){job->bytes.data, job->bytes.len});
+}
+
 static void run_job(struct offload *offload) {
-  struct job *job = container_of(offload, struct job, offload);
+  struct job *job = container_of(offload, struct job, work.offload);
   switch (job->kind) {
   case JOB_READ:
-    job->error = read_file(job->from, &job->bytes);
+    job->error = content_read(job->from, UINT64_MAX, &job->work.given_up, &job->bytes);
     break;
   case JOB_SAVE:
-    job->error = job->from ? save_file(job->from, job->to, spool_file_mode(job->spool))
-                           : save_bytes((struct slice){job->bytes.data, job->bytes.len}, job->to);
+    job->error = save_to(job);
     break;
   case JOB_SPOOL:
     job->error = write_file(job);
@@ -118,29 +85,16 @@ static void run_job(struct offload *offload) {
 }
 
 static void destroy_job(struct offload *offload) {
-  struct job *job = container_of(offload, struct job, offload);
+  struct job *job = container_of(offload, struct job, work.offload);
   buffer_finish(&job->bytes);
   free(job->from);
   free(job->to);
   free(job);
 }
 
-static int release_job(lua_State *L) {
-  struct job **box = lua_touserdata(L, 1);
-  struct job *job = *box;
-  *box = NULL;
-  if (job) offload_drop(&job->offload);
-  return 0;
-}
-
-/* Pushes a box that owns a job on the upload; it has the path, or a copy of the bytes. */
+/* Pushes the box of a job on the upload (lib/work.h); it has the path, or a copy of the bytes. */
 static struct job *push_job(lua_State *L, const struct upload *upload, enum job_kind kind) {
-  struct job **box = lua_newuserdatauv(L, sizeof(struct job *), 0);
-  *box = NULL;
-  class_push(L, CLASS_UPLOAD_JOB);
-  lua_setmetatable(L, -2);
-  struct job *job = *box = memory_alloc_zero(sizeof *job);
-  offload_init(&job->offload, run_job, destroy_job);
+  struct job *job = work_push(L, sizeof *job, run_job, destroy_job);
   job->kind = kind;
   job->spool = worker_of(L)->process->spool;
   job->request = upload->request;
@@ -151,7 +105,7 @@ static struct job *push_job(lua_State *L, const struct upload *upload, enum job_
   return job;
 }
 
-static NO_RETURN void raise_job_error(lua_State *L, const struct job *job) {
+static lua_nret fail(lua_State *L, const struct job *job) {
   if (job->is_gone)
     error_push(L, "fs", "the uploaded file is gone: it lives until the request and its tasks end");
   else if (job->kind == JOB_SAVE)
@@ -162,12 +116,14 @@ static NO_RETURN void raise_job_error(lua_State *L, const struct job *job) {
                job->kind == JOB_READ ? "read" : "write", uv_strerror(job->error));
   lua_pushstring(L, uv_err_name(job->error));
   lua_setfield(L, -2, "code");
-  lua_error(L);
-  __builtin_unreachable();
+  return WORK_FAILED;
 }
 
 /* Pushes what the job gives; the upload is at 1. */
-static void push_result(lua_State *L, struct upload *upload, const struct job *job) {
+static lua_nret end_job(lua_State *L, struct work *work) {
+  const struct job *job = container_of(work, struct job, work);
+  struct upload *upload = lua_touserdata(L, 1);
+  if (job->error) return fail(L, job);
   switch (job->kind) {
   case JOB_READ:
     lua_pushlstring(L, job->bytes.data, job->bytes.len);
@@ -180,29 +136,7 @@ static void push_result(lua_State *L, struct upload *upload, const struct job *j
     lua_pushstring(L, upload->path);
     break;
   }
-}
-
-static int end_job(lua_State *L, struct job *job, int box) {
-  if (job->error) raise_job_error(L, job);
-  push_result(L, lua_touserdata(L, 1), job);
-  *(struct job **)lua_touserdata(L, box) = NULL;
-  offload_drop(&job->offload);
   return 1;
-}
-
-static int job_waited(lua_State *L, int status, lua_KContext box) {
-  (void)status;
-  fiber_check_cancelled(L);
-  return end_job(L, *(struct job **)lua_touserdata(L, (int)box), (int)box);
-}
-
-/* Runs the job in the box on top of the stack. */
-static int run_and_wait(lua_State *L, struct job *job, const char *what) {
-  struct fiber *fiber = fiber_begin_wait(L, what);
-  int box = lua_gettop(L);
-  offload_start(&job->offload, worker_of(L));
-  if (!job->offload.running) return end_job(L, job, box);
-  return offload_wait(L, fiber, &job->offload, what, box, job_waited);
 }
 
 /* ---- fields and methods ---- */
@@ -223,21 +157,18 @@ static int read_upload(lua_State *L) {
   }
   if (upload->size > worker_of(L)->memory.limit_bytes && worker_of(L)->memory.limit_bytes > 0)
     return luaL_error(L, "not enough memory");
-  return run_and_wait(L, push_job(L, upload, JOB_READ), "file:read");
+  push_job(L, upload, JOB_READ);
+  return work_run(L, "file:read", end_job);
 }
 
 /* save(self, path) -> the absolute path */
 static int save_upload(lua_State *L) {
   struct upload *upload = check_upload(L, "save");
-  size_t len;
-  const char *path = luaL_checklstring(L, 2, &len);
-  luaL_argcheck(L, len > 0 && strlen(path) == len, 2, "a path expected");
   lua_settop(L, 2);
-  const struct snapshot *snapshot = worker_of(L)->snapshot;
-  if (*path != '/' && snapshot) path = lua_pushfstring(L, "%s/%s", snapshot_dir(snapshot), path);
+  const char *path = path_check(L, 2);
   struct job *job = push_job(L, upload, JOB_SAVE);
   job->to = memory_copy(path, strlen(path));
-  return run_and_wait(L, job, "file:save");
+  return work_run(L, "file:save", end_job);
 }
 
 static int push_path(lua_State *L, struct upload *upload) {
@@ -245,7 +176,8 @@ static int push_path(lua_State *L, struct upload *upload) {
     lua_pushstring(L, upload->path);
     return 1;
   }
-  return run_and_wait(L, push_job(L, upload, JOB_SPOOL), "file.path");
+  push_job(L, upload, JOB_SPOOL);
+  return work_run(L, "file.path", end_job);
 }
 
 static int index_upload(lua_State *L) {
@@ -375,10 +307,6 @@ void upload_open(lua_State *L) {
       {"__index", index_upload}, {"__tostring", describe}, {"__gc", release}, {NULL, NULL}};
   luaL_newlib(L, functions);
   class_register(L, CLASS_UPLOAD);
-  lua_newtable(L);
-  lua_pushcfunction(L, release_job);
-  lua_setfield(L, -2, "__gc");
-  class_register(L, CLASS_UPLOAD_JOB);
-  lua_pop(L, 2);
+  lua_pop(L, 1);
   transfer_register(L, &upload_kind);
 }

@@ -151,6 +151,10 @@ struct background *background_create(struct process *process, struct snapshot *s
   return background;
 }
 
+void background_set_clock(struct background *background, struct clock *clock) {
+  background->clock = clock;
+}
+
 static void add_loop(struct background *background, const char *name) {
   if (find_loop(background, name)) return;
   struct background_loop *loop = memory_alloc_zero(sizeof *loop);

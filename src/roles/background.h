@@ -12,6 +12,7 @@
 #include <stdbool.h>
 
 struct background;
+struct clock;
 struct inbox;
 struct message;
 struct process;
@@ -22,6 +23,9 @@ struct snapshot;
  * snapshot and pools outlive them. */
 struct background *background_create(struct process *process, struct snapshot *snapshot,
                                      struct call_host *pools);
+
+/* [owner] The loops are to live on that clock; before they are started. */
+void background_set_clock(struct background *background, struct clock *clock);
 
 /* [owner] Adds the loops that this state knows; before they are started. */
 void background_read(lua_State *L, struct background *background);

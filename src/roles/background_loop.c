@@ -6,6 +6,7 @@
 #include "roles/background_loop.h"
 
 #include "core/call_run.h"
+#include "core/clock.h"
 #include "core/error.h"
 #include "core/fiber.h"
 #include "core/place.h"
@@ -280,7 +281,7 @@ static int app_loaded(lua_State *L, int status, lua_KContext context) {
   struct background_loop *loop = loop_of(worker_of(L));
   place_end_load(L);
   lua_pushvalue(L, 1);
-  schedule_begin_app(L, -1, loop, &loop->worker.timers);
+  schedule_begin_app(L, -1, loop, loop->worker.app_timers);
   loop->app = luaL_ref(L, LUA_REGISTRYINDEX);
   lua_callk(L, life_push_loop(L, 1, "begin_loop", loop->name), 1, 0, begun);
   return begun(L, LUA_OK, 0);
@@ -466,10 +467,13 @@ void background_loop_start(struct background_loop *loop) {
   loop->worker.role = &background_role;
   loop->worker.process = background->process;
   loop->worker.snapshot = background->snapshot;
+  loop->worker.clock = background->clock;
   loop->worker.loop_name = loop->name;
   loop->wake.deliver = deliver_wake;
   loop->starting = loop->is_starting = loop->has_thread = true;
+  clock_expect(loop->worker.clock);
   if (uv_thread_create(&loop->thread, run, loop) == 0) return;
+  clock_expect_not(loop->worker.clock);
   static const char problem[] = "a background loop's thread cannot be started";
   loop->problem = memory_copy(problem, sizeof problem - 1);
   loop->has_thread = false;

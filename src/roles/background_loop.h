@@ -22,6 +22,7 @@ struct background {
   _Atomic(unsigned) references; /* the owner's, and those of calls and marks */
   struct process *process;
   struct snapshot *snapshot;
+  struct clock *clock; /* that the loops live on; NULL: real time */
   struct call_host *pools;
   uv_mutex_t lock; /* guards all below, what loops say so and the guarded part of calls; an inbox's
                       lock may be taken inside it, nothing else */

@@ -11,9 +11,14 @@
 #include "core/error.h"
 #include "core/fiber.h"
 #include "http/answer.h"
+#include "http/flight.h"
 #include "http/status.h"
+#include "lib/client.h"
 #include "lib/delivery.h"
+#include "lib/develop.h"
 #include "lib/failure.h"
+#include "lib/fetch.h"
+#include "lib/fetch_pool.h"
 #include "lib/once.h"
 #include "lib/remote.h"
 #include "lib/reply.h"
@@ -57,22 +62,26 @@ static struct state *state_of(struct worker *worker) {
 
 /* ---- the end of a request ---- */
 
-/* `traceback` may be NULL. */
+/* `kind` and `traceback` may be NULL. */
 static void log_run(const struct run *run, enum log_level level, const char *message,
-                    const char *error, const char *traceback) {
+                    const char *error, const char *kind, const char *traceback) {
   const struct request *request = &run->source.exchange->request;
   char id[17];
   req_format_id(id, run->source.id);
   const struct failure failure = {.method = method_name(request->method),
                                   .target = request_target(request),
                                   .request = id,
+                                  .handler = run->source.line,
                                   .error = error,
+                                  .kind = kind,
                                   .traceback = traceback};
   failure_log(run->service->worker->process->log, level, message, &failure);
 }
 
-static void log_failed(const struct run *run, const char *error, const char *traceback) {
-  log_run(run, LOG_ERROR, "handler failed", error, traceback);
+/* The error is at 1. */
+static void log_failed(lua_State *L, const struct run *run, const char *traceback) {
+  const char *kind = error_kind(L, 1);
+  log_run(run, LOG_ERROR, "handler failed", error_push_text(L, 1), kind, traceback);
 }
 
 static void reach(struct run *run, enum task_when when) {
@@ -146,7 +155,8 @@ static void ended(struct fiber *fiber) {
   struct run *run = fiber->data;
   if (!run->answered) {
     run->source.failed = true;
-    log_failed(run, "no memory was left to tell the error", fiber->traceback);
+    log_run(run, LOG_ERROR, "handler failed", "no memory was left to tell the error", NULL,
+            fiber->traceback);
     answer_error(run);
   }
   if (run->source.reached < TASK_AFTER_ROUTE) reach(run, TASK_AFTER_ROUTE);
@@ -230,6 +240,7 @@ static void end_failed(lua_State *L, struct run *run) {
 static int returned(lua_State *L, int status, lua_KContext context) {
   struct run *run = (struct run *)context;
   (void)status;
+  if (UNLIKELY(run->service->worker->process->shows_errors)) develop_look(L, &run->source);
   if (UNLIKELY(run->has_timeout) && scope_is_expired(&run->scope))
     error_raise(L, "timeout", "the handler has returned after its time was over");
   if (has_tasks(run)) make_object(L, run);
@@ -319,8 +330,17 @@ static void fail_stream(lua_State *L, struct run *run, const char *traceback) {
     return;
   }
   run->source.failed = true;
-  log_failed(run, error_push_text(L, 1), traceback);
+  log_failed(L, run, traceback);
   exchange_cut(exchange);
+}
+
+/* Answers with the error at 1 while the app is being developed; else false. */
+static bool answer_shown(lua_State *L, struct run *run, const char *traceback) {
+  const struct worker *worker = run->service->worker;
+  if (LIKELY(!worker->process->shows_errors) || !route_of(run)) return false;
+  run->answered =
+      develop_answer_error(L, &run->source, &state_of(run->service->worker)->scratch, traceback);
+  return run->answered;
 }
 
 /* The error at 1 ended the handler. A full queue is the load's fault, not the handler's: one line,
@@ -328,18 +348,18 @@ static void fail_stream(lua_State *L, struct run *run, const char *traceback) {
 static void answer_failed(lua_State *L, struct run *run, const char *traceback) {
   const char *kind = error_kind(L, 1);
   if (kind && strcmp(kind, "full") == 0) {
-    log_run(run, LOG_WARN, "refused with 503", error_push_text(L, 1), NULL);
+    log_run(run, LOG_WARN, "refused with 503", error_push_text(L, 1), NULL, NULL);
     answer_full(run);
     return;
   }
   bool has_left = exchange_has_left(run->source.exchange);
   if (kind && strcmp(kind, "cancelled") == 0 && has_left && !fiber_is_joined(L, 1))
-    log_run(run, LOG_INFO, "handler cancelled", error_push_text(L, 1), NULL);
+    log_run(run, LOG_INFO, "handler cancelled", error_push_text(L, 1), NULL, NULL);
   else if (kind && strcmp(kind, "disconnected") == 0 && has_left)
-    log_run(run, LOG_INFO, "handler ended", error_push_text(L, 1), NULL);
+    log_run(run, LOG_INFO, "handler ended", error_push_text(L, 1), NULL, NULL);
   else
-    log_failed(run, error_push_text(L, 1), traceback);
-  answer_error(run);
+    log_failed(L, run, traceback);
+  if (!answer_shown(L, run, traceback)) answer_error(run);
 }
 
 static int asked(lua_State *L, int status, lua_KContext context) {
@@ -353,7 +373,7 @@ static int asked(lua_State *L, int status, lua_KContext context) {
 static int answer_timed_out(lua_State *L, struct run *run, const char *traceback) {
   const bool *statuses = run->service->hub.statuses;
   run->source.failed = true;
-  log_run(run, LOG_WARN, "handler timed out", error_push_text(L, 1), traceback);
+  log_run(run, LOG_WARN, "handler timed out", error_push_text(L, 1), NULL, traceback);
   if (statuses && statuses[STATUS_SERVICE_UNAVAILABLE - HUB_STATUS_MIN]) {
     run->source.exchange->status = STATUS_SERVICE_UNAVAILABLE;
     lua_pushcfunction(L, run_status);
@@ -375,7 +395,7 @@ static int failed(lua_State *L) {
     return 0;
   }
   if (run->answered) { /* the answer stands; what failed came after it */
-    log_failed(run, error_push_text(L, 1), fiber->traceback);
+    log_failed(L, run, fiber->traceback);
     return 0;
   }
   if (timed_out) return answer_timed_out(L, run, fiber->traceback);
@@ -456,6 +476,7 @@ static void start(struct run *run) {
   run->source.id = state_of(worker)->first_id + ++worker->request_count;
   run->source.exchange->id = run->source.id;
   run->source.route = route ? route->pattern : "";
+  run->source.line = route ? route->source : NULL;
   run->source.handler = fiber;
   fiber->data = run;
   fiber->timers = run->source.timers = run->service->clock;
@@ -512,6 +533,29 @@ void http_finish(struct worker *worker) {
   reply_finish(&state->scratch);
   free(state);
   worker->role_data = NULL;
+}
+
+/* Whether the request of this worker has come to one of its services. */
+static bool has_settled(const struct fetch *fetch, void *context) {
+  const struct flight_client client = {fetch->socket, fetch->reads, fetch->writes};
+  const struct list *services = context;
+  for (const struct list *link = services->next; link != services; link = link->next)
+    if (flight_is_settled(&container_of(link, const struct http_service, link)->hub, &client))
+      return true;
+  return false;
+}
+
+bool http_is_idle(struct worker *worker) {
+  const struct state *state = state_of(worker);
+  const struct list *services = &state->services;
+  if (!list_is_empty(&worker->ready) || worker->again || !inbox_is_empty(&worker->inbox))
+    return false;
+  for (const struct list *link = services->next; link != services; link = link->next)
+    if (!flight_is_over(&container_of(link, const struct http_service, link)->hub)) return false;
+  if (worker->holds == 0) return true;
+  const struct fetch_pool *pool = client_pool(worker->L);
+  if (!pool || worker->holds > fetch_pool_count(pool)) return false;
+  return fetch_pool_is_settled(pool, has_settled, (void *)services);
 }
 
 const struct hub_calls http_calls = {.handle = handle,

@@ -4,6 +4,7 @@
 #include "roles/http_service.h"
 
 #include "base/settings.h"
+#include "core/fiber.h"
 #include "lib/schedule.h"
 #include "roles/http.h"
 
@@ -51,7 +52,8 @@ struct http_service *http_service_create(lua_State *L, int index, const struct r
   route_table_push_statuses(L, table, index);
   struct http_service *service = memory_alloc_zero(sizeof *service);
   service->worker = worker;
-  service->clock = &worker->timers;
+  const struct fiber *fiber = fiber_running(L);
+  service->clock = fiber ? fiber->timers : worker->app_timers;
   service->table = table;
   service->handlers = memory_alloc_zero(table->count * sizeof(int));
   set_limits(&service->limits, worker->process->settings);

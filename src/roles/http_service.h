@@ -32,8 +32,9 @@ struct http_service {
   bool draining;
 };
 
-/* [owner] A service of the app at `index` on this worker; nothing listens yet. The table outlives
- * it. Raises when the app's routes differ from the table's. */
+/* [owner] A service of the app at `index` on this worker, on the clock of the running fiber;
+ * nothing listens yet. The table outlives it. Raises when the app's routes differ from the table's.
+ */
 struct http_service *http_service_create(lua_State *L, int index, const struct route_table *table);
 
 /* [owner] Starts accepting on a bound socket, which is taken over. */

@@ -202,6 +202,10 @@ struct pools *pools_create(struct process *process, struct snapshot *snapshot) {
   return pools;
 }
 
+void pools_set_clock(struct pools *pools, struct clock *clock) {
+  pools->clock = clock;
+}
+
 bool pools_configure(struct pools *pools, const char *name, int threads_max, int calls_max) {
   uv_mutex_lock(&pools->lock);
   struct pool *pool = find_pool(pools, name);
@@ -257,6 +261,26 @@ size_t pools_count(struct pools *pools, struct pool_counts *out, size_t max) {
   }
   pool_runner_unlock(pools);
   return count;
+}
+
+static void add_identity(const struct call *call, struct buffer *out) {
+  uint32_t len;
+  memcpy(&len, call->payload.data, sizeof len);
+  buffer_add(out, call->payload.data, sizeof len + len);
+}
+
+void pools_list_calls(struct pools *pools, struct buffer *out) {
+  uv_mutex_lock(&pools->lock);
+  for (struct list *link = pools->runners.next; link != &pools->runners; link = link->next) {
+    const struct runner *runner = container_of(link, struct runner, link);
+    if (runner->assigned) add_identity(runner->assigned, out);
+  }
+  for (struct list *link = pools->pools.next; link != &pools->pools; link = link->next) {
+    const struct list *queue = &container_of(link, struct pool, link)->queue;
+    for (const struct list *at = queue->next; at != queue; at = at->next)
+      add_identity(container_of(at, const struct call, link), out);
+  }
+  uv_mutex_unlock(&pools->lock);
 }
 
 /* Under the lock. */

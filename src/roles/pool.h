@@ -11,6 +11,7 @@
 #include <lua.h>
 #include <stdbool.h>
 
+struct clock;
 struct inbox;
 struct message;
 struct pools;
@@ -20,6 +21,9 @@ struct snapshot;
 /* [owner] The pools of the app in `snapshot`: `default` and `tasks`, sized by the settings. No
  * thread runs yet. The caller owns them; process and snapshot outlive them. */
 struct pools *pools_create(struct process *process, struct snapshot *snapshot);
+
+/* [owner] The threads are to live on that clock; before the first call. */
+void pools_set_clock(struct pools *pools, struct clock *clock);
 
 /* [any thread] Adds a pool or changes its size; before the first call. False: there are POOLS_MAX
  * already. */
@@ -47,6 +51,10 @@ struct pool_counts {
 
 /* [any thread] What the first `max` pools are doing; gives how many there were. */
 size_t pools_count(struct pools *pools, struct pool_counts *out, size_t max);
+
+/* [any thread] Appends the identity of each call that runs or waits: its length, 0 for a function
+ * without a mark, as uint32_t, and its bytes. */
+void pools_list_calls(struct pools *pools, struct buffer *out);
 
 /* [any thread] What marked functions of this app are called through. */
 struct call_host *pools_host(struct pools *pools);

@@ -7,6 +7,7 @@
 #include "base/limits.h"
 #include "base/settings.h"
 #include "core/call_run.h"
+#include "core/clock.h"
 #include "core/error.h"
 #include "core/require.h"
 #include "core/transfer.h"
@@ -453,14 +454,17 @@ uv_err pool_runner_start(struct pools *pools, struct pool *pool, struct call *ca
   runner->worker.role_data = runner;
   runner->worker.process = pools->process;
   runner->worker.snapshot = pools->snapshot;
+  runner->worker.clock = pools->clock;
   while (has_index(pools, pool, runner->worker.index)) runner->worker.index++;
   snprintf(runner->title, sizeof runner->title, "thread %d of pool %s", runner->worker.index + 1,
            pool->name);
   runner->worker.title = runner->title;
   list_init(&runner->idle);
   list_init(&runner->nested);
+  clock_expect(pools->clock);
   uv_err error = uv_thread_create(&runner->thread, run, runner);
   if (error) {
+    clock_expect_not(pools->clock);
     free(runner);
     return error;
   }

@@ -30,6 +30,7 @@ struct pools {
   _Atomic(unsigned) references; /* the owner's, and those of calls and marks */
   struct process *process;
   struct snapshot *snapshot;
+  struct clock *clock; /* that the threads live on; NULL: real time */
   uv_mutex_t lock;   /* guards all below, runner.idle and the guarded part of calls; an inbox's lock
                         may be taken inside it, nothing else */
   struct inbox *due; /* its owner is to be woken once the lock is released; or NULL */

@@ -1,6 +1,6 @@
 /* service_module.c - the handle behind test.client().
  *
- *   local service = native.open(dir)   a fresh start: the app's modules and marks are forgotten
+ *   local service = native.open(dir, has_clock, settings)   the app's modules are forgotten
  *   (load the app)
  *   service:prepare(app); local task = service:spawn(fn, ...)   for hooks
  *   local port = service:listen()
@@ -10,12 +10,16 @@
  *   hooks; service:stop_loops(); service:destroy() */
 #include "roles/service_module.h"
 
+#include "core/clock.h"
+#include "core/error.h"
 #include "core/fiber.h"
 #include "core/place.h"
 #include "core/require.h"
 #include "core/snapshot.h"
+#include "core/transfer.h"
 #include "core/worker.h"
 #include "http/listener.h"
+#include "lib/schedule_watch.h"
 #include "lib/task.h"
 #include "roles/app_pools.h"
 #include "roles/background.h"
@@ -23,6 +27,7 @@
 #include "roles/pool.h"
 
 #include <lauxlib.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -31,12 +36,18 @@
 /* Registry key: the handle that has not been destroyed. */
 static const char open_key = 0;
 
+/* 100 years: longer is for ever. */
+#define SECONDS_MAX 3.2e9
+
 struct handle {
   struct snapshot *snapshot, *snapshot_before;
   struct pools *pools;
   struct background *background;
   struct route_table *table;
   struct http_service *service;
+  struct clock *clock; /* of its own; NULL: real time */
+  struct slice settings_before;
+  struct buffer settings;
   bool open;
 };
 
@@ -44,8 +55,34 @@ static struct handle *check_handle(lua_State *L) {
   return luaL_checkudata(L, 1, HANDLE_CLASS);
 }
 
+/* The app, its threads and the running fiber live on a clock that moves by itself. */
+static void give_clock(lua_State *L, struct handle *handle) {
+  handle->clock = clock_create(worker_of(L));
+  pools_set_clock(handle->pools, handle->clock);
+  background_set_clock(handle->background, handle->clock);
+  fiber_running(L)->timers = clock_timers(handle->clock);
+}
+
+/* The table at `index` (nil: they stay as they are) is app.settings from now on, in the app's
+ * threads too. */
+static void read_settings(lua_State *L, struct handle *handle, int index) {
+  if (!lua_isnil(L, index)) transfer_encode_named(L, index, "settings", &handle->settings);
+}
+
+static void give_settings(struct handle *handle, struct process *process) {
+  handle->settings_before = process->app_settings;
+  if (handle->settings.len > 0)
+    process->app_settings = (struct slice){handle->settings.data, handle->settings.len};
+}
+
+static void take_settings_back(struct handle *handle, struct process *process) {
+  process->app_settings = handle->settings_before;
+}
+
+/* open(dir, has_clock, settings) -> a handle */
 static int open_service(lua_State *L) {
   const char *dir = luaL_checkstring(L, 1);
+  lua_settop(L, 3);
   struct worker *worker = worker_of(L);
   if (worker->role->begin != http_role.begin)
     return luaL_error(L, "an app can be served from specs only");
@@ -54,12 +91,15 @@ static int open_service(lua_State *L) {
   struct handle *handle = lua_newuserdatauv(L, sizeof *handle, 0);
   *handle = (struct handle){0};
   luaL_setmetatable(L, HANDLE_CLASS);
+  read_settings(L, handle, 3);
   lua_pushvalue(L, -1);
   lua_rawsetp(L, LUA_REGISTRYINDEX, &open_key);
   handle->snapshot = snapshot_create(dir);
   handle->pools = pools_create(worker->process, handle->snapshot);
   handle->background =
       background_create(worker->process, handle->snapshot, pools_host(handle->pools));
+  if (lua_toboolean(L, 2)) give_clock(L, handle);
+  give_settings(handle, worker->process);
   handle->snapshot_before = worker->snapshot;
   handle->open = true;
   worker->snapshot = handle->snapshot;
@@ -114,8 +154,19 @@ static int listen_on_loopback(lua_State *L) {
 static int spawn(lua_State *L) {
   struct handle *handle = check_service(L);
   luaL_checktype(L, 2, LUA_TFUNCTION);
-  task_spawn(L, lua_gettop(L) - 2)->fiber->instance = handle->service;
+  struct fiber *fiber = task_spawn(L, lua_gettop(L) - 2)->fiber;
+  fiber->instance = handle->service;
+  fiber->timers = handle->service->clock;
   return 1;
+}
+
+/* watch(self, fn): is asked before the app schedules a task, and told after it: schedule_watch.h */
+static int watch(lua_State *L) {
+  const struct handle *handle = check_service(L);
+  luaL_checktype(L, 2, LUA_TFUNCTION);
+  lua_settop(L, 2);
+  schedule_watch_set(L, handle->service);
+  return 0;
 }
 
 static int close_service(lua_State *L) {
@@ -167,6 +218,37 @@ static int has_calls(lua_State *L) {
   return 1;
 }
 
+/* push_calls(buffer) -> the list */
+static int push_calls(lua_State *L) {
+  const struct buffer *calls = lua_touserdata(L, 1);
+  lua_Integer count = 0;
+  lua_newtable(L);
+  for (size_t at = 0; at < calls->len;) {
+    uint32_t len;
+    memcpy(&len, calls->data + at, sizeof len);
+    lua_pushlstring(L, calls->data + at + sizeof len, len);
+    if (len > 0)
+      place_push_title(L, lua_tostring(L, -1));
+    else
+      lua_pushliteral(L, "a function of async.run_blocking");
+    lua_rawseti(L, 2, ++count);
+    lua_settop(L, 2);
+    at += sizeof len + len;
+  }
+  return 1;
+}
+
+/* busy_calls(self) -> a list: the functions of the calls that run or wait in the pools */
+static int busy_calls(lua_State *L) {
+  struct buffer calls = {0};
+  pools_list_calls(check_handle(L)->pools, &calls);
+  lua_pushcfunction(L, push_calls);
+  lua_pushlightuserdata(L, &calls);
+  int status = lua_pcall(L, 1, 1, 0);
+  buffer_finish(&calls);
+  return status == LUA_OK ? 1 : lua_error(L);
+}
+
 /* start_loops(self), settle_loops(self), stop_loops(self): begin to start them, to end what they
  * run, to end them */
 static int start_loops(lua_State *L) {
@@ -208,26 +290,96 @@ static int has_requests(lua_State *L) {
   return 1;
 }
 
+/* ---- time ---- */
+
+static struct clock *check_clock(lua_State *L) {
+  struct handle *handle = check_handle(L);
+  if (!handle->clock) luaL_error(L, "this client is on the real clock");
+  return handle->clock;
+}
+
+/* set_automatic(self, is_automatic): whether the clock moves by itself; nothing on the real one */
+static int set_automatic(lua_State *L) {
+  const struct handle *handle = check_handle(L);
+  if (handle->clock) clock_set_automatic(handle->clock, lua_toboolean(L, 2));
+  return 0;
+}
+
+/* now(self) -> seconds on its clock */
+static int now(lua_State *L) {
+  const struct timers *timers = clock_timers(check_clock(L));
+  lua_pushnumber(L, (lua_Number)timers_now(timers) / (lua_Number)NS_PER_SECOND);
+  return 1;
+}
+
+/* advance(self, seconds): waits until all has come to rest */
+static int advance(lua_State *L) {
+  struct clock *clock = check_clock(L);
+  lua_Number seconds = luaL_checknumber(L, 2);
+  luaL_argcheck(L, seconds >= 0 && seconds <= SECONDS_MAX, 2, "seconds, from 0 on");
+  return clock_advance(L, clock, (uint64_t)(seconds * (lua_Number)NS_PER_SECOND));
+}
+
+static int paused(lua_State *L, int status, lua_KContext context) {
+  (void)status;
+  fiber_running(L)->timers = (struct timers *)context;
+  fiber_check_cancelled(L);
+  return 0;
+}
+
+/* pause(seconds): a sleep in real time, whatever clock the fiber lives on */
+static int pause_fiber(lua_State *L) {
+  lua_Number seconds = luaL_checknumber(L, 1);
+  struct fiber *fiber = fiber_begin_wait(L, "the test client");
+  struct timers *timers = fiber->timers;
+  fiber->timers = &fiber->worker->timers;
+  uint64_t due_ns = uv_hrtime() + (uint64_t)(seconds * (lua_Number)NS_PER_SECOND);
+  return fiber_park_until(L, fiber, "the test client", due_ns, (lua_KContext)timers, paused);
+}
+
+/* fail(kind, message): raises an error of Perilune's */
+static int fail(lua_State *L) {
+  error_raise(L, luaL_checkstring(L, 1), "%s", luaL_checkstring(L, 2));
+}
+
+/* set_variable(name, value): of the environment; nil: there is none of that name */
+static int set_variable(lua_State *L) {
+  const char *name = luaL_checkstring(L, 1);
+  int failed = lua_isnoneornil(L, 2) ? unsetenv(name) : setenv(name, luaL_checkstring(L, 2), 1);
+  return failed ? luaL_error(L, "\"%s\" is no name of a variable", name) : 0;
+}
+
 /* The app's marks go with their pools: nothing may call them any more. What a spec left open is
  * destroyed with the state, after http_close. */
 static int destroy(lua_State *L) {
   struct handle *handle = check_handle(L);
-  if (!handle->snapshot) return 0;
+  if (!handle->snapshot) {
+    buffer_finish(&handle->settings);
+    return 0;
+  }
   lua_pushnil(L);
   lua_rawsetp(L, LUA_REGISTRYINDEX, &open_key);
   if (handle->open) close_service(L);
   struct worker *worker = worker_of(L);
   if (worker->snapshot == handle->snapshot) worker->snapshot = handle->snapshot_before;
-  if (handle->service) http_service_destroy(handle->service);
+  if (handle->service) {
+    lua_pushnil(L);
+    schedule_watch_set(L, handle->service);
+    http_service_destroy(handle->service);
+  }
   handle->service = NULL;
   background_destroy(handle->background);
   handle->background = NULL;
   pools_destroy(handle->pools);
   handle->pools = NULL;
+  if (handle->clock) clock_stop(handle->clock);
+  handle->clock = NULL;
   route_table_destroy(handle->table);
   handle->table = NULL;
   snapshot_destroy(handle->snapshot);
   handle->snapshot = NULL;
+  take_settings_back(handle, worker->process);
+  buffer_finish(&handle->settings);
   return 0;
 }
 
@@ -242,12 +394,17 @@ int service_module_open(lua_State *L) {
                                      {"has_requests", has_requests},
                                      {"has_tasks", has_tasks},
                                      {"has_calls", has_calls},
+                                     {"busy_calls", busy_calls},
                                      {"destroy", destroy},
                                      {"start_loops", start_loops},
                                      {"settle_loops", settle_loops},
                                      {"resume_loops", resume_loops},
                                      {"stop_loops", stop_loops},
                                      {"has_busy_loops", has_busy_loops},
+                                     {"set_automatic", set_automatic},
+                                     {"now", now},
+                                     {"watch", watch},
+                                     {"advance", advance},
                                      {NULL, NULL}};
   luaL_newmetatable(L, HANDLE_CLASS);
   luaL_newlib(L, methods);
@@ -257,8 +414,14 @@ int service_module_open(lua_State *L) {
   lua_pushcfunction(L, destroy);
   lua_setfield(L, -2, "__close");
   lua_pop(L, 1);
-  lua_createtable(L, 0, 1);
+  lua_createtable(L, 0, 4);
   lua_pushcfunction(L, open_service);
   lua_setfield(L, -2, "open");
+  lua_pushcfunction(L, pause_fiber);
+  lua_setfield(L, -2, "pause");
+  lua_pushcfunction(L, fail);
+  lua_setfield(L, -2, "fail");
+  lua_pushcfunction(L, set_variable);
+  lua_setfield(L, -2, "set_variable");
   return 1;
 }

@@ -31,7 +31,9 @@ end
 ---@return string absolute
 function directory.of_app(path)
   local absolute = directory.absolute(path)
-  if not directory.has_app(absolute) then fail("failed", "%s has no app.lua", path) end
+  if not directory.has_app(absolute) then
+    fail("failed", "%s has no app.lua (perilune new PATH makes an app)", path)
+  end
   return absolute
 end
 
@@ -39,6 +41,7 @@ end
 ---@param path string
 ---@return boolean
 function directory.has_specs(path)
+  if lfs.attributes(path, "mode") ~= "directory" then return false end
   for name in lfs.dir(path) do
     local entry = path .. "/" .. name
     local mode = name:sub(1, 1) ~= "." and lfs.symlinkattributes(entry, "mode")

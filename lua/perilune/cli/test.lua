@@ -3,6 +3,7 @@
 -- What stands behind DIR belongs to busted and passes through unread, so this command takes its
 -- words apart itself. The specs run in a worker of their own (test_main.lua), where they may wait.
 
+local lfs = require "lfs"
 local native = require "perilune.native.server"
 local directory = require "perilune.cli.directory"
 local fail = require "perilune.cli.fail"
@@ -29,6 +30,14 @@ function test.split(argv)
   return dir, table.move(argv, 3, #argv, 1, {})
 end
 
+--- Whether a word for busted is a spec file or a directory of them.
+local function names_specs(words)
+  for _, word in ipairs(words) do
+    if word:sub(1, 1) ~= "-" and lfs.attributes(word, "mode") then return true end
+  end
+  return false
+end
+
 ---@param dir string as typed
 ---@param busted_arguments string[]
 ---@return integer exit_code
@@ -36,6 +45,11 @@ function test.run(dir, busted_arguments)
   local absolute = directory.absolute(dir)
   if not directory.has_app(absolute) and not directory.has_specs(absolute) then
     fail("failed", "%s has no app.lua and no *_spec.lua", dir)
+  end
+  if directory.has_app(absolute) and not names_specs(busted_arguments)
+    and not directory.has_specs(absolute .. "/spec") then
+    fail("failed", "%s has no specs: write %s/spec/NAME_spec.lua (perilune new PATH makes an app"
+      .. " with one)", dir, (dir:gsub("/+$", "")))
   end
   local texts, app_settings = settings.collect(dir, {})
   return native.run {
