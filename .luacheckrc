@@ -9,3 +9,4 @@ max_line_length = 100
 files["spec/**/*_spec.lua"] = { std = "+busted" }
 files["apps/*/spec/**/*_spec.lua"] = { std = "+busted" }
 files["lua/perilune/cli/new_app/spec/*_spec.lua"] = { std = "+busted" }
+files["lua/perilune/types/*.lua"] = { ignore = { "211", "212", "221", "241" } } -- definitions only

@@ -94,14 +94,15 @@ describe("perilune", function()
 
   it("--help lists the commands", function()
     local help = expect_success "--help"
-    for _, word in ipairs { "Usage:", "new", "serve", "test", "routes", "--version" } do
+    for _, word in ipairs { "Usage:", "new", "dev", "serve", "test", "check", "routes", "repl",
+      "--version" } do
       contains(help, word)
     end
     assert.equal(help, expect_success "-h")
   end)
 
   it("COMMAND --help says more", function()
-    for _, command in ipairs { "new", "serve", "test", "check", "routes" } do
+    for _, command in ipairs { "new", "dev", "serve", "test", "check", "routes", "repl" } do
       local help = expect_success(command, "--help")
       contains(help, "Usage: perilune " .. command)
     end

@@ -51,7 +51,7 @@ describe("perilune new", function()
     assert.is_truthy(program.read(app .. "app.lua"):find('name = "shop"', 1, true))
     assert.is_truthy(program.read(app .. "spec/app_spec.lua"):find('describe("shop"', 1, true))
     local library = program.read(app .. ".luarc.json"):match '"([^"]+/perilune/types)"'
-    assert.equal("directory", lfs.attributes(library:match "^(.*)/types$", "mode"))
+    assert.equal("file", lfs.attributes(library .. "/perilune.lua", "mode"))
   end)
 
   it("prints commands that work from where it was run", function()

@@ -17,7 +17,7 @@ end
 --- Lines of the Lua blocks that have no counterpart in an app.
 local shown_only = {
   "pcall(async.timeout", "err.kind", "async.gather(", "async.channel(", "jobs:", "test.client()",
-  "client:get", "assert.same",
+  "client:get", "assert.same", "fs.watch ", "crypto.password_", "http.client", "api:",
 }
 
 local function is_shown_only(line)

@@ -35,6 +35,8 @@ local scripts = {}
 for _, path in ipairs {
   "perilune", ".ci/run", "CMakeLists.txt", "spec/bench/run", "spec/bench/common.sh",
   "spec/bench/async/run", "spec/bench/async/node.mjs", "spec/bench/async/python.py",
+  "spec/bench/tasks/run", "spec/bench/tasks/node.mjs", "spec/bench/tasks/python.py",
+  "spec/bench/sqlite/run", "spec/bench/sqlite/node.mjs", "spec/bench/sqlite/python.py",
   "spec/clients/run",
   "spec/clients/transfer", "spec/clients/server.sh", "spec/clients/checks.sh",
   "spec/clients/curl.sh", "spec/clients/chromium.sh", "spec/clients/node.mjs",

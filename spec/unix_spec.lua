@@ -186,8 +186,8 @@ describe("over IPv6", function()
     local result = program.run { "serve", program.root() .. "/" .. APP, "--host", "::1", "--port",
       tostring(web.port) }
     assert.equal(1, result.code)
-    assert.equal(("perilune: cannot listen on [::1]:%d: address already in use (end what listens there, or choose --port)\n"):format(web.port),
-      result.err)
+    local expected = "perilune: cannot listen on [::1]:%d: address already in use (end "
+    assert.equal(expected:format(web.port), result.err:match "^.-%(end ")
   end)
 end)
 

@@ -7,9 +7,11 @@
 #include "lib/app.h"
 #include "lib/async.h"
 #include "lib/chain.h"
+#include "lib/checks.h"
 #include "lib/client.h"
 #include "lib/context.h"
 #include "lib/cookies.h"
+#include "lib/crypto.h"
 #include "lib/deadlock.h"
 #include "lib/delivery.h"
 #include "lib/develop.h"
@@ -28,6 +30,7 @@
 #include "lib/task_handle.h"
 #include "lib/task_registry.h"
 #include "lib/task_remote.h"
+#include "lib/topic.h"
 #include "lib/upload.h"
 #include "roles/service_module.h"
 
@@ -35,10 +38,12 @@
 
 static const luaL_Reg modules[] = {{"perilune.async", async_open},
                                    {"perilune.context", context_open},
+                                   {"perilune.crypto", crypto_open},
                                    {"perilune.json", luaopen_perilune_json},
                                    {"perilune.log", logger_open},
                                    {"perilune.native.app", app_open},
                                    {"perilune.native.chain", chain_open},
+                                   {"perilune.native.checks", checks_open},
                                    {"perilune.native.cookies", cookies_open},
                                    {"perilune.native.deadlock", deadlock_module_open},
                                    {"perilune.native.develop", develop_open},
@@ -51,6 +56,7 @@ static const luaL_Reg modules[] = {{"perilune.async", async_open},
                                    {"perilune.process", process_open},
                                    {"perilune.shared", shared_open},
                                    {"perilune.sqlite", sqlite_open},
+                                   {"perilune.topic", topic_open},
                                    {NULL, NULL}};
 
 void libs_set_path(lua_State *L, const char *lua_dir) {
@@ -76,5 +82,6 @@ int libs_open(lua_State *L) {
   delivery_open(L);
   sqlite_register(L);
   shared_open_transfer(L);
+  topic_open_transfer(L);
   return 0;
 }

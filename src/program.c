@@ -8,6 +8,7 @@
 #include "core/error.h"
 #include "core/fiber.h"
 #include "core/interrupt.h"
+#include "core/log_writer.h"
 #include "core/require.h"
 #include "core/snapshot.h"
 #include "core/stress.h"
@@ -16,6 +17,7 @@
 #include "lib/deadlock.h"
 #include "lib/spool.h"
 #include "lib/sqlite_registry.h"
+#include "lib/task_label.h"
 #include "libs.h"
 #include "roles/http.h"
 #include "server.h"
@@ -49,6 +51,7 @@ static uv_err program_init(lua_State *L, struct program *program) {
                        .spool = spool_create(),
                        .databases = sqlite_registry_create(&program->directory),
                        .open_libs = libs_open,
+                       .write_task = task_label_write,
                        .app_settings = {program->app_settings.data, program->app_settings.len}};
   lua_rawgetp(L, LUA_REGISTRYINDEX, &lua_dir_key);
   program->process.lua_dir = lua_tostring(L, -1); /* the registry keeps it */
@@ -56,6 +59,7 @@ static uv_err program_init(lua_State *L, struct program *program) {
   if (getrandom(program->process.code_key, CODE_KEY_BYTES, 0) != CODE_KEY_BYTES) return UV_EIO;
   log_init(&program->log, STDERR_FILENO, (enum log_format)program->settings.log_format,
            (enum log_level)program->settings.log_level);
+  program->log_writer = log_writer_create(&program->log);
   directory_init(&program->directory);
   uv_err error = interrupt_install();
   if (error) return error;
@@ -68,6 +72,7 @@ static void program_finish(struct program *program) {
   sqlite_registry_destroy(program->process.databases);
   directory_finish(&program->directory);
   spool_destroy(program->process.spool);
+  log_writer_destroy(program->log_writer);
   settings_finish(&program->settings);
   buffer_finish(&program->app_settings);
 }
@@ -103,22 +108,66 @@ static bool write_pid_file(const char *path) {
   return fclose(file) == 0;
 }
 
-/* serve { dir=, settings= } -> exit code */
-static int serve(lua_State *L) {
-  luaL_checktype(L, 1, LUA_TTABLE);
-  const char *dir = check_dir(L);
-  struct program *program = push_program(L);
+/* Runs the server in a program that is on the stack. */
+static int run_server(lua_State *L, struct program *program, const char *dir,
+                      const struct server_develop *develop) {
   const char *pid_file = program->settings.pid_file;
   int exit_code = 1;
   if (!write_pid_file(pid_file)) {
     fprintf(stderr, "perilune: cannot write --pid-file %s\n", pid_file);
   } else {
-    exit_code = server_run(program, dir);
+    exit_code = server_run(program, dir, develop);
     if (*pid_file) unlink(pid_file);
   }
   program_finish(program);
   lua_pushinteger(L, exit_code);
   return 1;
+}
+
+/* serve { dir=, settings=, app_settings= } -> exit code */
+static int serve(lua_State *L) {
+  luaL_checktype(L, 1, LUA_TTABLE);
+  const char *dir = check_dir(L);
+  return run_server(L, push_program(L), dir, NULL);
+}
+
+/* Stack: what reads conf.lua again, the buffer for what it gives. */
+static int encode_settings(lua_State *L) {
+  struct buffer *app_settings = lua_touserdata(L, 2);
+  lua_pushvalue(L, 1);
+  lua_call(L, 0, 1);
+  transfer_encode_named(L, lua_gettop(L), "settings", app_settings);
+  return 0;
+}
+
+/* The context is the command line's state. */
+static bool read_settings(void *context, struct buffer *app_settings, struct buffer *problem) {
+  lua_State *L = context;
+  lua_pushcfunction(L, encode_settings);
+  lua_getfield(L, 1, "reread");
+  lua_pushlightuserdata(L, app_settings);
+  bool is_right = lua_pcall(L, 2, 0, 0) == LUA_OK;
+  if (is_right) return true;
+  const char *text = lua_tostring(L, -1);
+  buffer_add_text(problem, text ? text : "conf.lua cannot be read");
+  lua_pop(L, 1);
+  return false;
+}
+
+static bool is_terminal(void) {
+  const char *no_colour = getenv("NO_COLOR"); /* no-color.org */
+  return isatty(STDERR_FILENO) && (!no_colour || !*no_colour);
+}
+
+/* develop { dir=, settings=, app_settings=, reread= } -> exit code */
+static int develop(lua_State *L) {
+  luaL_checktype(L, 1, LUA_TTABLE);
+  const char *dir = check_dir(L);
+  struct program *program = push_program(L);
+  program->process.warns_of_holding = program->process.shows_errors = true;
+  program->log.is_coloured = is_terminal();
+  const struct server_develop how = {.read_settings = read_settings, .context = L};
+  return run_server(L, program, dir, &how);
 }
 
 /* ---- run ---- */
@@ -257,12 +306,17 @@ static int program_word(lua_State *L) {
   return 1;
 }
 
+/* reads_terminal() -> whether standard input is one */
+static int reads_terminal(lua_State *L) {
+  lua_pushboolean(L, isatty(STDIN_FILENO));
+  return 1;
+}
+
 static int open_native(lua_State *L) {
-  static const luaL_Reg functions[] = {{"serve", serve},
-                                       {"run", run},
-                                       {"lua_dir", lua_dir},
-                                       {"program", program_word},
-                                       {NULL, NULL}};
+  static const luaL_Reg functions[] = {
+      {"serve", serve},     {"develop", develop},      {"run", run},
+      {"lua_dir", lua_dir}, {"program", program_word}, {"reads_terminal", reads_terminal},
+      {NULL, NULL}};
   luaL_newlib(L, functions);
   command_add_functions(L);
   return 1;

@@ -16,6 +16,7 @@ struct program {
   struct process process;
   struct settings settings;
   struct log log;
+  struct log_writer *log_writer;
   struct watchdog watchdog;
   struct directory directory;
   struct buffer app_settings; /* process.app_settings */

@@ -6,6 +6,7 @@
 
 #include "base/limits.h"
 #include "core/line_writer.h"
+#include "core/log_writer.h"
 #include "roles/background.h"
 #include "roles/pool.h"
 
@@ -209,6 +210,8 @@ void prometheus_write_process(struct buffer *out, const struct prometheus_proces
   add_seconds(out, "perilune_uptime_seconds", "gauge", "Since the server started.",
               (double)(uv_hrtime() - process->started_ns) / SECOND_NS);
   add_resources(out);
+  add_integer(out, "perilune_log_dropped_lines_total", "counter",
+              "Lines of the log that were not written.", log_writer_dropped(process->log));
   if (process->access_log)
     add_integer(out, "perilune_access_log_dropped_lines_total", "counter",
                 "Lines of the access log that were not written.",

@@ -17,8 +17,9 @@ struct line_writer;
 struct pools;
 
 struct prometheus_process {
-  struct timespec started;              /* on the wall clock */
-  uint64_t started_ns;                  /* uv_hrtime */
+  struct timespec started; /* on the wall clock */
+  uint64_t started_ns;     /* uv_hrtime */
+  struct log_writer *log;
   const struct line_writer *access_log; /* NULL: none */
 };
 

@@ -17,6 +17,7 @@
 #include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 bool server_generation_is_ending(const struct server_generation *generation) {
   return generation->is_ending;
@@ -286,6 +287,9 @@ static void take_report(struct server_shared *shared, struct server_thread *thre
   case SERVER_LISTENING:
     take_listening(generation);
     break;
+  case SERVER_CLOSED:
+    if (++generation->closed == generation->count) generation->calls->closed(generation);
+    break;
   case SERVER_DRAINED:
     if (++generation->drained == generation->count) generation->drain_is_over = true;
     shut_down(generation);
@@ -304,7 +308,8 @@ static void take_report(struct server_shared *shared, struct server_thread *thre
 /* ---- */
 
 struct server_generation *server_generation_create(struct program *program, const char *dir,
-                                                   uv_loop_t *loop, struct timers *timers) {
+                                                   uv_loop_t *loop, struct timers *timers,
+                                                   const char *load_error) {
   struct server_generation *generation = memory_alloc_zero(sizeof *generation);
   list_init(&generation->link);
   generation->program = program;
@@ -317,7 +322,10 @@ struct server_generation *server_generation_create(struct program *program, cons
   generation->pools_settled.deliver = deliver_pools_settled;
   generation->pools_ended.deliver = deliver_pools_ended;
   struct server_shared *shared = &generation->shared;
-  shared->process = &program->process;
+  generation->process = program->process;
+  shared->process = &generation->process;
+  if (load_error) generation->load_error = memory_copy(load_error, strlen(load_error));
+  shared->load_error = generation->load_error;
   shared->take_report = take_report;
   shared->snapshot = snapshot_create(dir);
   shared->pools = pools_create(shared->process, shared->snapshot);
@@ -333,6 +341,29 @@ struct server_generation *server_generation_create(struct program *program, cons
 void server_generation_start(struct server_generation *generation, const int *fds) {
   for (int i = 0; i < generation->count; i++) generation->threads[i].fd = fds[i];
   start_thread(generation, &generation->threads[0]);
+}
+
+void server_generation_configure(struct server_generation *generation, struct slice app_settings) {
+  buffer_clear(&generation->app_settings);
+  buffer_add(&generation->app_settings, app_settings.data, app_settings.len);
+  generation->process.app_settings =
+      (struct slice){generation->app_settings.data, generation->app_settings.len};
+}
+
+void server_generation_notify(const struct server_generation *generation, const char *text) {
+  for (int i = 0; i < generation->count; i++) server_thread_notify(&generation->threads[i], text);
+}
+
+void server_generation_yield(struct server_generation *generation,
+                             const struct server_generation *successor) {
+  for (int i = 0; i < generation->count; i++)
+    server_thread_succeed(&generation->threads[i], &successor->threads[i]);
+  shut_down(generation);
+}
+
+void server_generation_hurry(struct server_generation *generation) {
+  generation->drain_is_over = true;
+  shut_down(generation);
 }
 
 void server_generation_turn(struct server_generation *generation) {
@@ -381,5 +412,7 @@ void server_generation_destroy(struct server_generation *generation) {
   for (int i = 0; i < generation->count; i++) server_thread_finish(&generation->threads[i]);
   free(generation->threads);
   inbox_finish(&shared->inbox);
+  buffer_finish(&generation->app_settings);
+  free(generation->load_error);
   free(generation);
 }

@@ -20,6 +20,8 @@ struct server_generation;
 struct server_generation_calls {
   /* Connections are accepted. */
   void (*listening)(struct server_generation *generation);
+  /* They are no more; others may be by now. */
+  void (*closed)(struct server_generation *generation);
   /* It could not be started, and ends; once. */
   void (*failed)(struct server_generation *generation, const char *problem);
   /* Its end has taken too long, and what was interrupted has not ended either. */
@@ -43,6 +45,9 @@ struct server_generation {
   struct list link; /* server.generations */
   struct server_shared shared;
   struct program *program;
+  struct process process;     /* the program's, with the app's settings of this generation */
+  struct buffer app_settings; /* process.app_settings */
+  char *load_error;           /* what is shown in place of the app; NULL: the app is served */
   uv_loop_t *loop;
   struct timers *timers;
   const struct server_generation_calls *calls;
@@ -51,7 +56,7 @@ struct server_generation {
   struct server_thread *threads;
   int count;   /* of threads */
   int running; /* threads that have been started and have not ended */
-  int ready, listening, drained;
+  int ready, listening, closed, drained;
   bool drain_is_over; /* or its time is */
   bool loops_are_clear, pools_are_settled;
   bool has_loops, loops_have_ended; /* their start has been begun; they are no more */
@@ -60,14 +65,31 @@ struct server_generation {
   struct message loops_started, loops_cleared, loops_ended, pools_settled, pools_ended;
   enum server_phase phase;
   bool is_ending;
+  bool is_stuck;   /* set by the owner: it is not waited for */
   bool is_overdue; /* the shutdown has taken too long: what was left has been interrupted */
   uint64_t stopped_ns, waited_ns; /* when the end began, and how long the workers have taken */
   int exit_code;
 };
 
-/* [owner] A generation of the app in `dir`; nothing runs yet. */
+/* [owner] A generation of the app in `dir`; nothing runs yet. With an error (may be NULL) it serves
+ * that in place of the app. */
 struct server_generation *server_generation_create(struct program *program, const char *dir,
-                                                   uv_loop_t *loop, struct timers *timers);
+                                                   uv_loop_t *loop, struct timers *timers,
+                                                   const char *load_error);
+
+/* [owner] Gives it settings of the app (encoded) of its own; before its start. */
+void server_generation_configure(struct server_generation *generation, struct slice app_settings);
+
+/* [owner] Shows an error of a newer version in its responses. */
+void server_generation_notify(const struct server_generation *generation, const char *text);
+
+/* [owner] Begins its end, as server_generation_stop; its idle connections go to the other one,
+ * which is listening. */
+void server_generation_yield(struct server_generation *generation,
+                             const struct server_generation *successor);
+
+/* [owner] What still drains is not waited for any longer. */
+void server_generation_hurry(struct server_generation *generation);
 
 /* [owner] Starts it; it takes over the bound sockets, one for each of its workers. */
 void server_generation_start(struct server_generation *generation, const int *fds);

@@ -10,6 +10,8 @@
 #include "core/place.h"
 #include "core/require.h"
 #include "core/snapshot.h"
+#include "http/connection.h"
+#include "http/notice.h"
 #include "lib/life.h"
 #include "roles/app_pools.h"
 #include "roles/background.h"
@@ -83,7 +85,8 @@ static int app_loaded(lua_State *L, int status, lua_KContext context) {
 static int load_app(lua_State *L) {
   require_push_caller(L);
   lua_pushliteral(L, "perilune.load");
-  lua_callk(L, 1, 1, 0, app_loaded);
+  lua_pushstring(L, thread_of(worker_of(L))->shared->load_error);
+  lua_callk(L, 2, 1, 0, app_loaded);
   return app_loaded(L, LUA_OK, 0);
 }
 
@@ -231,10 +234,58 @@ void server_thread_run(void *context) {
     start_step(thread, STEP_LOAD);
     worker_run(worker);
     if (thread->service) http_service_destroy(thread->service);
+    thread->service = NULL;
   }
   worker_finish(worker);
   http_finish(worker);
   send_report(thread, SERVER_ENDED);
+}
+
+/* ---- while an app is being developed ---- */
+
+struct notification {
+  struct message message;
+  struct server_thread *thread;
+  struct notice *notice;
+};
+
+static void deliver_notice(struct message *message, void *owner) {
+  struct notification *notification = container_of(message, struct notification, message);
+  struct server_thread *thread = notification->thread;
+  (void)owner;
+  notice_destroy(thread->notice);
+  thread->notice = notification->notice;
+  if (thread->service) thread->service->hub.notice = thread->notice;
+  free(notification);
+}
+
+/* A connection on its way to another thread. */
+struct passage {
+  struct message message;
+  int fd;
+  bool is_unix;
+};
+
+static void deliver_connection(struct message *message, void *owner) {
+  struct passage *passage = container_of(message, struct passage, message);
+  struct server_thread *thread = thread_of(owner);
+  if (thread->service && !thread->draining && !thread->stopping)
+    connection_adopt(&thread->service->hub, passage->fd, passage->is_unix);
+  else
+    close(passage->fd);
+  free(passage);
+}
+
+static void hand_over(struct hub *hub, int fd, bool is_unix) {
+  const struct http_service *service = hub->owner;
+  const struct server_thread *thread = thread_of(service->worker);
+  struct passage *passage = memory_alloc_zero(sizeof *passage);
+  *passage =
+      (struct passage){.message = {.deliver = deliver_connection}, .fd = fd, .is_unix = is_unix};
+  struct directory *directory = thread->shared->process->directory;
+  if (directory_post(directory, thread->successor, &passage->message)) return;
+  close(fd);
+  free(passage);
 }
 
 /* ---- messages from the main thread ---- */
@@ -261,7 +312,9 @@ static void deliver_drain(struct message *message, void *owner) {
   struct server_thread *thread = container_of(message, struct server_thread, drain);
   (void)owner;
   thread->draining = true;
+  if (thread->service && thread->successor) thread->service->hub.calls.hand_over = hand_over;
   if (thread->service) http_service_drain(thread->service);
+  send_report(thread, SERVER_CLOSED);
 }
 
 static void deliver_stop(struct message *message, void *owner) {
@@ -336,6 +389,17 @@ void server_thread_drain(struct server_thread *thread) {
   post(thread, &thread->drain);
 }
 
+void server_thread_notify(struct server_thread *thread, const char *text) {
+  struct notification *notification = memory_alloc_zero(sizeof *notification);
+  *notification = (struct notification){
+      .message = {.deliver = deliver_notice}, .thread = thread, .notice = notice_create(text)};
+  post(thread, &notification->message);
+}
+
+void server_thread_succeed(struct server_thread *thread, const struct server_thread *successor) {
+  thread->successor = successor->worker.number;
+}
+
 void server_thread_stop(struct server_thread *thread) {
   if (!thread->open || thread->stop_posted) return;
   thread->stop_posted = true;
@@ -356,6 +420,7 @@ void server_thread_close(struct server_thread *thread) {
 
 void server_thread_finish(struct server_thread *thread) {
   free(thread->problem);
+  notice_destroy(thread->notice);
   buffer_finish(&thread->worker.tasks.cancelled_at);
   if (thread->fd > 0 && !thread->listens) close(thread->fd);
 }

@@ -23,6 +23,7 @@ enum server_report {
   SERVER_READY,     /* the app is loaded, and its hooks have run */
   SERVER_FAILED,    /* or not: thread.problem */
   SERVER_LISTENING, /* connections are accepted */
+  SERVER_CLOSED,    /* none are accepted any more */
   SERVER_DRAINED,   /* no connection is left */
   SERVER_QUIET,     /* of the first: nothing runs any more, and it waits to be closed */
   SERVER_ENDED,     /* the thread's last act */
@@ -36,6 +37,7 @@ struct server_shared {
   struct pools *pools;
   struct background *background;
   struct route_table *table; /* made by the first thread; the others start when it is ready */
+  const char *load_error;    /* served in place of the app, which does not load; NULL: the app is */
   struct inbox inbox;        /* of the main thread */
   /* What takes reports, on the main thread. */
   void (*take_report)(struct server_shared *shared, struct server_thread *thread,
@@ -63,6 +65,8 @@ struct server_thread {
   struct server_report_message reports[SERVER_REPORT_COUNT];
   _Atomic(bool) overdue; /* what is left is to be interrupted, shielded or not */
   struct message proceed, listen, drain, stop, interrupt, close;
+  struct notice *notice; /* shown in responses; NULL: none */
+  uint64_t successor;    /* number of the worker that idle connections go to; 0: they are closed */
 
   /* the main thread's own */
   bool open, listens, stop_posted, reported_quiet;
@@ -83,6 +87,12 @@ void server_thread_listen(struct server_thread *thread);
 
 /* [owner] Lets it accept no more, and answer what is in flight. */
 void server_thread_drain(struct server_thread *thread);
+
+/* [owner] Shows an error of a newer version in its responses. */
+void server_thread_notify(struct server_thread *thread, const char *text);
+
+/* [owner] Lets it hand its idle connections to another thread when it drains; before that. */
+void server_thread_succeed(struct server_thread *thread, const struct server_thread *successor);
 
 /* [owner] Ends it: what still runs and is not shielded is cancelled, the watchdog interrupts what
  * computes. One that does not take messages yet is left alone: it is to be stopped when it reports

@@ -1,9 +1,9 @@
 -- photos.lua - photos: uploaded with a form, kept as files, sent with ranges, listed as CSV.
 --
--- A photo is named after the request that brought it, so names never clash. What only blocks (the
--- directory is read entry by entry) runs on the thread pool.
+-- A photo is named after the request that brought it, so names never clash. Nothing here blocks:
+-- files are read and written by other threads while the handler waits.
 
-local lfs = require "lfs"
+local fs = require "perilune.fs"
 local perilune = require "perilune"
 local store = require "store"
 local validate = require "validate"
@@ -33,15 +33,14 @@ return function(app, session)
     return 201, message, { Location = url }
   end)
 
-  router:get("/list.csv", perilune.blocking(function()
+  router:get("/list.csv", function()
     return perilune.stream({ headers = csv_headers }, function(write)
       write "name,bytes\r\n"
-      for name in lfs.dir(directory) do
-        local bytes = lfs.attributes(directory .. "/" .. name, "size")
-        if name:sub(1, 1) ~= "." then write(("%s,%d\r\n"):format(name, bytes)) end
+      for name in fs.each(directory, { type = "file" }) do
+        write(("%s,%d\r\n"):format(name, fs.stat(directory .. "/" .. name).size))
       end
     end)
-  end))
+  end)
 
   router:get("/{name}", { name = "photo" }, function(req)
     return perilune.file(req.params.name, { root = directory, max_age = 86400, immutable = true })
@@ -50,7 +49,7 @@ return function(app, session)
   --- Removes the file of a photo.
   ---@param url string as upload gave it
   local function remove(url)
-    os.remove(directory .. "/" .. url:match "[^/]+$")
+    fs.remove(directory .. "/" .. url:match "[^/]+$", { missing_ok = true })
   end
 
   --- Removes the photos of messages that the store has dropped.
@@ -60,11 +59,7 @@ return function(app, session)
     end
   end
 
-  local make_directory = perilune.blocking(function()
-    lfs.mkdir(directory) -- may be there
-    local is_there = lfs.attributes(directory, "mode") == "directory"
-    if not is_there then error("there is no directory " .. directory .. " for photos", 0) end
-  end)
+  local function make_directory() fs.mkdir(directory, { parents = true }) end
 
   return { router = router, remove = remove, make_directory = make_directory, sweep = sweep }
 end

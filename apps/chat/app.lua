@@ -1,10 +1,12 @@
 -- app.lua - rooms that people talk in: what all states of a process have in common.
 --
--- A message is kept as the last of its room, in a shared table: so it does not matter which worker
--- a request comes to. Who says too much is told to slow down, whichever worker heard it.
+-- A message is kept as the last of its room, in a shared table, and published on the topic of the
+-- room: so it does not matter which worker a request comes to. Who says too much is told to slow
+-- down, whichever worker heard it.
 
 local perilune = require "perilune"
 local shared = require "perilune.shared"
+local topic = require "perilune.topic"
 
 local app = perilune.app { name = "chat" }
 
@@ -33,11 +35,20 @@ app:post("/rooms/{room}", function(req)
   local room = rooms:update(req.params.room, function(room)
     return { number = room and room.number + 1 or 1, text = text }
   end)
+  topic("chat." .. req.params.room):publish(room)
   return 201, room
 end)
 
 app:get("/rooms/{room}", function(req)
   return rooms:get(req.params.room) or perilune.abort(404, "nobody has said anything here")
+end)
+
+app:get("/rooms/{room}/events", function(req)
+  return perilune.sse(function(send)
+    for room in topic("chat." .. req.params.room):subscribe { buffer = 100, overflow = "close" } do
+      send { id = room.number, data = room }
+    end
+  end)
 end)
 
 -- Long polling: 503 when nobody says anything.

@@ -4,6 +4,7 @@
 -- every layer gives a response object: what it returned, or what became of its error. Only
 -- cancellation is raised through all layers.
 
+local develop = require "perilune.native.develop"
 local native = require "perilune.native.chain"
 local response = require "perilune.response"
 
@@ -83,6 +84,7 @@ local function rescue(req, err, what, around)
   local fn = find_rescuer(around, err, is_full)
   local sent = fn and native.is_marked(fn) and native.copy_error(err) or err
   local result = fn and ask("on_error", status, req, err, fn, req, sent)
+  if not result and not is_full and develop.is_on() then result = develop.page(req, err) end
   result = result or answer_default(req, status, around.statuses)
   result.error = err
   return result

@@ -4,6 +4,7 @@
 -- together here, C looks for the file when the response is due (src/http/file.h).
 
 local check = require "perilune.check"
+local develop = require "perilune.native.develop"
 local native = require "perilune.native.app"
 local response = require "perilune.response"
 
@@ -39,6 +40,14 @@ function file.cache_control(options)
   return ("public, max-age=%d%s"):format(max_age, immutable and ", immutable" or "")
 end
 
+--- While an app is being developed its files are asked for each time.
+local function set_fresh(headers)
+  for name in pairs(headers) do
+    if name:lower() == "cache-control" then headers[name] = nil end
+  end
+  headers["Cache-Control"] = "no-store"
+end
+
 --- The headers of the options, checked and with Cache-Control.
 ---@param options table { headers=, max_age=, immutable= }
 ---@return table
@@ -52,6 +61,7 @@ function file.headers(options)
     check.fail "Cache-Control is set twice: by max_age and by headers"
   end
   headers["Cache-Control"] = headers["Cache-Control"] or cache_control
+  if develop.is_on() then set_fresh(headers) end
   return headers
 end
 

@@ -8,9 +8,11 @@ local app_module = require "perilune.app"
 local app_native = require "perilune.native.app"
 require "perilune.test.assertions"
 local check = require "perilune.check"
+local checks = require "perilune.test.checks"
 local clock = require "perilune.test.clock"
 local cookies = require "perilune.test.cookies"
 local directory = require "perilune.test.directory"
+local events = require "perilune.test.events"
 local native = require "perilune.native.service"
 local requests = require "perilune.test.requests"
 local runner = require "perilune.runner"
@@ -22,7 +24,7 @@ local test = {}
 local Client = { __name = "client" }
 Client.__index = Client
 
-local known_options = { "clock", "settings", "env", "dir" }
+local known_options = { "clock", "settings", "env", "dir", "checks", "stall_limit" }
 
 local function absolute(dir)
   if dir:sub(1, 1) == "/" then return dir end
@@ -56,6 +58,7 @@ local function check_options(options)
   check.field(options, "dir", "boolean")
   check_clock(options.clock)
   check_env(options.env)
+  checks.check_options(options)
 end
 
 --- The settings of the app under test with those of the option over them; nil: there are none.
@@ -110,7 +113,8 @@ end
 --- Serves an app (default: the one under test) on a free loopback port.
 ---@param app_or_dir table|string|nil an app, or a directory relative to the one under test
 ---@param options table|nil { clock = "real" | "virtual" | "auto", settings = over conf.lua's,
---- env = variables, dir = true for a temporary copy of the directory }
+--- env = variables, dir = true for a temporary copy of the directory, stall_limit = seconds,
+--- checks = false, or { stalls=, tasks=, files=, calls=, errors= } with what is not wanted false }
 ---@return table client
 ---@usage local client = test.client { clock = "auto" }
 function test.client(app_or_dir, options)
@@ -131,7 +135,11 @@ function test.client(app_or_dir, options)
   local client = new_client(app, dir, options)
   client.env_before = set_variables(options.env)
   local ok, err = pcall(open, client)
-  if ok then return client end
+  checks.skip_stall()
+  if ok then
+    checks.add_client(client)
+    return client
+  end
   tidy_up(client)
   error(err, 0)
 end
@@ -141,6 +149,24 @@ for _, method in ipairs { "get", "post", "put", "patch", "delete", "head", "opti
     check.self(self, Client, method)
     return requests.send(self, method:upper(), path, options)
   end
+end
+
+--- Iterates over the events of a stream: { event=, data=, id=, retry= }. Leaving the loop ends it.
+---@param path string
+---@param options table|nil as for client:get
+---@usage for event in client:events "/feed" do print(event.data) end
+function Client:events(path, options)
+  check.self(self, Client, "events")
+  local sent = {}
+  for name, value in pairs(options or {}) do sent[name] = value end
+  sent.stream = true
+  local res = requests.send(self, "GET", path, sent)
+  local kind = res.headers["content-type"] or "nothing"
+  if res.status ~= 200 or not kind:find "^text/event%-stream" then
+    res:close()
+    check.fail("client:events: %s answers %d with %s, not an event stream", path, res.status, kind)
+  end
+  return events.iterate(res)
 end
 
 local function check_open(client)
@@ -175,7 +201,9 @@ function Client:close()
   local service = self.service
   self.service = nil
   if not service then return end
+  checks.remove_client(self)
   local ok, err = pcall(serving.stop, self, service)
+  checks.skip_stall()
   tidy_up(self)
   if not ok then error(err, 0) end
 end

@@ -9,6 +9,7 @@
 
 readonly LIMIT_SECONDS=300
 declare -A CPUS=() # of a workload; the rest runs on CPU 0
+server_settings=(PERILUNE_STALL_WARN=off) # of Perilune
 seconds=1
 rounds=3
 build=""
@@ -89,7 +90,7 @@ measure() {
   local program=$1 workload=$2 status=0 command=()
   has_workload "$program" "$workload" || return 0
   if [[ $program == perilune ]]; then
-    start_server bench PERILUNE_STALL_WARN=off "$DIRECTORY"
+    start_server bench "${server_settings[@]}" "$DIRECTORY"
   fi
   "program_$program" "$workload"
   "${command[@]}" >"$scratch/figures" 2>"$scratch/errors" &

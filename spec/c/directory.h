@@ -69,4 +69,20 @@ static inline void assert_file(const char *path, const void *content, size_t len
   fclose(file);
 }
 
+/* For specs whose state is a directory, and nothing else. */
+static inline int directory_start(void **state) {
+  struct directory *directory = memory_alloc_zero(sizeof *directory);
+  directory_make(directory);
+  *state = directory;
+  return 0;
+}
+
+static inline int directory_stop(void **state) {
+  directory_remove(*state);
+  free(*state);
+  return 0;
+}
+
+#define directory_test(name) cmocka_unit_test_setup_teardown(name, directory_start, directory_stop)
+
 #endif

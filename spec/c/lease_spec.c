@@ -7,19 +7,6 @@
 
 #define LEFT "perilune-0123456789abcdef"
 
-static int start(void **state) {
-  struct directory *directory = memory_alloc_zero(sizeof *directory);
-  directory_make(directory);
-  *state = directory;
-  return 0;
-}
-
-static int stop(void **state) {
-  directory_remove(*state);
-  free(*state);
-  return 0;
-}
-
 static void make_directory(const struct directory *parent, const char *name, mode_t mode) {
   char path[PATH_BYTES];
   directory_join(path, parent, name);
@@ -119,11 +106,11 @@ static void says_what_is_not_there(void **state) {
 }
 
 int main(void) {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, start, stop)
   const struct CMUnitTest tests[] = {
-      TEST(removes_what_has_no_lease),    TEST(leaves_what_has_one),      TEST(leaves_other_names),
-      TEST(leaves_what_others_may_enter), TEST(leaves_other_files_in_it), TEST(follows_no_links),
-      TEST(says_what_is_not_there),
+      directory_test(removes_what_has_no_lease), directory_test(leaves_what_has_one),
+      directory_test(leaves_other_names),        directory_test(leaves_what_others_may_enter),
+      directory_test(leaves_other_files_in_it),  directory_test(follows_no_links),
+      directory_test(says_what_is_not_there),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

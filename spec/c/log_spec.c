@@ -109,6 +109,14 @@ static void test_levels(void **state) {
   assert_string_equal(skip_time(read_output(capture)), "error yes\n");
 }
 
+static void test_levels_in_colour(void **state) {
+  struct capture *capture = *state;
+  capture->log.is_coloured = true;
+  log_write(&capture->log, LOG_WARN, "careful", NULL, 0);
+  assert_string_equal(read_output(capture) + sizeof time_example - 1,
+                      " \033[33mwarn \033[0m careful\n");
+}
+
 static void test_text_is_escaped(void **state) {
   struct capture *capture = *state;
   write_line(LOG_INFO, "one\ntwo\x1b[31m\xc2\x9b", log_text("k", "a\nb=\"c\"\\"),
@@ -219,6 +227,7 @@ int main(void) {
       spec(test_text_line),
       spec(test_time_has_its_form),
       spec(test_levels),
+      spec(test_levels_in_colour),
       spec(test_text_is_escaped),
       spec(test_traceback_stands_below),
       spec(test_json_line),

@@ -7,19 +7,6 @@
 
 enum { LARGE = 300000 };
 
-static int start(void **state) {
-  struct directory *directory = memory_alloc_zero(sizeof *directory);
-  directory_make(directory);
-  *state = directory;
-  return 0;
-}
-
-static int stop(void **state) {
-  directory_remove(*state);
-  free(*state);
-  return 0;
-}
-
 static char *make_content(void) {
   char *content = memory_alloc(LARGE);
   for (size_t i = 0; i < LARGE; i++) content[i] = (char)(i * 31 + i / 256);
@@ -135,13 +122,12 @@ static void refuses_names_that_are_too_long(void **state) {
 }
 
 int main(void) {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, start, stop)
   const struct CMUnitTest tests[] = {
-      TEST(saves_bytes),
-      TEST(saves_a_file_by_another_name),
-      TEST(copies_to_another_file_system),
-      TEST(leaves_nothing_when_it_fails),
-      TEST(refuses_names_that_are_too_long),
+      directory_test(saves_bytes),
+      directory_test(saves_a_file_by_another_name),
+      directory_test(copies_to_another_file_system),
+      directory_test(leaves_nothing_when_it_fails),
+      directory_test(refuses_names_that_are_too_long),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -6,19 +6,6 @@
 #include "base/limits.h"
 #include "lib/tree.h"
 
-static int start(void **state) {
-  struct directory *directory = memory_alloc_zero(sizeof *directory);
-  directory_make(directory);
-  *state = directory;
-  return 0;
-}
-
-static int stop(void **state) {
-  directory_remove(*state);
-  free(*state);
-  return 0;
-}
-
 /* The path of so many directories "d", one in the other. The caller owns it. */
 static char *make_deep(const struct directory *directory, int levels) {
   size_t len = strlen(directory->path);
@@ -93,12 +80,11 @@ static void stops_when_told(void **state) {
 }
 
 int main(void) {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, start, stop)
   const struct CMUnitTest tests[] = {
-      TEST(removes_to_a_depth),
-      TEST(walks_to_any_depth),
-      TEST(passes_over_what_vanishes),
-      TEST(stops_when_told),
+      directory_test(removes_to_a_depth),
+      directory_test(walks_to_any_depth),
+      directory_test(passes_over_what_vanishes),
+      directory_test(stops_when_told),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -24,12 +24,13 @@ begin_servers() {
   fi
 }
 
-# start_server NAME SETTING=VALUE... APP: one worker; the settings go into its environment.
+# start_server NAME SETTING=VALUE... APP: with $workers workers, or one; the settings go into its
+# environment.
 start_server() {
   local name=$1 step url
   shift
   : >"$scratch/$name.log" # of one that was there before
-  env "${@:1:$#-1}" "$build/perilune" serve "${!#}" --port 0 --workers 1 \
+  env "${@:1:$#-1}" "$build/perilune" serve "${!#}" --port 0 --workers "${workers:-1}" \
     </dev/null >"$scratch/$name.log" 2>&1 &
   server_pid[$name]=$!
   for ((step = 0; step < READY_STEPS; step++)); do

@@ -7,7 +7,6 @@ package.path = ("%s/?.lua;%s/apps/sqlite/?.lua;%s"):format(spec, spec, package.p
 
 local async = require "perilune.async"
 local expect = require "expect"
-local perilune = require "perilune"
 local program = require "support.program"
 local site = require "support.site"
 local sqlite = require "perilune.sqlite"
@@ -34,7 +33,8 @@ describe("open", function()
 
   it("takes a path relative to the app", function()
     local err = expect.fails("SQLITE_CANTOPEN", sqlite.open, "no/such/directory.db")
-    assert.is_truthy(err.message:find("^cannot open /.*/no/such/directory%.db: no such file"), err.message)
+    local pattern = "^cannot open /.*/no/such/directory%.db: no such file"
+    assert.is_truthy(err.message:find(pattern), err.message)
   end)
 
   it("creates a file only when it may", function()
@@ -75,8 +75,9 @@ describe("open", function()
     local readonly <close> = sqlite.open(path "a.db", { readonly = true })
     db:exec(expect.TABLE)
     assert.equal("", expect.all(readonly))
-    expect.fails("SQLITE_READONLY", readonly.exec, readonly, "insert into t (a) values (1)")
-    expect.fails("SQLITE_READONLY", readonly.query, readonly, "insert into t (a) values (1) returning a")
+    local sql = "insert into t (a) values (1)"
+    expect.fails("SQLITE_READONLY", readonly.exec, readonly, sql)
+    expect.fails("SQLITE_READONLY", readonly.query, readonly, sql .. " returning a")
   end)
 
   it("sets what is asked for", function()
@@ -102,8 +103,10 @@ describe("open", function()
       function() sqlite.open(":memory:", { busy_timeout = -1 }) end)
     misuse('option "readonly" is true or false, not a number',
       function() sqlite.open(":memory:", { readonly = 1 }) end)
-    misuse('option "create"', function() sqlite.open("a.db", { readonly = true, create = true }) end)
-    misuse('option "null" is perilune.null', function() sqlite.open(":memory:", { null = true }) end)
+    misuse('option "create"',
+      function() sqlite.open("a.db", { readonly = true, create = true }) end)
+    misuse('option "null" is perilune.null',
+      function() sqlite.open(":memory:", { null = true }) end)
     misuse("string expected", function() sqlite.blob(1) end)
   end)
 end)
@@ -232,8 +235,10 @@ describe("migrate", function()
     local misuse = expect.misuse
     misuse("migration 1 has been applied, and was changed since",
       function() db:migrate { "create table t (id)", list[2], list[3] } end)
-    misuse("migration 2 has been applied, and was changed", function() db:migrate { list[1], "select 1", list[3] } end)
-    misuse("migration 2 has been applied, but the list has only 1", function() db:migrate { list[1] } end)
+    misuse("migration 2 has been applied, and was changed",
+      function() db:migrate { list[1], "select 1", list[3] } end)
+    misuse("migration 2 has been applied, but the list has only 1",
+      function() db:migrate { list[1] } end)
     misuse("migration 1 is SQL or a function, not a number", function() db:migrate { 1 } end)
     misuse("a list, but this one has the key x", function() db:migrate { x = "select 1" } end)
     misuse("table expected", function() db:migrate "select 1" end)

@@ -1,4 +1,4 @@
--- sqlite_transactions_spec.lua - perilune.sqlite in every place: transactions, cancels, many writers.
+-- sqlite_transactions_spec.lua - perilune.sqlite in every place: transactions, cancels, writers.
 --
 -- The cases are functions in spec/apps/sqlite.
 

@@ -45,6 +45,10 @@ describe("an automatic clock", function()
     assert.equal(true, get(client, "/compute/3000000").ok)
   end)
 
+  it("waits for programs that run", function()
+    assert.same({ 1, 1 }, get(client, "/programs"))
+  end)
+
   it("ends time limits", function()
     local before = get(client, "/now").at
     assert.same({ ok = false, kind = "timeout", at = before + 600 }, get(client, "/timeout/600"))

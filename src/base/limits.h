@@ -138,12 +138,27 @@
 /* Raw bytes of a segment that may convert to an int, float or uuid; a longer one does not match. */
 #define CONVERTED_BYTES_MAX 128
 
+/* Nesting, items of one table and bytes of a table that is a field of a log line; what is beyond is
+ * cut, and "..." says so. */
+#define LOG_DEPTH_MAX       8
+#define LOG_ITEMS_MAX       64
+#define LOG_TABLE_BYTES_MAX (8 * 1024)
+
 /* Bytes of one value or message in a log line; a longer one is cut, and "...[+N bytes]" says so. */
 #define LOG_VALUE_BYTES_MAX 16384
 
 /* How long a log line waits for a full pipe that does not block; then what is left of it is lost.
  */
 #define LOG_WAIT_MS 1000
+
+/* Bytes of the log that wait while nobody reads it; further lines are dropped and counted. What
+ * memory is kept for them. */
+#define LOG_BYTES_MAX  STRESSED(1024 * 1024, 64 * 1024)
+#define LOG_KEEP_BYTES STRESSED(64 * 1024, 256)
+
+/* How often a full log is looked at, and how long the end of the process waits for it. */
+#define LOG_LOOK_MS  100
+#define LOG_LEAVE_MS 1000
 
 /* Bytes of the access log that wait while its pipe is full or its disk slow; lines past that are
  * dropped and counted. */
@@ -321,6 +336,15 @@
  * kind "conflict" is raised. */
 #define SHARED_UPDATES_MAX STRESSED(10000, 1000)
 
+/* Topics that are in use in one app at once; another one raises kind "full". Bytes of a topic's
+ * name, and messages that a subscription may be made to buffer: more are an error of the caller. */
+#define TOPICS_MAX           100000
+#define TOPIC_NAME_BYTES_MAX 1024
+#define TOPIC_BUFFER_MAX     1000000
+
+/* Messages that a subscription buffers unless it says so; then the oldest goes, or it ends. */
+#define TOPIC_BUFFER_DEFAULT 100
+
 /* Fields of an urlencoded form, and parts of a multipart one; more: 413. */
 #define FORM_FIELDS_MAX 1000
 #define FORM_PARTS_MAX  1000
@@ -364,6 +388,22 @@
 
 /* How long changes of watched files gather, so that several of one file become one. */
 #define FS_WATCH_GATHER_MS 20
+
+/* Bytes that perilune.crypto hashes on the event loop, which takes half a millisecond; more of them
+ * are a job for libuv's threads, where the caller can wait. */
+#define CRYPTO_INLINE_BYTES_MAX STRESSED(256 * 1024, 64)
+
+/* Random bytes of one call; more is an error of the caller. */
+#define CRYPTO_RANDOM_BYTES_MAX (1024 * 1024)
+
+/* Memory that hashing one password may take, and that times its parallelism, which is the time. A
+ * hash that asks for more: kind "crypto". And the cost of new ones, unless told: 32 MiB. */
+#define PASSWORD_MEMORY_BYTES_MAX (256ull * 1024 * 1024)
+#define PASSWORD_WORK_BYTES_MAX   (1024ull * 1024 * 1024)
+#define PASSWORD_LN               15
+
+/* Bytes of a password; a longer one is an error of the caller, and matches no hash. */
+#define PASSWORD_BYTES_MAX 4096
 
 /* Jobs that wait for the threads of one database; a further one raises kind "full". */
 #define SQLITE_JOBS_MAX 100000

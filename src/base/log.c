@@ -30,6 +30,14 @@ static const char *const level_names[] = {
     [LOG_ERROR] = "error",
 };
 
+/* As ECMA-48 numbers them: grey, green, yellow, red. */
+static const char *const level_colours[] = {
+    [LOG_DEBUG] = "90",
+    [LOG_INFO] = "32",
+    [LOG_WARN] = "33",
+    [LOG_ERROR] = "31",
+};
+
 void log_init(struct log *log, int fd, enum log_format format, enum log_level level) {
   assert(fd >= 0 && (size_t)level < array_len(level_names));
   *log = (struct log){.fd = fd, .format = format, .level = level};
@@ -74,6 +82,9 @@ static void add_text_value(struct buffer *line, const struct log_field *field) {
   case LOG_KIND_BOOLEAN:
     buffer_add_text(line, field->boolean ? "true" : "false");
     return;
+  case LOG_KIND_JSON:
+    escape_add(line, field->text.data, field->text.len, ESCAPE_TEXT);
+    return;
   case LOG_KIND_TEXT:
     break;
   }
@@ -103,9 +114,13 @@ static void add_traceback(struct buffer *line, const char *text, size_t len) {
   if (cut) buffer_printf(line, TRACEBACK_INDENT "...[+%zu bytes]\n", cut);
 }
 
-static void add_text_line(struct buffer *line, const char *time, enum log_level level,
-                          const char *message, const struct log_field *fields, size_t count) {
-  buffer_printf(line, "%s %-5s ", time, level_names[level]);
+static void add_text_line(struct buffer *line, const char *time, bool is_coloured,
+                          enum log_level level, const char *message, const struct log_field *fields,
+                          size_t count) {
+  if (is_coloured)
+    buffer_printf(line, "%s \033[%sm%-5s\033[0m ", time, level_colours[level], level_names[level]);
+  else
+    buffer_printf(line, "%s %-5s ", time, level_names[level]);
   escape_add(line, message, strlen(message), ESCAPE_TEXT);
   for (size_t i = 0; i < count; i++) {
     if (is_traceback(&fields[i])) continue;
@@ -149,6 +164,9 @@ static void add_json_value(struct buffer *line, const struct log_field *field) {
     if (!isfinite(field->number)) buffer_add_byte(line, '"');
     add_number(line, field->number);
     if (!isfinite(field->number)) buffer_add_byte(line, '"');
+    return;
+  case LOG_KIND_JSON:
+    buffer_add(line, field->text.data, field->text.len);
     return;
   case LOG_KIND_TEXT:
     add_json_string(line, field->text.data, field->text.len);
@@ -206,13 +224,16 @@ void log_write(const struct log *log, enum log_level level, const char *message,
   struct buffer line = {0};
   switch (log->format) {
   case LOG_FORMAT_TEXT:
-    add_text_line(&line, now, level, message, fields, count);
+    add_text_line(&line, now, log->is_coloured, level, message, fields, count);
     break;
   case LOG_FORMAT_JSON:
     add_json_line(&line, now, level, message, fields, count);
     break;
   }
-  write_all(log->fd, line.data, line.len);
+  if (log->post)
+    log->post(log->context, line.data, line.len);
+  else
+    write_all(log->fd, line.data, line.len);
   buffer_finish(&line);
   errno = saved_errno;
 }

@@ -28,9 +28,14 @@ struct log {
   int fd; /* borrowed; usually standard error */
   enum log_format format;
   enum log_level level; /* what is below it is not written */
+  bool is_coloured;     /* lines of text have their level in colour */
+
+  /* Takes the lines in place of the descriptor; NULL: they are written here (core/log_writer.h). */
+  void (*post)(void *context, const char *line, size_t len);
+  void *context;
 };
 
-enum log_kind { LOG_KIND_TEXT, LOG_KIND_INTEGER, LOG_KIND_NUMBER, LOG_KIND_BOOLEAN };
+enum log_kind { LOG_KIND_TEXT, LOG_KIND_JSON, LOG_KIND_INTEGER, LOG_KIND_NUMBER, LOG_KIND_BOOLEAN };
 
 /* One key with its value; both are borrowed until log_write has returned. The text of a key
  * "traceback" keeps its lines: they stand indented below the line (in JSON: one string). */
@@ -41,7 +46,7 @@ struct log_field {
     struct {
       const char *data;
       size_t len;
-    } text;
+    } text; /* of LOG_KIND_JSON, too: JSON in one line */
     int64_t integer;
     double number;
     bool boolean;
@@ -52,8 +57,8 @@ struct log_field {
 void log_init(struct log *log, int fd, enum log_format format, enum log_level level);
 
 /* [any thread] Writes one line; nothing when `level` is below the log's. `fields` may be NULL when
- * count is 0. Waits while the descriptor is full (LOG_WAIT_MS at most if it does not block); on any
- * other error the line is lost. errno is kept. */
+ * count is 0. Without `post` it waits while the descriptor is full (LOG_WAIT_MS at most if it does
+ * not block); on any other error the line is lost. errno is kept. */
 void log_write(const struct log *log, enum log_level level, const char *message,
                const struct log_field *fields, size_t count);
 
@@ -64,6 +69,10 @@ static inline bool log_enabled(const struct log *log, enum log_level level) {
 
 static inline struct log_field log_bytes(const char *key, const char *data, size_t len) {
   return (struct log_field){.key = key, .kind = LOG_KIND_TEXT, .text = {data, len}};
+}
+
+static inline struct log_field log_json(const char *key, const char *data, size_t len) {
+  return (struct log_field){.key = key, .kind = LOG_KIND_JSON, .text = {data, len}};
 }
 
 static inline struct log_field log_text(const char *key, const char *text) {

@@ -38,10 +38,11 @@ static bool post(struct ask *ask, struct call *call) {
   struct call_host *host = call->host; /* once it is posted the call may go */
   refer_to(ask, call);
   host->lock(host);
-  bool wanted = !call->abandoned;
-  if (wanted) inbox_post(&call->caller->inbox, &ask->message);
+  struct inbox *inbox = call->abandoned ? NULL : &call->caller->inbox;
+  if (inbox) inbox_add(inbox, &ask->message);
   host->unlock(host);
-  return wanted;
+  if (inbox) inbox_wake(inbox);
+  return inbox != NULL;
 }
 
 static bool is_abandoned(struct call *call) {
@@ -114,9 +115,12 @@ bool ask_is_given_up(struct ask *ask) {
 void ask_answer(struct ask *ask) {
   struct call_host *host = ask->_host;
   host->lock(host);
-  bool wanted = !ask->_orphaned;
+  struct inbox *inbox = ask->_orphaned ? NULL : &ask->_asker->inbox;
   ask->message.deliver = deliver_answer;
-  if (wanted) inbox_post(&ask->_asker->inbox, &ask->message);
+  if (inbox) inbox_add(inbox, &ask->message);
   host->unlock(host);
-  if (!wanted) ask_destroy(ask);
+  if (inbox)
+    inbox_wake(inbox);
+  else
+    ask_destroy(ask);
 }

@@ -171,6 +171,7 @@ static struct call_box *prepare(lua_State *L, struct call_host *host, const stru
   call->host->retain(call->host);
   call->caller = worker;
   call->request = fiber ? fiber->request : 0;
+  if (worker->process->write_task) worker->process->write_task(L, call->task, sizeof call->task);
   call->origin = find_origin(L);
   write_payload(L, place, first, nargs, &call->payload);
   return box;
@@ -199,6 +200,11 @@ void call_prepare_function(lua_State *L, struct call_host *host, int nargs, cons
   lua_settop(L, function);
 }
 
+void call_set_task(lua_State *L, int index, const char *name) {
+  struct call_box *box = luaL_checkudata(L, index, BOX_CLASS);
+  snprintf(box->call->task, sizeof box->call->task, "%s", name);
+}
+
 void call_copy(lua_State *L, int index) {
   const struct call_box *from = luaL_checkudata(L, index, BOX_CLASS);
   const struct call *call = from->call;
@@ -209,6 +215,7 @@ void call_copy(lua_State *L, int index) {
   box->call->pool = call->pool;
   box->call->caller = call->caller;
   box->call->request = call->request;
+  memcpy(box->call->task, call->task, sizeof call->task);
   buffer_add(&box->call->payload, call->payload.data, call->payload.len);
 }
 
@@ -275,16 +282,18 @@ static void deliver_result(struct message *message, void *owner) {
   if (call->ticket.fiber) fiber_wake(call->ticket);
 }
 
-void call_return(struct call *call) {
+struct inbox *call_return(struct call *call) {
+  struct inbox *inbox = &call->caller->inbox;
   call->state = CALL_DONE;
   call->runner = NULL;
   if (call->abandoned) {
     call_free(call);
-    return;
+    return NULL;
   }
   if (call->kind == CALL_RAISED && !call->told) buffer_clear(&call->result);
   call->message.deliver = deliver_result;
-  inbox_post(&call->caller->inbox, &call->message);
+  inbox_add(inbox, &call->message);
+  return inbox;
 }
 
 /* It is told here: the state that had no memory need not be able to. */

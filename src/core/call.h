@@ -39,6 +39,8 @@ enum call_way {
 enum call_state { CALL_QUEUED, CALL_RUNNING, CALL_DONE };
 enum call_result { CALL_RETURNED, CALL_RAISED, CALL_OUT_OF_MEMORY };
 
+enum { CALL_TASK_BYTES = 64 };
+
 struct call {
   struct message message; /* to the worker that runs it, and back */
   struct list link;       /* the queue of its host */
@@ -48,6 +50,7 @@ struct call {
   int calls_max;    /* that the loop may have with this one; 0: as its host has it */
   uint64_t id;      /* of this call, not 0 */
   uint64_t request; /* the request it is made for */
+  char task[CALL_TASK_BYTES]; /* the name of the task that it belongs to, cut; "": none */
   struct call_target origin; /* on the event loop that it comes from: the source of that request, or
                                 NULL, and its id */
   bool takes_offer;          /* its caller knows what to do with an offer */
@@ -127,6 +130,9 @@ void call_prepare(lua_State *L, struct place *place, int nargs, const char *pool
 void call_prepare_function(lua_State *L, struct call_host *host, int nargs, const char *pool,
                            uint64_t timeout_ns);
 
+/* [owner] Says that the call in the box at `index`, which is not submitted, is that of a task. */
+void call_set_task(lua_State *L, int index, const char *name);
+
 /* [owner] Pushes the box of a new call with the payload of the one in the box at `index`, which is
  * not done. */
 void call_copy(lua_State *L, int index);
@@ -187,8 +193,9 @@ int call_push_function(lua_State *L, const struct call *call);
 void call_free(struct call *call);
 
 /* [any thread] For the host: a call is over: sends it back to its caller, or frees it when that is
- * gone. An error that was not told to the end is none. Under the host's lock. */
-void call_return(struct call *call);
+ * gone. An error that was not told to the end is none. Under the host's lock; gives the caller's
+ * inbox, to be woken without it, or NULL. */
+struct inbox *call_return(struct call *call);
 
 /* [owner] Registers the box in a new state. */
 void call_open(lua_State *L);

@@ -1,6 +1,6 @@
 /* directory.c - a list of workers under a lock.
  *
- * Posting happens under it, so a worker that has been taken off gets nothing more. */
+ * Messages are added under it, so a worker that has been taken off gets nothing more. */
 #include "core/directory.h"
 
 #include "core/worker.h"
@@ -32,14 +32,15 @@ void directory_remove(struct directory *directory, struct worker *worker) {
 }
 
 bool directory_post(struct directory *directory, uint64_t number, struct message *message) {
-  bool is_there = false;
+  struct inbox *inbox = NULL;
   uv_mutex_lock(&directory->_lock);
   struct list *workers = &directory->_workers;
-  for (struct list *link = workers->next; link != workers && !is_there; link = link->next) {
+  for (struct list *link = workers->next; link != workers && !inbox; link = link->next) {
     struct worker *worker = container_of(link, struct worker, listed);
-    is_there = worker->number == number;
-    if (is_there) inbox_post(&worker->inbox, message);
+    if (worker->number == number) inbox = &worker->inbox;
   }
+  if (inbox) inbox_add(inbox, message);
   uv_mutex_unlock(&directory->_lock);
-  return is_there;
+  if (inbox) inbox_wake(inbox);
+  return inbox != NULL;
 }

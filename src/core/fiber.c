@@ -82,6 +82,8 @@ struct fiber *fiber_create(struct worker *worker, const struct fiber_kind *kind)
   fiber->is_generic = false;
   fiber->request = parent ? parent->request : 0;
   fiber->source = parent ? parent->source : NULL;
+  fiber->under = parent ? parent->under : NULL;
+  fiber->under_life = parent ? parent->under_life : 0;
   fiber->shielded = parent && parent->shielded;
   fiber->instance = parent ? parent->instance : NULL;
   fiber->timers = parent ? parent->timers : worker->app_timers;
@@ -198,7 +200,7 @@ static void wake(struct fiber *fiber, bool cancelled) {
   list_remove(&fiber->link);
   timer_stop(fiber->timers, &fiber->timer);
   make_ready(fiber);
-  if (STRESS) stress_shuffle(fiber);
+  if (STRESS || UNLIKELY(fiber->worker->shuffles)) stress_shuffle(fiber);
 }
 
 bool fiber_wake(struct ticket ticket) {
@@ -340,7 +342,9 @@ void fiber_resume(struct fiber *fiber) {
 
   int nargs = fiber->nargs, nresults;
   fiber->nargs = 0;
+  if (UNLIKELY(worker->stall.is_watched)) stall_begin(worker);
   int status = enter(worker, fiber->co, worker->L, nargs, &nresults);
+  if (UNLIKELY(worker->stall.is_watched)) stall_end(worker, fiber->name ? fiber->name : "?");
 
   atomic_store_explicit(&heartbeat->resume, number + 2, memory_order_release);
   worker->running = NULL;

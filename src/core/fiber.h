@@ -76,8 +76,10 @@ struct fiber {
   char *traceback;           /* of the error that ended the body, owned */
   struct fiber_trail *trail; /* of the last error that brought one from elsewhere, owned */
 
-  int context;          /* kept by context.c */
+  struct fiber *under;  /* of the scheduled task that it runs for; or NULL; kept by lib/task.c */
+  uint32_t under_life;  /* what that fiber's life was */
   uint32_t life;        /* counts the fibers that this struct has been: it is used again */
+  int context;          /* kept by context.c */
   unsigned unyieldable; /* resumes of nested coroutines across a C boundary */
   uint8_t state;        /* enum fiber_state */
   bool woken_cancelled; /* the last wait ended by cancellation */

@@ -92,17 +92,28 @@ bool function_name_find(struct snapshot *snapshot, const char *source, int line,
   return path && snapshot_read(snapshot, path, &text) && find_name(find_line(text, line), name);
 }
 
-void function_name_push(lua_State *L, int index) {
+/* Replaces the function on top by its name. */
+static void push_name(lua_State *L) {
   lua_Debug debug;
   struct slice name;
-  lua_pushvalue(L, index);
-  if (place_of(L, -1)) {
-    place_push_function(L, -1);
-    lua_remove(L, -2);
-  }
   lua_getinfo(L, ">S", &debug);
   if (function_name_find(worker_of(L)->snapshot, debug.source, debug.linedefined, &name))
     lua_pushlstring(L, name.data, name.len);
   else
     lua_pushfstring(L, "%s:%d", debug.short_src, debug.linedefined);
+}
+
+void function_name_push(lua_State *L, int index) {
+  struct place *place = place_of(L, index);
+  if (place && place->called) {
+    lua_pushstring(L, place->called);
+    return;
+  }
+  lua_pushvalue(L, index);
+  if (place) {
+    place_push_function(L, -1);
+    lua_remove(L, -2);
+  }
+  push_name(L);
+  if (place) place->called = memory_copy(lua_tostring(L, -1), lua_rawlen(L, -1));
 }

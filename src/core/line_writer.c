@@ -1,42 +1,26 @@
-/* line_writer.c - the queue of lines, the thread behind it, and descriptors that do not block.
+/* line_writer.c - the queue of lines, and the thread behind it.
  *
- * A pipe is opened for this process alone (standard output through /proc/self/fd), because
- * O_NONBLOCK belongs to the open file and would change it for everybody who shares it. A pipe by
- * name is opened for reading too: then it needs no reader to be opened, and survives one that goes
- * away. */
+ * A pipe by name is opened for reading too: then it needs no reader to be opened, and survives one
+ * that goes away. */
 #include "core/line_writer.h"
 
 #include "base/limits.h"
 #include "base/log.h"
+#include "core/sink.h"
 
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
-#include <poll.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include <uv.h>
 
-enum { FILE_MODE = 0644, MS_PER_S = 1000, NS_PER_MS = 1000000, FD_PATH_BYTES = 32 };
-
-/* How a descriptor is kept from blocking the thread for good. */
-enum sink_kind {
-  SINK_NONBLOCKING, /* it does not block */
-  SINK_SOCKET,      /* written with MSG_DONTWAIT */
-  SINK_SHARED       /* may block: at most PIPE_BUF at once, when poll says that there is room */
-};
-
-struct sink {
-  int fd;
-  enum sink_kind kind;
-};
+enum { FILE_MODE = 0644, NS_PER_MS = 1000000 };
 
 struct line_writer {
   uv_mutex_t lock; /* guards the next five; held for a copy of lines, with no other lock */
@@ -70,26 +54,9 @@ static int open_file(const char *path) {
   return open(path, access | O_APPEND | O_CREAT | O_NONBLOCK | O_NOCTTY | O_CLOEXEC, FILE_MODE);
 }
 
-/* Standard output, which other processes may write to as well. */
-static struct sink open_output(void) {
-  struct stat info;
-  char path[FD_PATH_BYTES];
-  struct sink sink = {.fd = -1, .kind = SINK_NONBLOCKING};
-  bool is_known = fstat(STDOUT_FILENO, &info) == 0;
-  if (is_known && S_ISSOCK(info.st_mode)) {
-    sink.kind = SINK_SOCKET;
-  } else if (is_known && !S_ISREG(info.st_mode)) {
-    snprintf(path, sizeof path, "/proc/self/fd/%d", STDOUT_FILENO);
-    sink.fd = open(path, O_WRONLY | O_APPEND | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
-    if (sink.fd < 0) sink.kind = SINK_SHARED;
-  }
-  if (sink.fd < 0) sink.fd = fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 0);
-  return sink;
-}
-
 /* A sink with fd -1 and errno on error. */
 static struct sink open_sink(const char *path) {
-  if (strcmp(path, "-") == 0) return open_output();
+  if (strcmp(path, "-") == 0) return sink_open(STDOUT_FILENO);
   return (struct sink){.fd = open_file(path), .kind = SINK_NONBLOCKING};
 }
 
@@ -141,16 +108,9 @@ static void drop(struct line_writer *writer, const char *data, const char *end, 
   count_dropped(writer, lines);
 }
 
-static ssize_t write_some(const struct sink *sink, const char *data, size_t len) {
-  if (sink->kind == SINK_SOCKET) return send(sink->fd, data, len, MSG_DONTWAIT | MSG_NOSIGNAL);
-  bool is_careful = sink->kind == SINK_SHARED && len > PIPE_BUF;
-  return write(sink->fd, data, is_careful ? PIPE_BUF : len);
-}
-
 /* Waits for room; false once the writer is to leave and has waited long enough. */
 static bool wait_for_room(struct line_writer *writer, uint64_t *leaving_ns) {
-  struct pollfd full = {.fd = writer->sink.fd, .events = POLLOUT};
-  if (poll(&full, 1, LINE_WRITER_LOOK_MS) > 0) return true;
+  if (sink_wait(&writer->sink, LINE_WRITER_LOOK_MS)) return true;
   report(writer, false);
   if (!atomic_load_explicit(&writer->is_leaving, memory_order_relaxed)) return true;
   if (*leaving_ns == 0) *leaving_ns = uv_hrtime();
@@ -160,13 +120,12 @@ static bool wait_for_room(struct line_writer *writer, uint64_t *leaving_ns) {
 static void write_lines(struct line_writer *writer, const char *data, size_t len) {
   const char *end = data + len;
   uint64_t leaving_ns = 0;
-  bool may_write = writer->sink.kind != SINK_SHARED || wait_for_room(writer, &leaving_ns);
+  bool may_write = true;
   while (data < end && may_write) {
-    ssize_t written = write_some(&writer->sink, data, (size_t)(end - data));
+    ssize_t written = sink_write(&writer->sink, data, (size_t)(end - data));
     if (written > 0) {
       data += written;
       writer->is_torn = data[-1] != '\n';
-      if (writer->sink.kind == SINK_SHARED) may_write = wait_for_room(writer, &leaving_ns);
     } else if (written < 0 && (errno == EAGAIN || errno == EINTR)) {
       may_write = wait_for_room(writer, &leaving_ns);
     } else {

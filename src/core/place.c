@@ -10,6 +10,7 @@
 #include "core/code.h"
 #include "core/error.h"
 #include "core/function_index.h"
+#include "core/worker.h"
 
 #include <lauxlib.h>
 #include <stdio.h>
@@ -27,7 +28,6 @@ static const char load_key = 0;
 /* The load of the app: going on, or the last one. */
 struct load {
   struct call_host *host; /* NULL: there was none */
-  bool is_going_on;
 };
 
 /* ---- identities ---- */
@@ -127,8 +127,9 @@ static int release_place(lua_State *L) {
   set_host(&place->host, NULL);
   free(place->pool);
   free(place->loop);
+  free(place->called);
   free(place->identity);
-  place->pool = place->loop = place->identity = NULL;
+  place->pool = place->loop = place->called = place->identity = NULL;
   return 0;
 }
 
@@ -172,17 +173,16 @@ static struct load *load_of(lua_State *L) {
 }
 
 void place_begin_load(lua_State *L, struct call_host *host) {
-  struct load *load = load_of(L);
-  load->is_going_on = true;
-  set_host(&load->host, host);
+  worker_of(L)->loading = true;
+  set_host(&load_of(L)->host, host);
 }
 
 void place_end_load(lua_State *L) {
-  load_of(L)->is_going_on = false;
+  worker_of(L)->loading = false;
 }
 
 bool place_is_loading(lua_State *L) {
-  return load_of(L)->is_going_on;
+  return worker_of(L)->loading;
 }
 
 struct call_host *place_host(lua_State *L) {

@@ -20,6 +20,7 @@ struct place {
   char *loop;             /* owned; of a background function, NULL for a blocking one */
   int calls_max;          /* that its loop may have when it is called; 0: the default */
   uint64_t timeout_ns;    /* 0: none */
+  char *called;           /* owned; kept by core/function_name.c; NULL: not asked for yet */
   char *identity;         /* owned */
   size_t identity_len;
 };

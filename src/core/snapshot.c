@@ -7,6 +7,7 @@
 #include "base/list.h"
 
 #include <assert.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -31,8 +32,8 @@ struct part {
 struct snapshot {
   uv_mutex_t lock;   /* guards files and parts; held while a file is read for the first time */
   struct list files; /* file.link */
-  struct part parts[PARTS_MAX];
-  int part_count;
+  struct part parts[PARTS_MAX]; /* those below the count never change: read without the lock */
+  _Atomic(int) part_count;
   char *dir;
   const char *shown_dir; /* inside dir, or dir itself */
 };
@@ -114,22 +115,30 @@ bool snapshot_read(struct snapshot *snapshot, const char *path, struct slice *te
   return file != NULL;
 }
 
-/* Under the lock. */
 static struct part *find_part(struct snapshot *snapshot, const struct snapshot_part *kind) {
-  for (int i = 0; i < snapshot->part_count; i++)
+  int count = atomic_load_explicit(&snapshot->part_count, memory_order_acquire);
+  for (int i = 0; i < count; i++)
     if (snapshot->parts[i].kind == kind) return &snapshot->parts[i];
   return NULL;
 }
 
+/* Under the lock. */
+static struct part *add_part(struct snapshot *snapshot, const struct snapshot_part *kind,
+                             const void *context) {
+  int count = snapshot->part_count;
+  assert(count < PARTS_MAX);
+  snapshot->parts[count] = (struct part){kind, kind->create(context)};
+  atomic_store_explicit(&snapshot->part_count, count + 1, memory_order_release);
+  return &snapshot->parts[count];
+}
+
 void *snapshot_share(struct snapshot *snapshot, const struct snapshot_part *kind,
                      const void *context) {
-  uv_mutex_lock(&snapshot->lock);
   struct part *part = find_part(snapshot, kind);
-  if (!part) {
-    assert(snapshot->part_count < PARTS_MAX);
-    part = &snapshot->parts[snapshot->part_count++];
-    *part = (struct part){kind, kind->create(context)};
-  }
+  if (part) return part->data;
+  uv_mutex_lock(&snapshot->lock);
+  part = find_part(snapshot, kind);
+  if (!part) part = add_part(snapshot, kind, context);
   uv_mutex_unlock(&snapshot->lock);
   return part->data;
 }

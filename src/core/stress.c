@@ -29,10 +29,14 @@ void stress_choose_seed(void) {
   fprintf(stderr, "perilune: stress build, " SEED_NAME "=%s\n", text);
 }
 
+void stress_seed(struct worker *worker, uint64_t seed) {
+  worker->stress_random = (seed | (seed == 0)) * 0x9E3779B97F4A7C15;
+}
+
 void stress_init(struct worker *worker) {
   const char *seed = getenv(SEED_NAME);
   uint64_t number = seed ? strtoull(seed, NULL, 10) : 1;
-  worker->stress_random = (number + (uint64_t)worker->index + 1) * 0x9E3779B97F4A7C15;
+  stress_seed(worker, number + (uint64_t)worker->index + 1);
 }
 
 /* xorshift64* */

@@ -9,6 +9,8 @@
 
 #include "base/stress.h"
 
+#include <stdint.h>
+
 struct fiber;
 struct worker;
 
@@ -18,6 +20,9 @@ void stress_choose_seed(void);
 
 /* [owner] Starts the worker's random numbers. */
 void stress_init(struct worker *worker);
+
+/* [owner] Begins the worker's random numbers anew. */
+void stress_seed(struct worker *worker, uint64_t seed);
 
 /* [owner] Moves a fiber that was woken just now to a random place among the last that are ready. */
 void stress_shuffle(struct fiber *fiber);

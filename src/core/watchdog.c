@@ -128,12 +128,39 @@ static struct watchdog_report *begin_report(struct watchdog *watchdog, struct wo
   return report;
 }
 
+/* Under the lock. */
+static void note_place(struct worker *worker, const struct stuck_report *report) {
+  char *told = worker->stall.told;
+  const char *first = report->where[0] ? report->where : report->traceback;
+  snprintf(told, STALL_PLACE_BYTES, "%.*s", (int)strcspn(first, "\n"), first);
+}
+
+uint64_t watchdog_late_ns(const struct watchdog *watchdog) {
+  return atomic_load_explicit(&watchdog->_late_ns, memory_order_relaxed);
+}
+
+void watchdog_forget_stall(struct worker *worker) {
+  uv_mutex_lock(&worker->process->watchdog->_lock);
+  *worker->stall.told = '\0';
+  uv_mutex_unlock(&worker->process->watchdog->_lock);
+}
+
+bool watchdog_take_stall(struct worker *worker, char *place) {
+  uv_mutex_lock(&worker->process->watchdog->_lock);
+  memcpy(place, worker->stall.told, STALL_PLACE_BYTES);
+  uv_mutex_unlock(&worker->process->watchdog->_lock);
+  return *place;
+}
+
 /* A loop is held by what no hook can reach. The hook may fire right now and tell it: then the
  * report is its own. */
 static void report_stall(struct watchdog *watchdog, struct worker *worker, uint64_t now) {
   unsigned mine = HEARTBEAT_REPORT | HEARTBEAT_LOOK;
   unsigned asked = atomic_fetch_and_explicit(&worker->heartbeat.asked, ~mine, memory_order_acq_rel);
-  if (asked & HEARTBEAT_REPORT) begin_report(watchdog, worker, now)->is_stall = true;
+  if (!(asked & HEARTBEAT_REPORT)) return;
+  struct watchdog_report *report = begin_report(watchdog, worker, now);
+  report->is_stall = true;
+  note_place(worker, &report->stuck);
 }
 
 static void report_stuck(struct watchdog *watchdog, struct worker *worker, uint64_t now) {
@@ -247,8 +274,11 @@ static void watch(void *context) {
       busy |= look(watchdog, container_of(link, struct worker, watched), now);
     if (watchdog->_report->worker) tell(watchdog);
     uint64_t tick_ms = busy ? WATCHDOG_TICK_MS : WATCHDOG_IDLE_TICK_MS;
+    uint64_t due_ns = uv_hrtime() + tick_ms * NS_PER_MS;
     if (!watchdog->_stopping)
       uv_cond_timedwait(&watchdog->_wake, &watchdog->_lock, tick_ms * NS_PER_MS);
+    uint64_t woken_ns = uv_hrtime();
+    if (woken_ns > due_ns) atomic_fetch_add(&watchdog->_late_ns, woken_ns - due_ns);
   }
   uv_mutex_unlock(&watchdog->_lock);
 }
@@ -294,6 +324,9 @@ void watchdog_report(struct worker *worker, lua_State *L) {
   stuck_write_fiber(&report, worker);
   stuck_name_function(&report, worker->snapshot);
   state_write_traceback(L, 0, STALL_LEVELS_MAX, "", report.traceback, sizeof report.traceback);
+  uv_mutex_lock(&worker->process->watchdog->_lock);
+  note_place(worker, &report);
+  uv_mutex_unlock(&worker->process->watchdog->_lock);
   write_stall(worker->process->log, worker->role->name, uv_hrtime() - report.since_ns,
               read_cpu_ns(worker) - worker->sight.cpu_ns, &report);
 }

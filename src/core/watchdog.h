@@ -10,6 +10,7 @@
 #include "base/list.h"
 
 #include <lua.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <uv.h>
 
@@ -22,6 +23,7 @@ struct watchdog {
   struct list _workers; /* worker.watched */
   bool _stopping;
   uint64_t _warn_ns, _kill_ns;     /* 0: off */
+  _Atomic(uint64_t) _late_ns;      /* that it has been woken too late, in all */
   struct watchdog_report *_report; /* what is about to be told */
   uv_thread_t _thread;
 };
@@ -35,6 +37,14 @@ void watchdog_stop(struct watchdog *watchdog);
 /* [owner] Puts a worker before the watchdog, and takes it away again. */
 void watchdog_add(struct watchdog *watchdog, struct worker *worker);
 void watchdog_remove(struct watchdog *watchdog, struct worker *worker);
+
+/* [any thread] How much too late it has been woken, in all: the machine had no time for it. */
+uint64_t watchdog_late_ns(const struct watchdog *watchdog);
+
+/* [owner] Forgets where the worker has been held, for core/stall.h; and copies it to `place`, of
+ * STALL_PLACE_BYTES, or gives false: nothing was told since. */
+void watchdog_forget_stall(struct worker *worker);
+bool watchdog_take_stall(struct worker *worker, char *place);
 
 /* [owner] Logs where the worker is held; called from the hook, allocates nothing in Lua. */
 void watchdog_report(struct worker *worker, lua_State *L);

@@ -136,6 +136,7 @@ void worker_finish(struct worker *worker) {
   }
   worker->L = NULL;
   stuck_finish(worker);
+  stall_unwatch(worker);
   clock_leave(worker);
   inbox_finish(&worker->inbox);
   timers_finish(&worker->timers);

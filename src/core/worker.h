@@ -11,6 +11,7 @@
 #include "core/heartbeat.h"
 #include "core/inbox.h"
 #include "core/metrics.h"
+#include "core/stall.h"
 #include "core/state.h"
 #include "core/stuck.h"
 #include "core/timer.h"
@@ -54,6 +55,7 @@ struct process {
   struct line_writer *access_log; /* NULL: there is none */
   bool has_metrics;               /* workers publish what they count */
   bool warns_of_holding;          /* an app is being developed: core/holding.h */
+  bool shows_errors;              /* and served meanwhile: errors are in the responses */
   struct watchdog *watchdog;
   struct directory *directory;
   struct spool *spool;                    /* temporary files of requests: lib/spool.h */
@@ -61,6 +63,8 @@ struct process {
   const char *lua_dir;                    /* the framework's Lua files */
   struct slice app_settings;              /* app.settings, as a transfer message; empty: none */
   unsigned char code_key[CODE_KEY_BYTES]; /* seals code that crosses between states */
+  /* The name of the task that the running code belongs to, cut; false: none. NULL: nobody knows. */
+  bool (*write_task)(lua_State *L, char *text, size_t size);
   lua_CFunction open_libs; /* registers the modules in C; runs once in each new state */
 };
 
@@ -81,7 +85,8 @@ struct worker {
   struct inbox inbox;
   uint64_t now_ns; /* uv_hrtime when this turn began */
   bool stopped;
-  bool again; /* the role has more to do: the next turn does not wait */
+  bool again;   /* the role has more to do: the next turn does not wait */
+  bool loading; /* the app; kept by place.c */
 
   struct clock *clock;     /* of the app, where specs move it, on its pools and loops; or NULL */
   struct clock_face *face; /* of that; kept by clock.c, as the next two */
@@ -96,6 +101,7 @@ struct worker {
   struct fiber *running;
   int operations_left;    /* that the running fiber may do without a wait */
   uint64_t stress_random; /* kept by stress.c */
+  bool shuffles;          /* fibers are woken in an order of that, in this build too */
   uint64_t request_count; /* makes request ids */
   struct metrics metrics;
   struct {
@@ -105,6 +111,8 @@ struct worker {
     bool overdue;               /* the shutdown has taken too long: what is left is interrupted */
     struct buffer cancelled_at; /* lines of text: tasks that the stop has cancelled, and where */
     uint64_t full_logged_ns, shielded_logged_ns;
+    int metatable;                   /* of tasks: a reference */
+    const void *scheduler_metatable; /* for tests */
   } tasks; /* kept by lib/task.c; closed, overdue and the memory of the text by who ends the worker
             */
 
@@ -112,6 +120,7 @@ struct worker {
   struct list watched; /* watchdog.workers */
   struct sight sight;  /* the watchdog's */
   struct stuck stuck;
+  struct stall stall;
   struct list listed; /* directory.workers */
   uint64_t number;    /* there: of this worker alone, ever */
   uv_thread_t thread;

@@ -14,6 +14,7 @@
 #include "http/status.h"
 
 #include <assert.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -299,8 +300,22 @@ static bool has_unread_input(struct connection *connection) {
   return ioctl(fd, FIONREAD, &bytes) == 0 && bytes > 0;
 }
 
+/* Gives the socket of an idle connection to who takes over; what waits in it, too. */
+static bool hand_over(struct connection *connection) {
+  void (*take)(struct hub *, int, bool) = connection->hub->calls.hand_over;
+  uv_os_fd_t fd;
+  if (!take || connection->last_read || uv_fileno(&connection->io.handle, &fd) != 0) return false;
+  int copy = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+  if (copy < 0) return false;
+  bool is_unix = connection->io.handle.type == UV_NAMED_PIPE;
+  connection_close(connection);
+  take(connection->hub, copy, is_unix);
+  return true;
+}
+
 void connection_drain(struct connection *connection) {
   if (connection->closed || connection->lingering || connection->incoming) return;
+  if (!connection->streamed && is_idle(connection) && hand_over(connection)) return;
   if (connection->streamed)
     connection->streamed->_closes = true;
   else if (!is_idle(connection))

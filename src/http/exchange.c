@@ -12,6 +12,7 @@
 #include "http/connection.h"
 #include "http/file.h"
 #include "http/hub.h"
+#include "http/notice.h"
 #include "http/output.h"
 #include "http/reader.h"
 #include "http/status.h"
@@ -40,6 +41,7 @@ struct exchange *exchange_take(struct hub *hub, struct connection *connection) {
   exchange->delivered = exchange->_released = exchange->_closes = false;
   exchange->body = EXCHANGE_BODY_WHOLE;
   exchange->_chunked = exchange->_bodiless = exchange->_until_close = false;
+  exchange->_is_noticed = false;
   exchange->clogged = exchange->_continue_due = false;
   exchange->body_status = 0;
   exchange->has_streamed_body = false;
@@ -84,6 +86,7 @@ static struct slice write_block(struct exchange *exchange, struct slice block) {
   struct hub *hub = exchange->hub;
   buffer_clear(&hub->_block);
   policy_write(&hub->_block, hub->policy, &exchange->request, block, exchange->_coding);
+  if (UNLIKELY(hub->notice != NULL)) notice_add_field(hub->notice, &hub->_block);
   return (struct slice){hub->_block.data, hub->_block.len};
 }
 
@@ -101,7 +104,7 @@ static void write_response(struct buffer *out, struct exchange *exchange,
                                  .framing = framing,
                                  .length = exchange->_length_left};
   struct response whole = *response;
-  if (exchange->hub->policy || exchange->_coding.varies)
+  if (exchange->hub->policy || exchange->_coding.varies || exchange->hub->notice)
     whole.block = write_block(exchange, whole.block);
   note_status(exchange, response->status);
   if (exchange_is_first(exchange)) exchange->_start = output_end(exchange->connection);
@@ -207,7 +210,32 @@ void exchange_finish_encoding(struct exchange *exchange, const struct response *
   respond_with(exchange, response, RESPONSE_WHOLE);
 }
 
+/* The response with the notice behind its body. */
+static struct response add_notice(struct hub *hub, const struct response *response) {
+  struct response whole = *response;
+  buffer_clear(&hub->_noticed);
+  buffer_add(&hub->_noticed, response->body.data, response->body.len);
+  buffer_add(&hub->_noticed, hub->notice->html.data, hub->notice->html.len);
+  whole.body = (struct slice){hub->_noticed.data, hub->_noticed.len};
+  return whole;
+}
+
+static bool is_noticed(const struct exchange *exchange, const struct response *response) {
+  return exchange->hub->notice && notice_fits(response->status, response->block);
+}
+
+static void respond(struct exchange *exchange, const struct response *response);
+
 void exchange_respond(struct exchange *exchange, const struct response *response) {
+  if (LIKELY(!is_noticed(exchange, response))) {
+    respond(exchange, response);
+    return;
+  }
+  const struct response whole = add_notice(exchange->hub, response);
+  respond(exchange, &whole);
+}
+
+static void respond(struct exchange *exchange, const struct response *response) {
   assert(exchange->state == EXCHANGE_HANDLED);
   if (!exchange->connection) {
     note_status(exchange, response->status);
@@ -250,6 +278,7 @@ void exchange_begin(struct exchange *exchange, const struct response *response, 
   exchange->_bodiless =
       exchange->request.method == METHOD_HEAD || !response_has_content(response->status);
   exchange->_length_left = length;
+  exchange->_is_noticed = length == EXCHANGE_LENGTH_UNKNOWN && is_noticed(exchange, response);
   struct connection *connection = exchange->connection;
   if (!connection) {
     note_status(exchange, response->status);
@@ -339,6 +368,8 @@ void exchange_end(struct exchange *exchange) {
   }
   assert(exchange->_chunked || exchange->_until_close || exchange->_bodiless ||
          exchange->_length_left == 0);
+  const struct notice *notice = exchange->_is_noticed ? exchange->hub->notice : NULL;
+  if (notice) exchange_write(exchange, notice->html.data, notice->html.len);
   end_encoding(exchange);
   if (exchange->_chunked && !exchange->_bodiless) response_end_chunks(open_output(exchange));
   if (exchange->_until_close) drop_later(exchange);

@@ -67,6 +67,7 @@ struct exchange {
   enum match_result _matched;
   bool _released, _closes;
   bool _chunked, _bodiless, _until_close; /* streamed: how its body is written */
+  bool _is_noticed;                       /* streamed: the hub's notice comes behind the body */
   bool _continue_due;    /* 100 Continue is to be sent when the body is first asked for */
   uint64_t _body_bytes;  /* of a body that is streamed or dropped: what has come */
   uint64_t _length_left; /* of a streamed response of known length */

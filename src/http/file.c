@@ -15,6 +15,7 @@
 #include "http/file_plan.h"
 #include "http/hub.h"
 #include "http/lookup.h"
+#include "http/notice.h"
 #include "http/output.h"
 #include "http/sender.h"
 #include "http/status.h"
@@ -227,7 +228,7 @@ static void make_plan(struct file *file) {
                              .status = file->status,
                              .block = {file->block.data, file->block.len},
                              .now_seconds = now.tv_sec,
-                             .may_encode = file->hub->compresses};
+                             .may_encode = file->hub->compresses && !file->hub->notice};
   file->found_seconds = now.tv_sec;
   bool has_range = request_find(facts.request, FIELD_TEXT("range"), 0) < facts.request->field_count;
   if (has_range && getrandom(&facts.boundary, sizeof facts.boundary, GRND_NONBLOCK) < 0)
@@ -275,6 +276,23 @@ static void start_encoding(struct file *file) {
   start_work(file, FILE_ENCODING);
 }
 
+/* A page that is in memory, so that the hub's notice can be added to it; false: it is none. */
+static bool answer_noticed(struct file *file) {
+  const char *contents = file->hub->notice && has_body(file) ? find_contents(file) : NULL;
+  const struct response response = {
+      .status = file->plan.status,
+      .block = {file->plan.block.data, file->plan.block.len},
+      .body = {contents, (size_t)file->plan.length},
+  };
+  if (!contents || !notice_fits(response.status, response.block)) return false;
+  struct exchange *exchange = file->exchange;
+  exchange_take_back(exchange, is_static(file));
+  exchange_respond(exchange, &response);
+  if (is_static(file)) exchange_release(exchange);
+  destroy(file);
+  return true;
+}
+
 static void answer_found(struct file *file) {
   enum method method = file->exchange->request.method;
   if (is_static(file) && method != METHOD_GET && method != METHOD_HEAD) {
@@ -289,7 +307,7 @@ static void answer_found(struct file *file) {
     respond_status(file, file->plan.status, block.len > 0 ? block : no_fields);
   else if (file->plan.encoding != ENCODING_IDENTITY && has_body(file))
     start_encoding(file);
-  else
+  else if (LIKELY(!answer_noticed(file)))
     send_found(file);
 }
 

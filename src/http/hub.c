@@ -52,6 +52,7 @@ void hub_finish(struct hub *hub) {
   buffer_finish(&hub->_scratch);
   buffer_finish(&hub->_block);
   buffer_finish(&hub->_body);
+  buffer_finish(&hub->_noticed);
   compress_destroy(hub->_compress);
   compress_jobs_finish(&hub->jobs);
   encoded_cache_finish(&hub->_encoded_files);

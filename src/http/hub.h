@@ -21,6 +21,7 @@
 #include <uv.h>
 
 struct log;
+struct notice;
 struct statics;
 
 /* What a route asks of the reading of its requests. */
@@ -66,6 +67,9 @@ struct hub_calls {
   /* The response was written out (exchange.delivered), or never will be. From libuv's callbacks
    * or hub_flush; not called once released. */
   void (*sent)(struct exchange *exchange);
+  /* The hub drains: somebody else takes this idle connection over, or closes it. May be NULL: it
+   * is closed here. */
+  void (*hand_over)(struct hub *hub, int fd, bool is_unix);
 };
 
 struct hub_counts {
@@ -93,6 +97,7 @@ struct hub {
   void *owner;                   /* free for the worker's role */
   const struct log *log;         /* what goes wrong with files; NULL: nowhere */
   const struct statics *statics; /* files that are served where there is no route; may be NULL */
+  const struct notice *notice;   /* a newer version of the app does not load; NULL: none */
 
   uint32_t connection_count; /* open ones, closing ones included */
   uint32_t exchange_count;   /* given to handle and not released */
@@ -119,6 +124,7 @@ struct hub {
   struct buffer _scratch;     /* a field being put together */
   struct buffer _block;       /* the fields of a response and the policy's */
   struct buffer _body;        /* a compressed body */
+  struct buffer _noticed;     /* a page with the notice behind it */
   struct compress *_compress; /* for small bodies; NULL until one comes */
   struct encoded_cache _encoded_files;
 };

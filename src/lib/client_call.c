@@ -128,11 +128,14 @@ static int piece_made(lua_State *L, int status, lua_KContext context) {
   (void)context;
   fetch->feeding = NULL;
   scope_pop(&call->scope);
-  bool is_over = fetch->outcome != FETCH_PENDING;
+  bool is_over = fetch->outcome != FETCH_PENDING || fetch->is_refused;
   if (failed && (!is_over || fiber_running(L)->cancelled)) return lua_error(L);
-  if (!is_over) give(L, fetch);
+  if (!is_over)
+    give(L, fetch);
+  else
+    fetch_flow_give_end(fetch);
   lua_settop(L, AT_BODY);
-  if (!is_over && fetch->wants_piece) return fiber_pause(L, waits_for, 0, woken);
+  if (fetch->wants_piece) return fiber_pause(L, waits_for, 0, woken);
   return go_on(L);
 }
 
@@ -167,6 +170,7 @@ static lua_nret go_on(lua_State *L) {
   struct call *call = call_here(L);
   struct fetch *fetch = call->fetch;
   if (fetch->outcome != FETCH_PENDING) return finish(L, call);
+  if (fetch->wants_piece && fetch->is_refused) fetch_flow_give_end(fetch);
   if (fetch->wants_piece) return make_piece(L, call);
   if (fetch->request.stream && fetch->has_head && fetch->gave_all) return finish(L, call);
   return wait(L, fetch);

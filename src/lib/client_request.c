@@ -46,15 +46,6 @@ int client_request_push_option(lua_State *L, int options, const char *name) {
   return LUA_TNIL;
 }
 
-static bool read_boolean(lua_State *L, int options, const char *name, bool otherwise) {
-  int type = client_request_push_option(L, options, name);
-  bool value = type == LUA_TNIL ? otherwise : lua_toboolean(L, -1);
-  if (type != LUA_TNIL && type != LUA_TBOOLEAN)
-    luaL_error(L, "option \"%s\" is true or false, not a %s", name, lua_typename(L, type));
-  lua_pop(L, 1);
-  return value;
-}
-
 /* Nanoseconds; `otherwise_ms` where the option is absent. */
 static uint64_t read_seconds(lua_State *L, int options, const char *name, uint64_t otherwise_ms) {
   int type = client_request_push_option(L, options, name);
@@ -65,55 +56,12 @@ static uint64_t read_seconds(lua_State *L, int options, const char *name, uint64
   return (uint64_t)((seconds < timeout_s_max ? seconds : timeout_s_max) * (double)NS_PER_SECOND);
 }
 
-/* The bytes of "65536", "64k", "20m", "1g"; false when the text is none of them. */
-static bool parse_bytes(const char *text, uint64_t *bytes) {
-  static const char suffixes[] = "kmg";
-  char *end;
-  if (!isdigit((unsigned char)*text)) return false;
-  uint64_t count = strtoull(text, &end, 10);
-  const char *suffix = *end ? strchr(suffixes, tolower((unsigned char)*end)) : NULL;
-  unsigned bits = suffix ? 10 * (unsigned)(suffix - suffixes + 1) : 0;
-  if (suffix) end++;
-  *bytes = count << bits;
-  return *end == '\0' && count <= (UINT64_MAX >> 1) >> bits;
-}
-
-static uint64_t read_size(lua_State *L, int options, const char *name, uint64_t otherwise) {
-  uint64_t bytes = otherwise;
-  int type = client_request_push_option(L, options, name);
-  bool is_right = type == LUA_TNIL;
-  if (type == LUA_TNUMBER && lua_tonumber(L, -1) >= 0) {
-    lua_Number count = lua_tonumber(L, -1);
-    is_right = true;
-    bytes = count < (lua_Number)INT64_MAX ? (uint64_t)count : UINT64_MAX;
-  } else if (type == LUA_TSTRING) {
-    is_right = parse_bytes(lua_tostring(L, -1), &bytes);
-  }
-  if (!is_right)
-    luaL_error(L, "option \"%s\" is a number of bytes (65536 or \"20m\"), not %s", name,
-               luaL_tolstring(L, -1, NULL));
-  lua_pop(L, 1);
-  return bytes;
-}
-
-/* A whole number from 0 on; `otherwise` where the option is absent. */
-static lua_Integer read_count(lua_State *L, int options, const char *name, lua_Integer otherwise,
-                              lua_Integer most) {
-  int is_whole = 1, type = client_request_push_option(L, options, name);
-  lua_Integer count = type == LUA_TNIL ? otherwise : lua_tointegerx(L, -1, &is_whole);
-  if (type != LUA_TNIL && (type != LUA_TNUMBER || !is_whole || count < 0 || count > most))
-    luaL_error(L, "option \"%s\" is a whole number from 0 to %I, not %s", name, (LUAI_UACINT)most,
-               luaL_tolstring(L, -1, NULL));
-  lua_pop(L, 1);
-  return count;
-}
-
 static long read_redirects(lua_State *L, int options) {
   int type = client_request_push_option(L, options, "follow_redirects");
   bool follows = lua_toboolean(L, -1);
   lua_pop(L, 1);
   if (type == LUA_TNIL || type == LUA_TBOOLEAN) return follows ? HTTP_REDIRECTS_MAX : 0;
-  return (long)read_count(L, options, "follow_redirects", 0, HTTP_REDIRECTS_ASKED_MAX);
+  return (long)options_integer(L, options, "follow_redirects", 0, 0, HTTP_REDIRECTS_ASKED_MAX);
 }
 
 const char *client_request_push_path(lua_State *L, const char *path) {
@@ -194,18 +142,18 @@ static void read_method(lua_State *L, struct fetch *fetch, const char *method) {
 }
 
 static void read_rules(lua_State *L, struct fetch_request *request, int options) {
-  request->stream = read_boolean(L, options, "stream", false);
+  request->stream = options_flag(L, options, "stream", false);
   request->redirects_max = read_redirects(L, options);
   request->timeout_ns = read_seconds(L, options, "timeout", HTTP_TIMEOUT_MS);
   request->connect_timeout_ns =
       read_seconds(L, options, "connect_timeout", HTTP_CONNECT_TIMEOUT_MS);
   request->idle_timeout_ns = read_seconds(L, options, "idle_timeout", 0);
   request->body_bytes_max =
-      read_size(L, options, "max_body", request->stream ? UINT64_MAX : HTTP_RESPONSE_BYTES_MAX);
+      options_bytes(L, options, "max_body", request->stream ? UINT64_MAX : HTTP_RESPONSE_BYTES_MAX);
 }
 
 static void read_connection(lua_State *L, struct fetch *fetch, int options) {
-  bool verify = read_boolean(L, options, "verify", true);
+  bool verify = options_flag(L, options, "verify", true);
   const char *file = push_path(L, options, "ca_file"), *path = push_path(L, options, "ca_path");
   CURLcode code = fetch_setup_trust(fetch, verify, file, path);
   const char *socket = push_path(L, options, "unix_socket");
@@ -214,8 +162,8 @@ static void read_connection(lua_State *L, struct fetch *fetch, int options) {
 }
 
 static void read_retry(lua_State *L, struct client_retry *retry, int options) {
-  *retry = (struct client_retry){.count = read_count(L, options, "retries", 0, retries_max),
-                                 .unsafe = read_boolean(L, options, "retry_unsafe", false),
+  *retry = (struct client_retry){.count = options_integer(L, options, "retries", 0, 0, retries_max),
+                                 .unsafe = options_flag(L, options, "retry_unsafe", false),
                                  .backoff = backoff_default()};
   if (client_request_push_option(L, options, "backoff") != LUA_TNIL)
     backoff_read(L, &retry->backoff);

@@ -4,21 +4,20 @@
  * is used: one that is too short is an error at the caller's line, never a weak signature. */
 #include "lib/cookies.h"
 
+#include "base/base64.h"
 #include "base/limits.h"
 #include "http/cookie.h"
 #include "http/field.h"
+#include "lib/digest.h"
 #include "lib/req.h"
 
 #include <lauxlib.h>
 #include <openssl/crypto.h>
-#include <openssl/evp.h>
-#include <openssl/hmac.h>
 #include <string.h>
 
 enum {
-  MAC_BYTES = 32,      /* of SHA-256 */
-  MAC_TEXT_BYTES = 43, /* in base64url, without padding */
-  ENCODED_BYTES = 45   /* as OpenSSL writes it: padded and terminated */
+  MAC_BYTES = 32,     /* of SHA-256 */
+  MAC_TEXT_BYTES = 43 /* in base64url, without padding */
 };
 
 void cookies_add(lua_State *L, struct slice field) {
@@ -52,20 +51,16 @@ static struct slice check_secret(lua_State *L) {
 
 /* Writes the MAC of name=value. */
 static void sign(lua_State *L, struct slice secret, struct slice name, struct slice value,
-                 char out[ENCODED_BYTES]) {
-  unsigned char mac[EVP_MAX_MD_SIZE];
-  unsigned mac_len = 0;
+                 char out[MAC_TEXT_BYTES]) {
+  char mac[DIGEST_BYTES_MAX];
   struct buffer text = {0};
   buffer_add(&text, name.data, name.len);
   buffer_add_byte(&text, '=');
   buffer_add(&text, value.data, value.len);
-  bool is_made = HMAC(EVP_sha256(), secret.data, (int)secret.len, (unsigned char *)text.data,
-                      text.len, mac, &mac_len) != NULL;
+  size_t len = digest_hmac(EVP_sha256(), secret, (struct slice){text.data, text.len}, mac);
   buffer_finish(&text);
-  if (!is_made || mac_len != MAC_BYTES) luaL_error(L, "cannot sign a cookie: libcrypto failed");
-  EVP_EncodeBlock((unsigned char *)out, mac, MAC_BYTES);
-  for (size_t i = 0; i < MAC_TEXT_BYTES; i++)
-    if (out[i] == '+' || out[i] == '/') out[i] = out[i] == '+' ? '-' : '_';
+  if (len != MAC_BYTES) luaL_error(L, "cannot sign a cookie: libcrypto failed");
+  base64_encode(out, (struct slice){mac, len}, BASE64_URL);
 }
 
 /* How many secrets there are at `index`: 1 when it is a string. */
@@ -88,7 +83,7 @@ static bool verify(lua_State *L, int secrets, struct slice name, struct slice va
   bool is_right = false;
   lua_Integer count = count_secrets(L, secrets);
   for (lua_Integer i = 1; i == 1 || i <= count; i++) {
-    char expected[ENCODED_BYTES];
+    char expected[MAC_TEXT_BYTES];
     sign(L, push_secret(L, secrets, i), name, value, expected);
     is_right |= CRYPTO_memcmp(expected, mac, MAC_TEXT_BYTES) == 0;
     lua_pop(L, 1);
@@ -128,7 +123,7 @@ static int pair(lua_State *L) {
                       "\"%s\" is no name of a cookie: blanks, control characters and "
                       "()<>@,;:\\\"/[]?={} may not be in it",
                       name.data);
-  char mac[ENCODED_BYTES] = ".";
+  char mac[MAC_TEXT_BYTES];
   bool is_signed = !lua_isnil(L, 3);
   if (is_signed) sign(L, push_secret(L, 3, 1), name, value, mac);
   struct buffer text = {0};

@@ -30,10 +30,14 @@ void fetch_stop(struct fetch *fetch) {
   fetch_pool_remove(fetch);
 }
 
+static void stop_feeding(struct fetch *fetch) {
+  if (fetch->feeding) scope_cancel(fetch->feeding, "the server has answered");
+}
+
 static void settle(struct fetch *fetch, enum fetch_outcome outcome) {
   fetch->outcome = outcome;
   fetch_stop(fetch);
-  if (fetch->feeding) scope_cancel(fetch->feeding, "the request has ended");
+  stop_feeding(fetch);
   fetch_wake(fetch);
 }
 
@@ -91,8 +95,10 @@ void fetch_note_connection(struct fetch *fetch) {
   watch_progress(fetch);
 }
 
-void fetch_note_head(struct fetch *fetch) {
+void fetch_note_head(struct fetch *fetch, bool is_refusal) {
   fetch->has_head = true;
+  fetch->is_refused = is_refusal && !fetch->gave_all;
+  if (fetch->is_refused) stop_feeding(fetch);
   if (!fetch->request.stream) return;
   timer_stop(fetch->pool->timers, &fetch->total_timer);
   if (fetch->request.idle_timeout_ns == 0)
@@ -113,6 +119,7 @@ static void forget_response(struct fetch *fetch) {
   fetch->socket = -1;
   fetch->has_begun = fetch->has_connected = fetch->has_head = fetch->in_head = false;
   fetch->is_clogged = fetch->wants_piece = fetch->too_large = false;
+  fetch->is_refused = false;
   fetch->body_bytes = fetch->moved = 0;
   *fetch->problem = '\0';
   buffer_clear(&fetch->head);

@@ -57,12 +57,13 @@ struct fetch {
   uint64_t given;     /* bytes of all pieces so far */
   bool gave_all;      /* no further piece comes; set for the other bodies too */
   bool wants_piece;   /* curl has nothing to send until one is given */
+  bool is_refused;    /* the server has said no before all pieces were given */
 
   uint64_t began_ns, deadline_ns;
   struct timer total_timer, connect_timer, idle_timer;
   uint64_t moved, moved_ns; /* bytes both ways when last looked at, and since when so many */
   struct ticket ticket;     /* woken when something has come, is wanted, or has ended */
-  struct scope *feeding;    /* of code that makes a piece: cancelled at the end; NULL: none */
+  struct scope *feeding;    /* of code that makes a piece: cancelled when none is needed; or NULL */
   enum fetch_outcome outcome;
   enum fetch_limit limit; /* once FETCH_TIMED_OUT */
   CURLcode code;          /* once FETCH_ENDED */
@@ -93,9 +94,10 @@ bool fetch_start(struct fetch_pool *pool, struct fetch *fetch);
 void fetch_begin(struct fetch *fetch);
 void fetch_end(struct fetch *fetch, CURLcode code);
 
-/* [owner] For curl's callbacks: a connection is there; the head of the response that counts is. */
+/* [owner] For curl's callbacks: a connection is there; the head of the response that counts is. A
+ * refusal (a status from 400 on) is not sent the rest of a body. */
 void fetch_note_connection(struct fetch *fetch);
-void fetch_note_head(struct fetch *fetch);
+void fetch_note_head(struct fetch *fetch, bool is_refusal);
 
 /* [owner] Wakes who waits for the fetch. */
 void fetch_wake(struct fetch *fetch);

@@ -7,7 +7,7 @@
 #include <string.h>
 #include <strings.h>
 
-enum { STATUS_FINAL_MIN = 200, STATUS_REDIRECT_MIN = 300, STATUS_REDIRECT_MAX = 399 };
+enum { STATUS_FINAL_MIN = 200, STATUS_REDIRECT_MIN = 300, STATUS_ERROR_MIN = 400 };
 
 /* ---- what comes back ---- */
 
@@ -28,10 +28,11 @@ static void begin_head(struct fetch *fetch) {
 
 static void end_head(struct fetch *fetch) {
   long status = status_of(fetch);
-  bool is_redirect = status >= STATUS_REDIRECT_MIN && status <= STATUS_REDIRECT_MAX;
+  bool is_redirect = status >= STATUS_REDIRECT_MIN && status < STATUS_ERROR_MIN;
   bool is_followed = is_redirect && fetch->has_location && fetch->request.redirects_max > 0;
   fetch->in_head = false;
-  if (status >= STATUS_FINAL_MIN && !is_followed) fetch_note_head(fetch);
+  if (status >= STATUS_FINAL_MIN && !is_followed)
+    fetch_note_head(fetch, status >= STATUS_ERROR_MIN);
 }
 
 static void note_location(struct fetch *fetch, const char *line, size_t len) {

@@ -23,6 +23,13 @@ bool gate_wait_blocks(lua_State *L) {
   return fiber->unyieldable > 0 || !lua_isyieldable(L);
 }
 
+bool gate_wait_enter(lua_State *L, struct gate *gate) {
+  if (gate_try(gate)) return true;
+  if (!gate_wait_blocks(L)) return false;
+  gate_enter(gate);
+  return true;
+}
+
 static void deliver(struct message *message, void *owner) {
   struct waiter *waiter = container_of(message, struct waiter, message);
   const struct worker *worker = owner;

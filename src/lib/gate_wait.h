@@ -12,6 +12,9 @@
  * suspended, and where it is cancelled, so that its fiber could not wait. */
 bool gate_wait_blocks(lua_State *L);
 
+/* [owner] Goes in, with its thread waiting where that is right; false: the gate is closed. */
+bool gate_wait_enter(lua_State *L, struct gate *gate);
+
 /* [owner] Parks the running fiber until the gate is left, or goes on at once if it is open; to be
  * returned from a C function. `k` tries again. It is no wait that can be cancelled: what was to be
  * done is done all the same, as where no gate is closed. */

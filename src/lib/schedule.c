@@ -17,6 +17,7 @@
 #include "lib/schedule_watch.h"
 #include "lib/spool.h"
 #include "lib/task.h"
+#include "lib/task_label.h"
 #include "lib/task_options.h"
 #include "lib/task_remote.h"
 #include "lib/task_report.h"
@@ -240,11 +241,19 @@ static int release_scheduler(lua_State *L) {
   return 0;
 }
 
+/* The scheduler at `index`, or NULL when it is none. */
+static struct scheduler *scheduler_at(lua_State *L, int index) {
+  if (!lua_getmetatable(L, index)) return NULL;
+  bool is_one = lua_topointer(L, -1) == worker_of(L)->tasks.scheduler_metatable;
+  lua_pop(L, 1);
+  return is_one ? lua_touserdata(L, index) : NULL;
+}
+
 static struct scheduler *check_scheduler(lua_State *L, const char *method) {
-  const char *class = class_name(L, 1);
-  if (!class || strcmp(class, CLASS_SCHEDULER) != 0)
+  struct scheduler *scheduler = scheduler_at(L, 1);
+  if (!scheduler)
     luaL_error(L, "%s was called without its tasks: use a colon (tasks:%s)", method, method);
-  return lua_touserdata(L, 1);
+  return scheduler;
 }
 
 /* ---- scheduling ---- */
@@ -366,6 +375,7 @@ static int schedule_here(lua_State *L, const struct scheduler *scheduler,
   if (copy) function++;
   bool passed = has_passed(scheduler, options, &is_dropped);
   bool is_queued_now = box && passed && !is_dropped && (!options || options->delay_ns == 0);
+  if (box) task_label_give(L, box, function, options_at);
   if (is_queued_now) call_submit(L, box);
   struct task *task = task_push(L, lua_gettop(L) - function, options_at, copy);
   task->scheduled = true;
@@ -431,19 +441,17 @@ static int find(lua_State *L) {
   return task_remote_find(L);
 }
 
-/* For metamethods, which Lua code can call with anything. */
-static const struct scheduler *scheduler_at(lua_State *L, int index) {
-  const char *class = class_name(L, index);
-  return class && strcmp(class, CLASS_SCHEDULER) == 0 ? lua_touserdata(L, index) : NULL;
-}
-
+/* Upvalue: the methods. Lua code can call it with anything. */
 static int index_scheduler(lua_State *L) {
+  lua_settop(L, 2);
+  lua_pushvalue(L, 2);
+  if (lua_rawget(L, lua_upvalueindex(1)) != LUA_TNIL) return 1;
   luaL_argexpected(L, scheduler_at(L, 1), 1, "tasks");
   const char *key = luaL_checkstring(L, 2);
   enum task_when when = TASK_NOW;
   if (strcmp(key, "after_route") == 0) when = TASK_AFTER_ROUTE;
   if (strcmp(key, "after_response") == 0) when = TASK_AFTER_RESPONSE;
-  if (when == TASK_NOW) return luaL_getmetafield(L, 1, key) == LUA_TNIL ? 0 : 1;
+  if (when == TASK_NOW) return 0;
   push_with_timing(L, 1, when);
   return 1;
 }
@@ -473,9 +481,8 @@ void schedule_begin_app(lua_State *L, int index, void *instance, struct timers *
   index = lua_absindex(L, index);
   lua_pushliteral(L, "tasks");
   lua_rawget(L, index);
-  const char *class = class_name(L, -1);
-  if (class && strcmp(class, CLASS_SCHEDULER) == 0) {
-    struct scheduler *scheduler = lua_touserdata(L, -1);
+  struct scheduler *scheduler = scheduler_at(L, -1);
+  if (scheduler) {
     lua_rawgetp(L, LUA_REGISTRYINDEX, &apps_key);
     lua_pushvalue(L, -2);
     lua_rawsetp(L, -2, instance);
@@ -529,14 +536,14 @@ int schedule_current(lua_State *L) {
 }
 
 void schedule_open(lua_State *L) {
-  static const luaL_Reg functions[] = {{"schedule", schedule_method},
-                                       {"task", define},
-                                       {"__index", index_scheduler},
-                                       {"find", find},
-                                       {"__eq", equals},
-                                       {"__gc", release_scheduler},
-                                       {NULL, NULL}};
+  static const luaL_Reg functions[] = {
+      {"schedule", schedule_method}, {"task", define}, {"find", find}, {"__eq", equals},
+      {"__gc", release_scheduler},   {NULL, NULL}};
   luaL_newlib(L, functions);
+  lua_pushvalue(L, -1);
+  lua_pushcclosure(L, index_scheduler, 1);
+  lua_setfield(L, -2, "__index");
+  worker_of(L)->tasks.scheduler_metatable = lua_topointer(L, -1);
   class_register(L, CLASS_SCHEDULER);
   lua_newtable(L);
   lua_rawsetp(L, LUA_REGISTRYINDEX, &apps_key);

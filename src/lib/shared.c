@@ -9,6 +9,7 @@
 #include "core/timer.h"
 #include "core/transfer.h"
 #include "core/worker.h"
+#include "lib/named.h"
 #include "lib/options.h"
 #include "lib/shared_method.h"
 #include "lib/shared_store.h"
@@ -22,7 +23,7 @@
 #define CLASS      "shared"
 #define WALK_CLASS "perilune.shared.walk"
 
-/* Registry keys: the constructor; handles by name, with weak values. */
+/* Registry keys: the constructor; handles by name. */
 static const char constructor_key = 0, handles_key = 0;
 
 /* ---- values ---- */
@@ -254,23 +255,9 @@ static void fill_handle(lua_State *L, struct shared_handle *handle, const char *
   handle->store = shared_store_retain(store);
 }
 
-static void push_handles(lua_State *L) {
-  if (lua_rawgetp(L, LUA_REGISTRYINDEX, &handles_key) == LUA_TTABLE) return;
-  lua_pop(L, 1);
-  lua_newtable(L);
-  lua_createtable(L, 0, 1);
-  lua_pushliteral(L, "v");
-  lua_setfield(L, -2, "__mode");
-  lua_setmetatable(L, -2);
-  lua_pushvalue(L, -1);
-  lua_rawsetp(L, LUA_REGISTRYINDEX, &handles_key);
-}
-
 /* Pushes the handle that there is for a name, if it is one of this app's. */
 static bool push_known(lua_State *L, const char *name) {
-  push_handles(L);
-  const struct shared_handle *handle = NULL;
-  if (lua_getfield(L, -1, name) == LUA_TUSERDATA) handle = lua_touserdata(L, -1);
+  const struct shared_handle *handle = named_push(L, &handles_key, name);
   if (handle && handle->store && handle->store == shared_store_of(worker_of(L))) return true;
   lua_pop(L, 1);
   return false;
@@ -287,10 +274,7 @@ static int find_table(lua_State *L) {
   if (!has_options && push_known(L, name)) return 1;
   struct shared_handle *handle = sync_push(L, sizeof *handle, SYNC_OWN_CLASS);
   fill_handle(L, handle, name, has_options ? &options : NULL);
-  push_handles(L);
-  lua_pushvalue(L, -2);
-  lua_setfield(L, -2, name);
-  lua_pop(L, 1);
+  named_add(L, &handles_key, name);
   return 1;
 }
 

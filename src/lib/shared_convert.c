@@ -1,12 +1,11 @@
 /* shared_convert.c - numbers, booleans and strings as they are, everything else as a message.
  *
- * A box holds what is being converted while Lua may raise. Its finalizer is the collector's alone:
- * what is done is taken out at once. */
+ * A box holds what comes out while Lua may raise. */
 #include "lib/shared_convert.h"
 
-#include "base/buffer.h"
 #include "base/limits.h"
 #include "core/transfer.h"
+#include "lib/encoded.h"
 
 #include <lauxlib.h>
 #include <string.h>
@@ -15,7 +14,6 @@
 static const char box_key = 0;
 
 struct box {
-  struct buffer message;
   struct blob *blob;
 };
 
@@ -27,7 +25,6 @@ struct scratch {
 
 static int empty_box(lua_State *L) {
   struct box *box = lua_touserdata(L, 1);
-  buffer_finish(&box->message);
   blob_release(box->blob);
   box->blob = NULL;
   return 0;
@@ -94,15 +91,6 @@ static struct shared_value string_in(lua_State *L, int index) {
   return value;
 }
 
-static struct shared_value message_in(lua_State *L, int index) {
-  struct box *box = push_box(L);
-  transfer_encode_named(L, index, "value", &box->message);
-  struct blob *blob = blob_create(box->message.data, box->message.len);
-  buffer_finish(&box->message);
-  lua_pop(L, 1);
-  return (struct shared_value){.type = SHARED_MESSAGE, .blob = blob};
-}
-
 struct shared_value shared_convert_in(lua_State *L, int index) {
   switch (lua_type(L, index)) {
   case LUA_TNONE:
@@ -117,7 +105,7 @@ struct shared_value shared_convert_in(lua_State *L, int index) {
   case LUA_TSTRING:
     return string_in(L, index);
   default:
-    return message_in(L, index);
+    return (struct shared_value){.type = SHARED_MESSAGE, .blob = encoded_make(L, index, "value")};
   }
 }
 

@@ -67,11 +67,13 @@ lua_nret sqlite_call_wait(lua_State *L, struct fiber *fiber, struct sqlite_job *
                           const char *waits_for, lua_KContext context, lua_KFunction k) {
   sqlite_job_set_ticket(job, fiber);
   /* In a cancelled scope the wait ends at once: nothing is begun. */
-  if (!fiber->cancelled && job->kind == SQLITE_JOB_OPEN)
+  bool is_due = !fiber->cancelled;
+  if (is_due && job->kind == SQLITE_JOB_OPEN)
     sqlite_registry_open(job->registry, job);
-  else if (!fiber->cancelled && !sqlite_database_submit(job->database, job))
+  else if (is_due && !sqlite_database_submit(job->database, job, &is_due))
     error_raise(L, "full", "%d calls wait for the database %s", SQLITE_JOBS_MAX,
                 job->database->path);
+  if (is_due) sqlite_job_hold(job, fiber->worker);
   return fiber_park(L, fiber, waits_for, context, k);
 }
 

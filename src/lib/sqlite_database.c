@@ -172,14 +172,17 @@ static bool is_for_readers(const struct sqlite_database *database, const struct 
   return job->may_read && !sqlite_unit_find_open(job->unit);
 }
 
-bool sqlite_database_submit(struct sqlite_database *database, struct sqlite_job *job) {
+bool sqlite_database_submit(struct sqlite_database *database, struct sqlite_job *job,
+                            bool *is_due) {
   sqlite_database_lock(database);
+  bool for_readers = is_for_readers(database, job);
+  if (is_due) *is_due = for_readers || sqlite_unit_find_open(job->unit) == database->unit;
   bool has_room = database->waiting < SQLITE_JOBS_MAX;
   if (has_room) {
     sqlite_job_retain(job);
     database->waiting++;
     job->state = SQLITE_JOB_QUEUED;
-    if (is_for_readers(database, job)) {
+    if (for_readers) {
       bool is_busy = !list_is_empty(&database->reads);
       list_push(&database->reads, &job->link);
       wake_reader(database, is_busy);

@@ -65,8 +65,9 @@ void sqlite_database_close(struct sqlite_database *database);
 /* [any thread] Whether its writer has opened the file. */
 bool sqlite_database_is_open(struct sqlite_database *database);
 
-/* [any thread] Puts a job into the queue it belongs to. False when too many wait. */
-bool sqlite_database_submit(struct sqlite_database *database, struct sqlite_job *job);
+/* [any thread] Puts a job into the queue it belongs to. False when too many wait. `is_due` tells
+ * whether it waits for no transaction of others: may be NULL. */
+bool sqlite_database_submit(struct sqlite_database *database, struct sqlite_job *job, bool *is_due);
 
 /* [any thread] Puts a job that a reader has taken into the writer's queue. */
 void sqlite_database_pass_on(struct sqlite_database *database, struct sqlite_job *job);

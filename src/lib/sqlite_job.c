@@ -21,6 +21,7 @@ struct sqlite_job *sqlite_job_create(struct sqlite_registry *registry, enum sqli
   job->kind = kind;
   job->registry = registry;
   list_init(&job->link);
+  list_init(&job->told);
   atomic_init(&job->references, 1);
   return job;
 }
@@ -112,10 +113,21 @@ void sqlite_job_release(struct sqlite_job *job) {
   free(job);
 }
 
+void sqlite_job_hold(struct sqlite_job *job, struct worker *worker) {
+  worker_hold(worker);
+  job->holder = worker;
+}
+
+static void release_holder(struct sqlite_job *job) {
+  if (job->holder) worker_release(job->holder);
+  job->holder = NULL;
+}
+
 /* A job that opens has no queue that it could be taken from: it ends by itself. */
 void sqlite_job_drop(struct sqlite_job *job) {
   if (!job) return;
   job->is_dropped = true;
+  release_holder(job);
   atomic_store_explicit(&job->is_cancelled, true, memory_order_relaxed);
   bool may_wait = !job->is_back && job->kind != SQLITE_JOB_OPEN && job->database;
   if (may_wait && sqlite_database_take_back(job->database, job)) sqlite_job_release(job);
@@ -140,12 +152,30 @@ static void deliver(struct message *message, void *owner) {
   struct sqlite_job *job = container_of(message, struct sqlite_job, message);
   (void)owner;
   job->is_back = true;
+  release_holder(job);
   if (!job->is_dropped) fiber_wake(job->ticket);
   sqlite_job_release(job);
 }
 
+/* The reference that the message has. */
+static void post(struct sqlite_job *job, struct message *message) {
+  struct directory *directory = sqlite_registry_directory(job->registry);
+  if (!directory_post(directory, job->worker, message)) sqlite_job_release(job);
+}
+
 void sqlite_job_finish(struct sqlite_job *job) {
   job->message.deliver = deliver;
-  struct directory *directory = sqlite_registry_directory(job->registry);
-  if (!directory_post(directory, job->worker, &job->message)) sqlite_job_release(job);
+  post(job, &job->message);
+}
+
+static void deliver_blocked(struct message *message, void *owner) {
+  struct sqlite_job *job = container_of(message, struct sqlite_job, blocked);
+  (void)owner;
+  release_holder(job);
+  sqlite_job_release(job);
+}
+
+void sqlite_job_tell_blocked(struct sqlite_job *job) {
+  job->blocked.deliver = deliver_blocked;
+  post(job, &job->blocked);
 }

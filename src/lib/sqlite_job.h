@@ -36,7 +36,10 @@ enum sqlite_job_wanted { SQLITE_WANTED_NONE, SQLITE_WANTED_FIRST, SQLITE_WANTED_
 
 struct sqlite_job {
   struct message message;
-  struct list link; /* of the queue that it is in */
+  struct message blocked; /* to the worker: it waits for a task now, not for real work */
+  struct list told;       /* of those that are about to be sent that */
+  bool is_blocked;        /* it was sent; the writer's */
+  struct list link;       /* of the queue that it is in */
   enum sqlite_job_kind kind;
   enum sqlite_job_state state; /* under the database's lock */
   _Atomic(int) references;
@@ -64,7 +67,8 @@ struct sqlite_job {
 
   uint64_t worker; /* number in the directory, of the fiber's */
   struct ticket ticket;
-  bool is_back, is_dropped; /* the worker's own */
+  bool is_back, is_dropped; /* the worker's own, as the next */
+  struct worker *holder;    /* that the job holds (worker_hold); NULL: none */
 };
 
 /* [any thread] A job, held by the caller. The registry must outlive it. */
@@ -88,11 +92,18 @@ void sqlite_job_set_ticket(struct sqlite_job *job, struct fiber *fiber);
 void sqlite_job_retain(struct sqlite_job *job);
 void sqlite_job_release(struct sqlite_job *job);
 
+/* [owner] Real work is under way for the worker, until the job is back. */
+void sqlite_job_hold(struct sqlite_job *job, struct worker *worker);
+
 /* [owner] The fiber lets go of it. Accepts NULL. */
 void sqlite_job_drop(struct sqlite_job *job);
 
 /* [any thread] It is done: posts it to its worker, and is not to be touched any more. */
 void sqlite_job_finish(struct sqlite_job *job);
+
+/* [any thread] It has to wait until a task ends its transaction: the worker need not hold still for
+ * it. The caller gives a reference; once for each job. */
+void sqlite_job_tell_blocked(struct sqlite_job *job);
 
 /* [any thread] Whether it need not be done any more: nobody waits, or its transaction has been
  * given up. */

@@ -188,7 +188,7 @@ static bool open_database(struct sqlite_registry *registry, struct sqlite_job *j
     return sqlite_failure_misuse(&job->failure, "%s is open already with another option \"%s\"",
                                  job->path, difference);
   if (sqlite_database_is_open(job->database)) return false;
-  return sqlite_database_submit(job->database, job) ||
+  return sqlite_database_submit(job->database, job, NULL) ||
          sqlite_failure_set(&job->failure, SQLITE_BUSY, "too many calls wait for the database");
 }
 

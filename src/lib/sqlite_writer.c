@@ -170,6 +170,23 @@ static bool refuse_lost(const struct sqlite_unit *unit, struct sqlite_job *job) 
   return true;
 }
 
+/* Those that waited beside the unit wait for the task that it belongs to from now on. */
+static void tell_blocked(struct sqlite_database *database, struct list *queue) {
+  struct list told, *link;
+  list_init(&told);
+  sqlite_database_lock(database);
+  for (link = queue->next; link != queue; link = link->next) {
+    struct sqlite_job *job = job_at(link);
+    if (job->is_blocked) continue;
+    job->is_blocked = true;
+    sqlite_job_retain(job);
+    list_push(&told, &job->told);
+  }
+  sqlite_database_unlock(database);
+  while ((link = list_pop(&told)))
+    sqlite_job_tell_blocked(container_of(link, struct sqlite_job, told));
+}
+
 static void begin(struct writer *writer, struct sqlite_job *job) {
   struct sqlite_database *database = writer->database;
   struct sqlite_unit *unit = job->begun, *parent = database->unit;
@@ -191,6 +208,7 @@ static void begin(struct writer *writer, struct sqlite_job *job) {
   unit->state = SQLITE_UNIT_OPEN;
   database->unit = unit;
   sqlite_database_unlock(database);
+  tell_blocked(database, parent ? &parent->jobs : &database->writes);
   sqlite_unit_release(parent); /* the database's */
 }
 

@@ -48,12 +48,18 @@ static void close_outputs(struct subprocess *subprocess) {
   subprocess->_open_outputs = 0;
 }
 
+static void release(struct subprocess *subprocess) {
+  if (subprocess->_holds) worker_release(subprocess->_worker);
+  subprocess->_holds = false;
+}
+
 /* It has exited and its outputs have been read: what it has left behind in its group ends too. */
 static void end(struct subprocess *subprocess) {
   if (subprocess->has_ended) return;
   kill_group(subprocess);
   subprocess->_group = 0;
   subprocess->has_ended = true;
+  release(subprocess);
   timer_stop(&subprocess->_worker->timers, &subprocess->_linger);
   if (subprocess->_limit_timers) timer_stop(subprocess->_limit_timers, &subprocess->_limit);
   if (!subprocess->_dropped) fiber_wake(subprocess->ticket);
@@ -243,7 +249,11 @@ struct subprocess *subprocess_start(struct worker *worker, const struct subproce
   for (int i = 0; i < SUBPROCESS_OUTPUTS && !*error; i++)
     *error = uv_read_start((uv_stream_t *)&subprocess->_pipes[i], make_room, take_output);
   if (!command->has_input) close_handle(&subprocess->_input);
-  if (!*error) return subprocess;
+  if (!*error) {
+    subprocess->_holds = true;
+    worker_hold(subprocess->_worker);
+    return subprocess;
+  }
   subprocess_drop(subprocess);
   return NULL;
 }
@@ -256,6 +266,7 @@ void subprocess_drop(struct subprocess *subprocess) {
   subprocess->_limit_timers = NULL;
   subprocess->feeding = NULL;
   subprocess->_dropped = true;
+  release(subprocess);
   close_handle(&subprocess->_input);
   close_outputs(subprocess);
   if (subprocess->_handles == 0) destroy(subprocess);

@@ -44,7 +44,7 @@ struct subprocess {
   unsigned _handles;      /* that are not closed */
   unsigned _open_outputs; /* that have not been read to their end */
   uv_pid_t _group;        /* 0: it needs no more signals */
-  bool _has_exited, _dropped, _ends_input;
+  bool _has_exited, _dropped, _ends_input, _holds;
   struct timer _linger, _limit;
   struct timers *_limit_timers;
 };

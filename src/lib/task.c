@@ -34,9 +34,6 @@ const char *task_status_name(enum task_status status) {
 /* Behind the arguments of a task that has either. */
 enum { OPTIONS = 1, CALL_COPY, EXTRA_VALUES = CALL_COPY };
 
-/* Registry key: the metatable, which every task takes. */
-static const char metatable_key = 0;
-
 struct task *task_at(lua_State *L, int index) {
   const char *class = class_name(L, index);
   return class && strcmp(class, CLASS_TASK) == 0 ? lua_touserdata(L, index) : NULL;
@@ -145,20 +142,24 @@ static lua_CFunction begin(struct fiber *fiber) {
   return NULL;
 }
 
-/* Pushes the traceback of the error that ended the task at 1, joined with the line that made it. */
-static const char *push_traceback(lua_State *L, const struct task *task, const char *traceback) {
+const char *task_push_maker(lua_State *L, int index) {
+  const struct task *task = task_at(L, index);
   lua_Debug maker;
-  switch (lua_getiuservalue(L, 1, TASK_VALUE_TRACE)) {
+  switch (lua_getiuservalue(L, index, TASK_VALUE_TRACE)) {
   case LUA_TFUNCTION:
     lua_getinfo(L, ">S", &maker);
-    lua_pushfstring(L, "%s:%d", maker.short_src, task->line);
-    break;
+    return lua_pushfstring(L, "%s:%d", maker.short_src, task->line);
   case LUA_TTABLE: /* task_set_maker */
     lua_rawgeti(L, -1, 1);
-    break;
+    return lua_tostring(L, -1);
   default:
-    return lua_pushstring(L, traceback);
+    return NULL;
   }
+}
+
+/* Pushes the traceback of the error that ended the task at 1, joined with the line that made it. */
+static const char *push_traceback(lua_State *L, const struct task *task, const char *traceback) {
+  if (!task_push_maker(L, 1)) return lua_pushstring(L, traceback);
   return lua_pushfstring(L, "%s\n%s at:\n\t%s", traceback,
                          task->scheduled ? "scheduled" : "spawned", lua_tostring(L, -1));
 }
@@ -252,7 +253,7 @@ void task_set_maker(lua_State *L, int index, const char *maker) {
 
 void task_open(lua_State *L) {
   class_register(L, CLASS_TASK);
-  lua_rawsetp(L, LUA_REGISTRYINDEX, &metatable_key);
+  worker_of(L)->tasks.metatable = luaL_ref(L, LUA_REGISTRYINDEX);
 }
 
 static void take_options(struct task *task, const struct task_options *options) {
@@ -268,7 +269,7 @@ struct task *task_push(lua_State *L, int nargs, int options, int copy) {
   *task = (struct task){.nargs = nargs, .has_options = options != 0, .has_copy = copy != 0};
   list_init(&task->waiting);
   list_init(&task->groups);
-  lua_rawgetp(L, LUA_REGISTRYINDEX, &metatable_key);
+  lua_rawgeti(L, LUA_REGISTRYINDEX, worker_of(L)->tasks.metatable);
   lua_setmetatable(L, -2);
   for (int i = 0; i <= nargs; i++) {
     lua_pushvalue(L, function + i);
@@ -366,6 +367,7 @@ void task_make_fiber(lua_State *L, int box) {
   fiber->worker->tasks.unfinished++;
   if (task->shielded) fiber->worker->tasks.shielded++;
   task->fiber = fiber;
+  if (task->scheduled) fiber->under = fiber, fiber->under_life = fiber->life;
   task->has_box = box != 0;
   lua_pushvalue(L, -1);
   if (box) {
@@ -405,7 +407,8 @@ void task_cancel(struct task *task, const char *reason) {
 /* ---- how it ended ---- */
 
 void task_push_error(lua_State *L, int index) {
-  const struct task *task = task_at(L, index);
+  struct task *task = task_at(L, index);
+  task->was_read = true;
   if (task->has_error)
     lua_getiuservalue(L, index, TASK_VALUE_RESULT);
   else if (task->status == TASK_CANCELLED)

@@ -45,6 +45,7 @@ struct task {
   bool has_event : 1; /* `started` was asked for before it was set */
   bool has_copy : 1;  /* of the call of a blocking function, for further ones */
   bool has_on_cancel : 1, shielded : 1;
+  bool was_read : 1;   /* its error has been asked for, or was told to who waits for it */
   uint8_t outcome : 2; /* enum task_outcome */
 };
 
@@ -131,6 +132,10 @@ const char *task_push_traceback(lua_State *L, int index);
 /* [owner] Makes the fiber of the task on top of the stack; `box` is the index of the box of its
  * call when the function is blocking, else 0. task_start starts it. */
 void task_make_fiber(lua_State *L, int box);
+
+/* [owner] Pushes the line that made the task at the absolute index `index`, which has not ended
+ * with an error, and gives it; or pushes anything and gives NULL: it is not known. */
+const char *task_push_maker(lua_State *L, int index);
 
 /* [owner] Says for a task that was made by no line of this state which line has made it. */
 void task_set_maker(lua_State *L, int index, const char *maker);

@@ -244,6 +244,7 @@ static void push_results(lua_State *L, struct task *task) {
 
 static void push_error(lua_State *L, struct task *task) {
   lua_pushnil(L);
+  task->was_read = task->status == TASK_FAILED;
   if (task->status != TASK_DONE) lua_getiuservalue(L, 1, TASK_VALUE_RESULT);
 }
 

@@ -4,6 +4,7 @@
  * meanwhile is still served, and another one put in its place is not. */
 #include "roles/app_statics.h"
 
+#include "core/worker.h"
 #include "http/open_file.h"
 #include "http/response.h"
 
@@ -73,7 +74,9 @@ static void add_public(lua_State *L, int index, struct statics *statics) {
     return;
   }
   const char *path = lua_pushfstring(L, "%s/public", lua_tostring(L, -1));
-  struct static_mount mount = {.prefix = {"", 0}, .block = {"", 0}};
+  /* While the app is being developed its files are asked for each time. */
+  const char *block = worker_of(L)->process->shows_errors ? "Cache-Control: no-store\r\n" : "";
+  struct static_mount mount = {.prefix = {"", 0}, .block = {block, strlen(block)}};
   mount.dir_fd = open_file_directory(path);
   if (mount.dir_fd >= 0)
     static_add(statics, &mount);

@@ -112,8 +112,9 @@ static void end_call(struct background_loop *loop, struct call_run *run) {
   lock(loop);
   list_remove(&call->link);
   loop->calls--;
-  call_return(call);
+  struct inbox *inbox = call_return(call);
   unlock(loop);
+  if (inbox) inbox_wake(inbox);
 }
 
 static void closed(struct fiber *fiber) {
@@ -232,7 +233,8 @@ void background_loop_refuse_queued(struct background_loop *loop) {
     struct call *call = container_of(link, struct call, link);
     loop->calls--;
     call->kind = CALL_RAISED;
-    call_return(call);
+    struct inbox *inbox = call_return(call);
+    if (inbox) inbox_wake(inbox);
   }
 }
 

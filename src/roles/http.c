@@ -15,6 +15,7 @@
 #include "http/status.h"
 #include "lib/client.h"
 #include "lib/delivery.h"
+#include "lib/develop.h"
 #include "lib/failure.h"
 #include "lib/fetch.h"
 #include "lib/fetch_pool.h"
@@ -239,6 +240,7 @@ static void end_failed(lua_State *L, struct run *run) {
 static int returned(lua_State *L, int status, lua_KContext context) {
   struct run *run = (struct run *)context;
   (void)status;
+  if (UNLIKELY(run->service->worker->process->shows_errors)) develop_look(L, &run->source);
   if (UNLIKELY(run->has_timeout) && scope_is_expired(&run->scope))
     error_raise(L, "timeout", "the handler has returned after its time was over");
   if (has_tasks(run)) make_object(L, run);
@@ -332,6 +334,15 @@ static void fail_stream(lua_State *L, struct run *run, const char *traceback) {
   exchange_cut(exchange);
 }
 
+/* Answers with the error at 1 while the app is being developed; else false. */
+static bool answer_shown(lua_State *L, struct run *run, const char *traceback) {
+  const struct worker *worker = run->service->worker;
+  if (LIKELY(!worker->process->shows_errors) || !route_of(run)) return false;
+  run->answered =
+      develop_answer_error(L, &run->source, &state_of(run->service->worker)->scratch, traceback);
+  return run->answered;
+}
+
 /* The error at 1 ended the handler. A full queue is the load's fault, not the handler's: one line,
  * since there may be many. */
 static void answer_failed(lua_State *L, struct run *run, const char *traceback) {
@@ -348,7 +359,7 @@ static void answer_failed(lua_State *L, struct run *run, const char *traceback) 
     log_run(run, LOG_INFO, "handler ended", error_push_text(L, 1), NULL, NULL);
   else
     log_failed(L, run, traceback);
-  answer_error(run);
+  if (!answer_shown(L, run, traceback)) answer_error(run);
 }
 
 static int asked(lua_State *L, int status, lua_KContext context) {

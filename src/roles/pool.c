@@ -33,13 +33,13 @@ static void join_all(struct pools *pools) {
   uv_mutex_lock(&pools->lock);
   while (!list_is_empty(&pools->runners)) {
     struct runner *runner = container_of(pools->runners.next, struct runner, link);
-    uv_mutex_unlock(&pools->lock);
+    pool_runner_unlock(pools);
     uv_thread_join(&runner->thread);
     uv_mutex_lock(&pools->lock);
     list_remove(&runner->link);
     free(runner);
   }
-  uv_mutex_unlock(&pools->lock);
+  pool_runner_unlock(pools);
 }
 
 /* ---- the host ---- */
@@ -105,7 +105,7 @@ static uv_err submit(struct call_host *host, struct call *call) {
     error = call->innermost ? take_nested(pools, pool, call) : take_call(pools, pool, call);
     call->innermost = call->id;
   }
-  uv_mutex_unlock(&pools->lock);
+  pool_runner_unlock(pools);
   return error;
 }
 
@@ -119,7 +119,7 @@ static enum call_way choose(struct call_host *host, const struct call *around, c
     bool has_spare = !list_is_empty(&pool->idle) || pool_nested_may_start(pool);
     way = is_child && has_spare ? CALL_CROSSES_TO_SPARE : CALL_INLINE;
   }
-  uv_mutex_unlock(&pools->lock);
+  pool_runner_unlock(pools);
   return way;
 }
 
@@ -136,7 +136,7 @@ static void abandon(struct call_host *host, struct call *call) {
   } else if (call->state == CALL_RUNNING) {
     pool_runner_cancel(call->runner, call);
   }
-  uv_mutex_unlock(&pools->lock);
+  pool_runner_unlock(pools);
   if (queued) call_free(call);
 }
 
@@ -174,7 +174,7 @@ static void lock(struct call_host *host) {
 }
 
 static void unlock(struct call_host *host) {
-  uv_mutex_unlock(&container_of(host, struct pools, host)->lock);
+  pool_runner_unlock(container_of(host, struct pools, host));
 }
 
 struct pools *pools_create(struct process *process, struct snapshot *snapshot) {
@@ -220,14 +220,14 @@ bool pools_configure(struct pools *pools, const char *name, int threads_max, int
   }
   if (fits && threads_max > 0) pool->threads_max = threads_max;
   if (fits && calls_max > 0) pool->calls_max = calls_max;
-  uv_mutex_unlock(&pools->lock);
+  pool_runner_unlock(pools);
   return fits;
 }
 
 bool pools_have(struct pools *pools, const char *name) {
   uv_mutex_lock(&pools->lock);
   bool found = find_pool(pools, name) != NULL;
-  uv_mutex_unlock(&pools->lock);
+  pool_runner_unlock(pools);
   return found;
 }
 
@@ -259,8 +259,28 @@ size_t pools_count(struct pools *pools, struct pool_counts *out, size_t max) {
                                         .figures = pool->figures,
                                         .lua_bytes = count_lua_bytes(pools, pool)};
   }
-  uv_mutex_unlock(&pools->lock);
+  pool_runner_unlock(pools);
   return count;
+}
+
+static void add_identity(const struct call *call, struct buffer *out) {
+  uint32_t len;
+  memcpy(&len, call->payload.data, sizeof len);
+  buffer_add(out, call->payload.data, sizeof len + len);
+}
+
+void pools_list_calls(struct pools *pools, struct buffer *out) {
+  uv_mutex_lock(&pools->lock);
+  for (struct list *link = pools->runners.next; link != &pools->runners; link = link->next) {
+    const struct runner *runner = container_of(link, struct runner, link);
+    if (runner->assigned) add_identity(runner->assigned, out);
+  }
+  for (struct list *link = pools->pools.next; link != &pools->pools; link = link->next) {
+    const struct list *queue = &container_of(link, struct pool, link)->queue;
+    for (const struct list *at = queue->next; at != queue; at = at->next)
+      add_identity(container_of(at, const struct call, link), out);
+  }
+  uv_mutex_unlock(&pools->lock);
 }
 
 /* Under the lock. */
@@ -280,13 +300,13 @@ void pools_settle(struct pools *pools, struct inbox *inbox, struct message *mess
     if (runner->assigned) pool_runner_cancel(runner, runner->assigned);
   }
   pool_runner_end_settling(pools);
-  uv_mutex_unlock(&pools->lock);
+  pool_runner_unlock(pools);
 }
 
 bool pools_are_settling(struct pools *pools) {
   uv_mutex_lock(&pools->lock);
   bool settling = pools->settling;
-  uv_mutex_unlock(&pools->lock);
+  pool_runner_unlock(pools);
   return settling;
 }
 
@@ -296,7 +316,7 @@ static void stop_runners(struct pools *pools) {
   refuse_all_queued(pools);
   for (struct list *link = pools->runners.next; link != &pools->runners; link = link->next)
     pool_runner_stop(container_of(link, struct runner, link));
-  uv_mutex_unlock(&pools->lock);
+  pool_runner_unlock(pools);
 }
 
 void pools_destroy(struct pools *pools) {

@@ -52,6 +52,10 @@ struct pool_counts {
 /* [any thread] What the first `max` pools are doing; gives how many there were. */
 size_t pools_count(struct pools *pools, struct pool_counts *out, size_t max);
 
+/* [any thread] Appends the identity of each call that runs or waits: its length, 0 for a function
+ * without a mark, as uint32_t, and its bytes. */
+void pools_list_calls(struct pools *pools, struct buffer *out);
+
 /* [any thread] What marked functions of this app are called through. */
 struct call_host *pools_host(struct pools *pools);
 

@@ -43,7 +43,7 @@ const char *pool_lost_note(struct worker *worker, const struct stuck_report *rep
     *runner->stuck = *report;
     consequence = count_lost(runner);
   }
-  uv_mutex_unlock(&runner->pools->lock);
+  pool_runner_unlock(runner->pools);
   return consequence;
 }
 
@@ -77,7 +77,7 @@ void pool_lost_log_running(struct pools *pools) {
     const struct runner *runner = container_of(link, struct runner, link);
     if (runner->assigned) log_running(runner, pools->process->log);
   }
-  uv_mutex_unlock(&pools->lock);
+  pool_runner_unlock(pools);
 }
 
 /* ---- what a caller is told whose time is over ---- */
@@ -89,7 +89,7 @@ bool pool_lost_expire(struct call_host *host, struct call *call) {
   bool runs = runner && atomic_load_explicit(&runner->worker.heartbeat.call,
                                              memory_order_relaxed) == call->id;
   if (runs) pool_runner_cancel(runner, call);
-  uv_mutex_unlock(&pools->lock);
+  pool_runner_unlock(pools);
   return runs;
 }
 
@@ -101,6 +101,6 @@ bool pool_lost_find(struct call_host *host, struct call *call, char *text, size_
   if (found)
     snprintf(text, size, "%s: %s\n%s", runner->title, runner->stuck->where,
              runner->stuck->traceback);
-  uv_mutex_unlock(&pools->lock);
+  pool_runner_unlock(pools);
   return found;
 }

@@ -31,6 +31,32 @@ static struct runner *runner_of(struct worker *worker) {
 /* What a thread runs while it loads the app: the id of no call. */
 #define LOAD_ID UINT64_MAX
 
+/* ---- messages under the lock ---- */
+
+static void wake_due(struct pools *pools) {
+  if (pools->due) inbox_wake(pools->due);
+  pools->due = NULL;
+}
+
+/* One inbox can be remembered; the one before is woken under the lock. */
+static void wake_later(struct pools *pools, struct inbox *inbox) {
+  if (!inbox) return;
+  wake_due(pools);
+  pools->due = inbox;
+}
+
+static void post(struct pools *pools, struct inbox *inbox, struct message *message) {
+  inbox_add(inbox, message);
+  wake_later(pools, inbox);
+}
+
+void pool_runner_unlock(struct pools *pools) {
+  struct inbox *due = pools->due;
+  pools->due = NULL;
+  uv_mutex_unlock(&pools->lock);
+  if (due) inbox_wake(due);
+}
+
 /* ---- running one call ---- */
 
 static void call_ended(struct fiber *fiber) {
@@ -55,7 +81,7 @@ static bool begin_call(struct runner *runner) {
     histogram_add(&runner->pool->figures.wait, call->started_ns - call->queued_ns);
   else
     call->started_ns = 0;
-  uv_mutex_unlock(&runner->pools->lock);
+  pool_runner_unlock(runner->pools);
   return wanted;
 }
 
@@ -120,13 +146,14 @@ static void end_idle(struct timer *timer) {
   struct runner *runner = container_of(timer, struct runner, idle_timer);
   uv_mutex_lock(&runner->pools->lock);
   if (!runner->assigned) leave_pool(runner);
-  uv_mutex_unlock(&runner->pools->lock);
+  pool_runner_unlock(runner->pools);
 }
 
 /* Under the lock. */
 static void give_back(struct call *call) {
+  struct pools *pools = container_of(call->host, struct pools, host);
   pool_nested_end(call);
-  call_return(call);
+  wake_later(pools, call_return(call));
 }
 
 /* Gives the finished call back. Under the lock. */
@@ -183,7 +210,7 @@ static bool is_quiet(const struct pools *pools) {
 void pool_runner_end_settling(struct pools *pools) {
   if (!pools->settling || !is_quiet(pools)) return;
   pools->settling = false;
-  if (pools->settled_inbox) inbox_post(pools->settled_inbox, pools->settled);
+  if (pools->settled_inbox) post(pools, pools->settled_inbox, pools->settled);
 }
 
 static int collect(lua_State *L) {
@@ -217,6 +244,9 @@ static void await_call(struct runner *runner) {
               end_idle);
 }
 
+/* A thread that has another call wakes the caller of the last one under the lock: it is better that
+ * a loop meets it, and then takes several results at once, than that it runs in between for each.
+ */
 static void next_call(struct runner *runner) {
   look_at_memory(runner);
   uv_mutex_lock(&runner->pools->lock);
@@ -225,7 +255,8 @@ static void next_call(struct runner *runner) {
   go_on(runner);
   bool idle = !runner->call && !runner->left;
   pool_runner_end_settling(runner->pools);
-  uv_mutex_unlock(&runner->pools->lock);
+  if (runner->call) wake_due(runner->pools);
+  pool_runner_unlock(runner->pools);
   if (is_back) pool_lost_log_return(runner);
   if (idle) await_call(runner);
 }
@@ -313,7 +344,7 @@ static void end_loading(struct runner *runner) {
   atomic_store_explicit(&runner->worker.heartbeat.call, 0, memory_order_relaxed);
   uv_mutex_lock(&runner->pools->lock);
   runner->loading = false;
-  uv_mutex_unlock(&runner->pools->lock);
+  pool_runner_unlock(runner->pools);
 }
 
 static void load_ended(struct fiber *fiber) {
@@ -359,7 +390,7 @@ static void give_up(struct runner *runner) {
   part_from_pool(runner);
   if (runner->pool->threads == 0) pool_runner_refuse_queued(runner->pool);
   pool_runner_end_settling(runner->pools);
-  uv_mutex_unlock(&runner->pools->lock);
+  pool_runner_unlock(runner->pools);
 }
 
 static void run(void *context) {
@@ -368,7 +399,7 @@ static void run(void *context) {
   uv_err error = worker_init(&runner->worker);
   uv_mutex_lock(&runner->pools->lock);
   runner->open = error == 0 && !is_ending(runner->pools);
-  uv_mutex_unlock(&runner->pools->lock);
+  pool_runner_unlock(runner->pools);
   if (runner->open) {
     start_load(runner);
     worker_run(&runner->worker);
@@ -379,7 +410,7 @@ static void run(void *context) {
   buffer_finish(&runner->load_problem);
   uv_mutex_lock(&runner->pools->lock);
   runner->gone = true;
-  uv_mutex_unlock(&runner->pools->lock);
+  pool_runner_unlock(runner->pools);
 }
 
 /* Written before the message was posted, so the inbox's lock orders it. */
@@ -398,7 +429,7 @@ static void stop_running(struct message *message, void *owner) {
   }
   uv_mutex_lock(&runner->pools->lock);
   leave_pool(runner);
-  uv_mutex_unlock(&runner->pools->lock);
+  pool_runner_unlock(runner->pools);
 }
 
 /* ---- what the pool does with it ---- */
@@ -454,7 +485,7 @@ void pool_runner_start_queued(struct pools *pools, struct pool *pool) {
 
 void pool_runner_retire(struct runner *runner) {
   part_from_pool(runner);
-  inbox_post(&runner->worker.inbox, &runner->stop);
+  post(runner->pools, &runner->worker.inbox, &runner->stop);
 }
 
 void pool_runner_hand_over(struct runner *runner, struct call *call) {
@@ -462,7 +493,7 @@ void pool_runner_hand_over(struct runner *runner, struct call *call) {
   runner->assigned = call;
   call->state = CALL_RUNNING;
   call->runner = runner;
-  inbox_post(&runner->worker.inbox, &runner->wake);
+  post(runner->pools, &runner->worker.inbox, &runner->wake);
 }
 
 struct cancel_message {
@@ -494,10 +525,10 @@ void pool_runner_cancel(struct runner *runner, struct call *call) {
   cancel->id = call->id;
   cancel->to_load = is_ending(runner->pools);
   set_cancel(runner, call->id);
-  inbox_post(&runner->worker.inbox, &cancel->message);
+  post(runner->pools, &runner->worker.inbox, &cancel->message);
 }
 
 void pool_runner_stop(struct runner *runner) {
   if (runner->assigned) set_cancel(runner, runner->assigned->id);
-  if (runner->open) inbox_post(&runner->worker.inbox, &runner->stop);
+  if (runner->open) post(runner->pools, &runner->worker.inbox, &runner->stop);
 }

@@ -33,6 +33,7 @@ struct pools {
   struct clock *clock; /* that the threads live on; NULL: real time */
   uv_mutex_t lock;   /* guards all below, runner.idle and the guarded part of calls; an inbox's lock
                         may be taken inside it, nothing else */
+  struct inbox *due; /* its owner is to be woken once the lock is released; or NULL */
   struct list pools; /* pool.link */
   struct list runners; /* runner.link, also those whose thread has ended */
   int pool_count;
@@ -71,6 +72,9 @@ struct runner {
   struct timer idle_timer;
   uv_thread_t thread;
 };
+
+/* [any thread] Releases the lock of the pools, and wakes who has got a message under it. */
+void pool_runner_unlock(struct pools *pools);
 
 /* [any thread] Starts a thread of the pool with its first call. Under the lock. */
 uv_err pool_runner_start(struct pools *pools, struct pool *pool, struct call *call);

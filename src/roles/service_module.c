@@ -218,6 +218,37 @@ static int has_calls(lua_State *L) {
   return 1;
 }
 
+/* push_calls(buffer) -> the list */
+static int push_calls(lua_State *L) {
+  const struct buffer *calls = lua_touserdata(L, 1);
+  lua_Integer count = 0;
+  lua_newtable(L);
+  for (size_t at = 0; at < calls->len;) {
+    uint32_t len;
+    memcpy(&len, calls->data + at, sizeof len);
+    lua_pushlstring(L, calls->data + at + sizeof len, len);
+    if (len > 0)
+      place_push_title(L, lua_tostring(L, -1));
+    else
+      lua_pushliteral(L, "a function of async.run_blocking");
+    lua_rawseti(L, 2, ++count);
+    lua_settop(L, 2);
+    at += sizeof len + len;
+  }
+  return 1;
+}
+
+/* busy_calls(self) -> a list: the functions of the calls that run or wait in the pools */
+static int busy_calls(lua_State *L) {
+  struct buffer calls = {0};
+  pools_list_calls(check_handle(L)->pools, &calls);
+  lua_pushcfunction(L, push_calls);
+  lua_pushlightuserdata(L, &calls);
+  int status = lua_pcall(L, 1, 1, 0);
+  buffer_finish(&calls);
+  return status == LUA_OK ? 1 : lua_error(L);
+}
+
 /* start_loops(self), settle_loops(self), stop_loops(self): begin to start them, to end what they
  * run, to end them */
 static int start_loops(lua_State *L) {
@@ -363,6 +394,7 @@ int service_module_open(lua_State *L) {
                                      {"has_requests", has_requests},
                                      {"has_tasks", has_tasks},
                                      {"has_calls", has_calls},
+                                     {"busy_calls", busy_calls},
                                      {"destroy", destroy},
                                      {"start_loops", start_loops},
                                      {"settle_loops", settle_loops},

@@ -3,6 +3,7 @@
 -- Photos that a spec uploads are removed by deleting their messages.
 
 local async = require "perilune.async"
+local json = require "perilune.json"
 local test = require "perilune.test"
 
 describe("board", function()
@@ -123,6 +124,35 @@ describe("board", function()
   end)
 
   describe("the feed", function()
+    --- The messages of a feed, one by one, with the ids of their events.
+    local function read_feed(res)
+      return coroutine.wrap(function()
+        local text = ""
+        for piece in res:chunks() do
+          text = text .. piece
+          for event in text:gmatch "(.-)\n\n" do
+            local data = event:match "data: (.*)" -- none in what only keeps it alive
+            if data then coroutine.yield(json.decode(data), event:match "id: (%d+)") end
+          end
+          text = text:match ".*\n\n(.*)$" or text
+        end
+      end)
+    end
+
+    it("brings messages as they are posted", function()
+      import(hello, comma)
+      local res <close> = client:get("/feed?after=1", { stream = true })
+      local next_message = read_feed(res)
+      assert.equal(2, next_message().id)
+      post "now"
+      local message, id = next_message()
+      assert.same({ id = 3, author = "ann", text = "now" }, message)
+      assert.equal("3", id)
+      local headers = { ["Last-Event-ID"] = "2" }
+      local again <close> = client:get("/feed", { stream = true, headers = headers })
+      assert.equal("now", read_feed(again)().text)
+    end)
+
     it("is a stream of events", function()
       local res = client:head("/feed")
       assert.equal(200, res.status)

@@ -3,6 +3,7 @@
 -- Run by ./perilune test, or by `perilune test apps/chat`.
 
 local async = require "perilune.async"
+local socket = require "socket"
 local test = require "perilune.test"
 
 local client
@@ -47,6 +48,24 @@ it("tells who waits for the next message", function()
   await_waiting "shared:wait"
   say("tea", "hello")
   assert.equal("hello", task:wait():json().text)
+end)
+
+it("sends what is said in a room to who follows it", function()
+  local connection = socket.connect("127.0.0.1", client.port)
+  connection:send "GET /rooms/tea/events HTTP/1.1\r\nHost: h\r\n\r\n"
+  await_waiting "subscription:receive"
+  say("beer", "cheers")
+  say("tea", "hello")
+  connection:settimeout(0)
+  local heard = ""
+  repeat
+    async.sleep(0.001)
+    local bytes, _, part = connection:receive(4096)
+    heard = heard .. (bytes or part)
+  until heard:find "hello"
+  connection:close()
+  assert.is_nil(heard:find "cheers")
+  assert.is_truthy(heard:find("id: 1\n", 1, true), heard)
 end)
 
 it("slows down who says too much", function()

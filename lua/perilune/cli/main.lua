@@ -11,13 +11,15 @@ local fail = require "perilune.cli.fail"
 local HELP_COLUMNS = 100
 local HELP_MARGIN = 32
 
-local command_names = { "new", "serve", "test", "check", "routes" }
+local command_names = { "new", "dev", "serve", "test", "check", "routes", "repl" }
 local commands = {
   new = require "perilune.cli.new",
+  dev = require "perilune.cli.dev",
   serve = require "perilune.cli.serve",
   test = require "perilune.cli.test",
   check = require "perilune.cli.check",
   routes = require "perilune.cli.routes",
+  repl = require "perilune.cli.repl",
 }
 
 local function version_text()
@@ -72,7 +74,7 @@ local function explain(message, argv)
   local line, tips = message:gsub("\nDid you mean", "; did you mean")
   if tips > 0 then return line end
   local unknown = line:match("^unknown option '%-%-(.*)'$")
-  if unknown and argv[1] == "serve" then
+  if unknown and (argv[1] == "serve" or argv[1] == "dev") then
     return ("%s; the nearest is --%s"):format(line, native.nearest(unknown))
   end
   local command = commands[argv[1]]

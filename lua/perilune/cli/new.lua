@@ -86,10 +86,10 @@ local function tell(dir)
   local program, shown = shell_word(native.program()), shell_word(dir)
   io.write(("made %s: %s, .luarc.json\n\n"):format(dir, table.concat(files, ", ")))
   for _, line in ipairs {
-    { "serve", "serves it on http://127.0.0.1:8080" },
+    { "dev", "serves it on http://127.0.0.1:8080, anew on each change" },
     { "test", "runs its specs" },
     { "check", "looks for mistakes" },
-    { "routes", "lists its routes" },
+    { "serve", "serves it to others" },
   } do
     io.write(("  %s %-6s %s   # %s\n"):format(program, line[1], shown, line[2]))
   end

@@ -49,16 +49,22 @@ local function default_words(setting)
   return default
 end
 
+local function add_option(command, setting)
+  local name = setting.name
+  local origin = ("[default %s] %s"):format(default_words(setting), ENVIRONMENT .. variable(name))
+  command
+    :option("--" .. name)
+    :target(flag_key(name))
+    :argname(placeholder(setting))
+    :description(setting.help .. " " .. origin)
+end
+
 --- Adds every setting to an argparse command, as an option that is nil when it is not given.
-function settings.add_options(command)
+---@param command table
+---@param without table|nil names of settings that are left out
+function settings.add_options(command, without)
   for _, setting in ipairs(native.settings()) do
-    local name = setting.name
-    local origin = ("[default %s] %s"):format(default_words(setting), ENVIRONMENT .. variable(name))
-    command
-      :option("--" .. name)
-      :target(flag_key(name))
-      :argname(placeholder(setting))
-      :description(setting.help .. " " .. origin)
+    if not (without and without[setting.name]) then add_option(command, setting) end
   end
 end
 

@@ -3,6 +3,8 @@
 -- Arguments: dir (absolute) and the words for busted. The last line of the output is
 -- `N passed, N failed`, with `, N skipped` where there are any.
 
+local check_native = require "perilune.native.checks"
+local checks = require "perilune.test.checks"
 local deadlock = require "perilune.native.deadlock"
 local lfs = require "lfs"
 local native = require "perilune.native.app"
@@ -27,10 +29,24 @@ for _, name in ipairs { "it", "setup", "teardown", "before_each", "after_each", 
   guarded[name] = true
 end
 
+--- Runs a spec, and looks at what it has left.
+local function run_checked(element, run, ...)
+  checks.begin()
+  local results = table.pack(pcall(deadlock.guard, run, ...))
+  checks.finish(results[1], ("%s:%d"):format(element.trace.short_src, element.trace.currentline))
+  if not results[1] then error(results[2], 0) end
+  return table.unpack(results, 2, results.n)
+end
+
 local function guard_functions(busted)
   local safe = busted.safe
   function busted.safe(descriptor, run, element)
     if not guarded[descriptor] then return safe(descriptor, run, element) end
+    -- busted also calls all of a spec, with its before_each and after_each, as an `it`
+    local is_spec = descriptor == "it" and run == element.run
+    if is_spec then
+      return safe(descriptor, function(...) return run_checked(element, run, ...) end, element)
+    end
     return safe(descriptor, function(...) return deadlock.guard(run, ...) end, element)
   end
 end
@@ -63,8 +79,26 @@ local function count_results()
   return counts
 end
 
-local function print_counts(counts)
+--- The number behind --seed, or nil.
+local function find_seed(words)
+  for i, word in ipairs(words) do
+    local text = word:match "^%-%-seed=(.*)$" or word == "--seed" and words[i + 1]
+    if text then return math.tointeger(tonumber(text)) end
+  end
+end
+
+--- With a seed the order of specs, and that in which tasks are woken, is one that it gives.
+local function shuffle(words)
+  local seed = find_seed(words)
+  if not seed then return nil end
+  table.insert(words, 1, "--shuffle")
+  check_native.shuffle(seed)
+  return seed
+end
+
+local function print_counts(counts, seed)
   local failed = counts.failure + counts.error
+  if failed > 0 and seed then io.write(("the same order again: --seed %d\n"):format(seed)) end
   local line = ("%d passed, %d failed"):format(counts.success, failed)
   if counts.pending > 0 then line = ("%s, %d skipped"):format(line, counts.pending) end
   io.write(line, "\n")
@@ -91,11 +125,14 @@ end
 ---@return integer exit_code
 local function main(arguments)
   runner.dir = arguments.dir
+  runner.is_app = lfs.attributes(arguments.dir .. "/app.lua", "mode") == "file"
+  checks.watch_files()
   local words = { [0] = "perilune test", table.unpack(arguments.arguments) }
   if not has_root(words) then words[#words + 1] = spec_root(arguments.dir) end
   package.path = ("%s/?.lua;%s/?/init.lua;%s"):format(arguments.dir, arguments.dir, package.path)
+  local seed = shuffle(words)
   local ok, counts = run_busted(words)
-  return print_counts(counts) and ok and 0 or 1
+  return print_counts(counts, seed) and ok and 0 or 1
 end
 
 return main

@@ -9,7 +9,7 @@ local app = perilune.app { name = "async" }
 
 local modules = {}
 for _, name in ipairs { "waits", "coroutines", "sync", "children", "maps", "groups", "scopes",
-  "places", "programs", "files", "handles", "watches" } do
+  "places", "programs", "files", "handles", "watches", "crypto" } do
   modules[name] = require(name)
 end
 

@@ -5,6 +5,7 @@
 
 local assert = require "luassert"
 local async = require "perilune.async"
+local fs = require "perilune.fs"
 
 local expect = { LONG = 60, SHORT = 0.02 }
 
@@ -44,8 +45,17 @@ function expect.compute(seconds)
   while async.now() < deadline do end
 end
 
-function expect.closing(fn)
-  return setmetatable({}, { __close = fn })
+--- A value to be closed, with any further ones in it.
+function expect.closing(fn, ...)
+  return setmetatable({ ... }, { __close = fn })
+end
+
+--- A directory for a case: its path is [1]. Removed when closed.
+function expect.directory()
+  local path = os.tmpname()
+  os.remove(path)
+  fs.mkdir(path)
+  return expect.closing(function() async.shield(fs.remove, path, { recursive = true }) end, path)
 end
 
 -- --- children -----------------------------------------------------------------------------------

@@ -11,19 +11,9 @@ local json = require "perilune.json"
 local prefix = (...):match "^(.-)%w+$"
 local expect = require(prefix .. "expect")
 
-local misuse, fails_with = expect.misuse, expect.fails_with
+local directory, misuse, fails_with = expect.directory, expect.misuse, expect.fails_with
 
 local cases = {}
-
---- A directory for a case: its path is [1]. Removed when closed.
-local function directory()
-  local path = os.tmpname()
-  os.remove(path)
-  fs.mkdir(path)
-  return setmetatable({ path }, { __close = function()
-    async.shield(fs.remove, path, { recursive = true })
-  end })
-end
 
 --- The error of an operation on files, which has that code and names that path.
 local function fails(code, path, fn, ...)

@@ -10,18 +10,9 @@ local fs = require "perilune.fs"
 local prefix = (...):match "^(.-)%w+$"
 local expect = require(prefix .. "expect")
 
-local misuse, fails_with = expect.misuse, expect.fails_with
+local directory, misuse, fails_with = expect.directory, expect.misuse, expect.fails_with
 
 local cases = {}
-
-local function directory()
-  local path = os.tmpname()
-  os.remove(path)
-  fs.mkdir(path)
-  return setmetatable({ path }, { __close = function()
-    async.shield(fs.remove, path, { recursive = true })
-  end })
-end
 
 --- Takes changes until one is of that type and path; gives all of them as texts "type path", the
 --- path from the directory on.

@@ -4,6 +4,7 @@
 
 local async = require "perilune.async"
 local perilune = require "perilune"
+local process = require "perilune.process"
 
 local app = perilune.app { name = "clock" }
 local started
@@ -41,6 +42,10 @@ app:get("/compute/{steps:int}", function(req)
     function() return async.timeout(1e-6, compute_in_pool, req.params.steps) end,
     function() return compute_in_pool(1) end)
   return { ok = outcome[1].ok, at = since() }
+end)
+
+local run_in_pool = perilune.blocking(function(seconds)
+  return process.run({ "sleep", seconds }).code
 end)
 
 local sleep_on_loop = perilune.background("naps", function(seconds)
@@ -109,6 +114,17 @@ app:get("/order", function()
     { note, "pool 2", sleep_in_pool, 2 },
     { note, "here 1", async.sleep, 1 })
   return order
+end)
+
+--- Real work is waited for: the program, and the pool thread with one, end before any time passes.
+app:get("/programs", function()
+  local first = async.race(
+    function() return process.run { "sleep", "0.05" } end,
+    function() async.sleep(0.001) end)
+  local second = async.race(
+    function() return run_in_pool "0.05" end,
+    function() async.sleep(0.001) end)
+  return { first, second }
 end)
 
 local ticks = 0

@@ -3,6 +3,7 @@
 -- /plain/MODULE/NAME, /blocking/MODULE/NAME and /background/MODULE/NAME answer 200 when the case
 -- went well, else 500 with what it said. A database is opened while the app loads.
 
+local async = require "perilune.async"
 local perilune = require "perilune"
 local sqlite = require "perilune.sqlite"
 
@@ -28,6 +29,24 @@ app:get("/blocking/{module}/{name}", perilune.blocking(run_case))
 app:get("/background/{module}/{name}", perilune.background("cases", run_case))
 
 app:get("/loaded", function() return app.loaded end)
+
+-- Seconds on the app's clock: of a query with a time limit, and of two transactions that sleep.
+app:get("/clock", function()
+  local db <close> = sqlite.open ":memory:"
+  db:exec "create table t (a)"
+  local started = async.now()
+  async.timeout(1000, db.value, db, [[with recursive c(x) as
+    (select 1 union all select x + 1 from c where x < 100000) select sum(x) from c]])
+  local queried = async.now()
+  local function sleep_inside()
+    db:transaction(function(tx)
+      tx:exec "insert into t values (1)"
+      async.sleep(1000)
+    end)
+  end
+  async.gather(sleep_inside, sleep_inside)
+  return { query = queried - started, transactions = async.now() - queried }
+end)
 
 -- What another state makes of a handle.
 app.functions = {

@@ -51,7 +51,8 @@ function expect.misuse(part, fn)
   assert.is_false(ok)
   assert.equal("string", type(err), tostring(err))
   assert.is_truthy(err:find(part, 1, true), err)
-  local line = ("%s:%d:"):format(debug.getinfo(fn, "S").short_src, debug.getinfo(fn, "S").linedefined)
+  local info = debug.getinfo(fn, "S")
+  local line = ("%s:%d:"):format(info.short_src, info.linedefined)
   assert.is_truthy(err:find(line, 1, true), err .. " is not at " .. line)
 end
 

@@ -1,4 +1,4 @@
--- transactions.lua - cases of db:transaction, by name: functions that raise when something is wrong.
+-- transactions.lua - cases of db:transaction, by name: functions that raise when one is wrong.
 --
 -- What a case writes is looked at from outside of its transactions: `all` is column a, by id.
 

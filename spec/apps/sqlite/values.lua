@@ -63,7 +63,8 @@ values["nil counts, also at the end"] = case(function(db)
 end)
 
 values["names take a table"] = case(function(db)
-  local row = db:row("select :a as a, @b as b, $c as c, :a as d", { a = 1, b = "two", c = 3.5, e = 1 })
+  local named = { a = 1, b = "two", c = 3.5, unused = 1 }
+  local row = db:row("select :a as a, @b as b, $c as c, :a as d", named)
   assert.same({ a = 1, b = "two", c = 3.5, d = 1 }, row)
   assert.is_nil(db:value("select :a", { a = perilune.null }))
   misuse("parameter :b is missing (perilune.null is NULL)",
@@ -75,7 +76,8 @@ values["names take a table"] = case(function(db)
 end)
 
 values["what cannot be a value is named"] = case(function(db)
-  misuse("a function cannot be the value of a parameter", function() db:query("select ?", print) end)
+  misuse("a function cannot be the value of a parameter",
+    function() db:query("select ?", print) end)
   misuse("a table cannot be the value of parameter \"a\"",
     function() db:query("select :a", { a = {} }) end)
   misuse("bad argument #3 to 'query'", function() db:query("select ?, ?", 1, io.stdout) end)
@@ -140,7 +142,8 @@ values["several statements are done as one"] = case(function(db)
       update t set b = new.id where id = new.id; end;
   ]]
   assert.equal(2, changes)
-  expect.fails("SQLITE_ERROR", db.exec, db, "insert into t (a) values (9); insert into none values (1)")
+  local broken = "insert into t (a) values (9); insert into none values (1)"
+  expect.fails("SQLITE_ERROR", db.exec, db, broken)
   assert.equal("1 ;", expect.all(db))
   misuse("SQL with parameters has one statement",
     function() db:exec("delete from t; delete from t where a = ?", 1) end)

@@ -1,4 +1,4 @@
--- writes.lua - cases of many writers at once, by name: functions that raise when something is wrong.
+-- writes.lua - cases of many writers at once, by name: functions that raise when one is wrong.
 --
 -- Writes that wait at the same time share a transaction; each is to have its own outcome.
 
@@ -84,7 +84,9 @@ end)
 
 writes["transactions, scripts and single writes mix"] = case(function(db)
   local results = settle(COUNT, function(i)
-    if i % 3 == 0 then return db:exec("insert into t (a) values (1); insert into t (a) values (2)") end
+    if i % 3 == 0 then
+      return db:exec "insert into t (a) values (1); insert into t (a) values (2)"
+    end
     if i % 3 == 1 then return db:exec("insert into t (a) values (?)", 4) end
     return db:transaction(function(tx)
       tx:exec "insert into t (a) values (8)"

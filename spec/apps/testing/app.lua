@@ -68,6 +68,42 @@ end)
 
 app:get("/loop", function() return perilune.redirect "/loop" end)
 
+-- --- events --------------------------------------------------------------------------------------
+
+app:get("/feed", function()
+  return perilune.sse(function(send)
+    for i = 1, 3 do
+      send { id = i, event = i == 2 and "second" or nil, data = { number = i }, retry = 1000 * i }
+      async.sleep(60)
+    end
+  end)
+end)
+
+local is_feeding = false
+
+app:get("/endless", function()
+  return perilune.sse(function(send)
+    is_feeding = true
+    local _ <close> = setmetatable({}, { __close = function() is_feeding = false end })
+    while true do
+      send "line one\nline two"
+      async.sleep(1)
+    end
+  end)
+end)
+
+app:get("/is_feeding", function() return { is_feeding = is_feeding } end)
+
+--- As bytes, in the pieces that a query gives.
+app:get("/raw", function(req)
+  return perilune.stream({ headers = { ["Content-Type"] = "text/event-stream" } }, function(write)
+    for _, piece in ipairs(req:query_all "piece") do
+      write(piece)
+      async.sleep(1)
+    end
+  end)
+end)
+
 -- --- where it runs -------------------------------------------------------------------------------
 
 local function look_around(name)

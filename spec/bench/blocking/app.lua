@@ -10,6 +10,7 @@ local perilune = require "perilune"
 local TRIPS, CALLERS, SAMPLES_MAX = 500, 64, 1e6
 local ELEMENTS, KEYS, STRING_BYTES = 1000000, 100000, 10000000
 local COMPUTING_CALLS, STEPS = 8, 20000000
+local INTERRUPTS, TIMEOUT_S = 20, 0.05
 
 local give_back = perilune.blocking(function(value) return value end)
 local look_into = perilune.blocking(function(value, key) return #value, key and value[key] end)
@@ -21,6 +22,10 @@ local function compute(steps)
 end
 
 local crunch = perilune.blocking(compute)
+local give_back_alone = perilune.blocking({ pool = "alone" }, function(value) return value end)
+local compute_forever = perilune.blocking({ pool = "alone", timeout = TIMEOUT_S }, function()
+  while true do end
+end)
 local workloads = {}
 
 --- Megabytes a second of one copy to another state, where `bytes` counts as the value's size.
@@ -96,7 +101,21 @@ function workloads.parallel()
   return alone / (async.now() - begun)
 end
 
-local app = perilune.app { name = "bench" }
+--- Milliseconds from the timeout of a call that computes until its thread has run another one.
+function workloads.interrupt()
+  local samples = {}
+  for i = 1, INTERRUPTS do
+    give_back_alone(i)
+    local due = async.now() + TIMEOUT_S
+    local _, err = pcall(compute_forever)
+    assert(err.kind == "timeout" and give_back_alone(i) == i)
+    samples[i] = (async.now() - due) * 1000
+  end
+  table.sort(samples)
+  return percentile(samples, 0.5)
+end
+
+local app = perilune.app { name = "bench", pools = { alone = { threads = 1 } } }
 
 for name, workload in pairs(workloads) do
   app:get("/" .. name, function(req)

@@ -1,0 +1,50 @@
+---@meta perilune.test
+-- test.lua - definitions for the Lua language server: the module perilune.test.
+--
+-- Nothing loads this file.
+
+---@class perilune.test
+local test = {}
+
+---@class perilune.test.Options
+---@field clock "real"|"virtual"|"auto"|nil
+---@field settings table<string, any>?
+---@field env table<string, string>?
+---@field dir boolean? a temporary working copy
+
+--- Serves an app (default: the one under test) on a free port of this process.
+---@param app_or_dir perilune.App|string|perilune.test.Options|nil
+---@param options perilune.test.Options?
+---@return perilune.test.Client
+function test.client(app_or_dir, options) end
+
+--- A stand-in for a task function.
+---@param client perilune.test.Client
+---@param name_or_fn string|function
+---@param fn function
+function test.replace(client, name_or_fn, fn) end
+
+---@class perilune.test.Client: perilune.http.Client
+---@field app perilune.App
+---@field url string
+---@field port integer
+---@field scheduled table[] every task scheduled, in order
+---@field clock { advance: fun(self: table, seconds: number), now: fun(self: table): number }?
+local Client = {}
+
+--- Until every task has ended; a failed one fails the spec.
+---@param timeout number?
+function Client:finish_tasks(timeout) end
+
+---@param path string
+---@param options table?
+---@return fun(): table
+function Client:events(path, options) end
+
+---@param options table?
+---@return table
+function Client:shutdown(options) end
+
+function Client:close() end
+
+return test

@@ -1,0 +1,115 @@
+-- test_events_spec.lua - client:events(path), and runs in the order of a seed.
+--
+-- Runs apps/testing on clocks that move by themselves, so that no event is waited for in reality;
+-- and specs of its own as a run of its own.
+
+local spec = debug.getinfo(1, "S").source:match "^@(.*)/lua/[^/]+$"
+package.path = spec .. "/?.lua;" .. package.path
+
+local async = require "perilune.async"
+local program = require "support.program"
+local test = require "perilune.test"
+
+describe("events of a test client", function()
+  local client
+
+  setup(function() client = test.client("apps/testing", { clock = "auto" }) end)
+  teardown(function() client:close() end)
+
+  it("come one by one, as they are sent", function()
+    local before, seen = client.clock:now(), {}
+    for event in client:events "/feed" do
+      event.at = client.clock:now() - before
+      seen[#seen + 1] = event
+    end
+    assert.same({
+      { event = "message", id = "1", data = '{"number":1}', retry = 1000, at = 0 },
+      { event = "second", id = "2", data = '{"number":2}', retry = 2000, at = 60 },
+      { event = "message", id = "3", data = '{"number":3}', retry = 3000, at = 120 },
+    }, seen)
+  end)
+
+  it("end with the loop that reads them", function()
+    local count = 0
+    for event in client:events "/endless" do
+      assert.equal("line one\nline two", event.data)
+      count = count + 1
+      if count == 3 then break end
+    end
+    async.sleep(5)
+    assert.is_false(client:get("/is_feeding"):json().is_feeding)
+  end)
+
+  it("are read in whatever pieces they come", function()
+    local seen = {}
+    local pieces = { "\u{FEFF}da", "ta: a\r", "\ndata:b\n: comment\n",
+      "\nevent: x\n\nid: 7\ndata\n", "\n", "data: c\rdata: d\r\rdata: lost" }
+    local query = { piece = pieces }
+    for event in client:events("/raw", { query = query }) do seen[#seen + 1] = event end
+    assert.same({ { event = "message", data = "a\nb" }, { event = "message", data = "", id = "7" },
+      { event = "message", data = "c\nd", id = "7" } }, seen)
+  end)
+
+  it("are those of an event stream alone", function()
+    for path, text in pairs { ["/echo"] = "/echo answers 200 with application/json",
+      ["/nowhere"] = "/nowhere answers 404 with" } do
+      local ok, err = pcall(client.events, client, path)
+      assert.is_false(ok)
+      assert.matches(text, err, 1, true)
+    end
+  end)
+end)
+
+local SPECS = [[
+local async = require "perilune.async"
+local order = {}
+describe("these", function()
+  for i = 1, 8 do it("spec " .. i, function() order[#order + 1] = i end) end
+end)
+describe("and", function()
+  it("tasks in an order of the seed", function()
+    local event, woken, tasks = async.event(), {}, {}
+    for i = 1, 8 do
+      tasks[i] = async.spawn(function()
+        event:wait()
+        woken[#woken + 1] = i
+      end)
+    end
+    async.sleep(0.001)
+    event:set()
+    async.gather(table.unpack(tasks))
+    print("order", table.concat(order, " "), "woken", table.concat(woken, " "))
+    assert.equal(1, FAILS)
+  end)
+end)
+]]
+
+describe("perilune test --seed", function()
+  local function run(seed, fails)
+    local directory = program.make_directory { ["seed_spec.lua"] = SPECS:gsub("FAILS", fails) }
+    local words = { "test", directory, "-o", "TAP" }
+    if seed then table.move({ "--seed", tostring(seed) }, 1, 2, #words + 1, words) end
+    local result = program.run(words)
+    program.remove_directory(directory)
+    return result, result.out:match "order\t([%d ]*)\twoken\t([%d ]*)"
+  end
+
+  it("gives one order of specs and of tasks for each seed", function()
+    local _, order, woken = run(7, 1)
+    local _, order_again, woken_again = run(7, 1)
+    local _, plain_order, plain_woken = run(nil, 1)
+    assert.equal(order, order_again)
+    assert.equal(woken, woken_again)
+    assert.equal("1 2 3 4 5 6 7 8", plain_order)
+    assert.equal("1 2 3 4 5 6 7 8", plain_woken)
+    assert.not_equal(plain_order, order)
+    assert.not_equal(plain_woken, woken)
+  end)
+
+  it("is told when a spec fails", function()
+    local result = run(7, 2)
+    assert.equal(1, result.code)
+    assert.matches("the same order again: --seed 7\n", result.out, 1, true)
+    assert.not_matches("--seed", run(nil, 2).out, 1, true)
+  end)
+end)

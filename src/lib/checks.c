@@ -1,0 +1,102 @@
+/* checks.c - live tasks that belong to no app, stalls, and whether an error was read.
+ *
+ * A spec's own fiber runs while it asks, so it is never among those that are left. */
+#include "lib/checks.h"
+
+#include "core/fiber.h"
+#include "core/stall.h"
+#include "core/stress.h"
+#include "core/worker.h"
+#include "lib/running.h"
+#include "lib/task.h"
+
+#include <lauxlib.h>
+
+/* Pushes { task=, made=, text= } of a task and the fiber that runs it. */
+static void push_row(lua_State *L, struct fiber *fiber, int task) {
+  lua_createtable(L, 0, 3);
+  int row = lua_gettop(L);
+  lua_pushvalue(L, task);
+  lua_setfield(L, row, "task");
+  if (task_push_maker(L, task)) lua_setfield(L, row, "made");
+  lua_settop(L, row);
+  if (fiber->state == FIBER_PARKED)
+    running_push_wait(L, fiber);
+  else
+    task_push_name(L, task);
+  lua_setfield(L, row, "text");
+}
+
+/* tasks() -> a list of the tasks that live and belong to no app */
+static int tasks(lua_State *L) {
+  const struct worker *worker = worker_of(L);
+  const struct list *fibers = &worker->fibers;
+  lua_Integer count = 0;
+  lua_settop(L, 0);
+  lua_newtable(L);
+  for (struct list *link = fibers->next; link != fibers; link = link->next) {
+    struct fiber *fiber = container_of(link, struct fiber, live);
+    if (fiber->instance || fiber == worker->running || !task_push_of(L, fiber)) continue;
+    push_row(L, fiber, 2);
+    lua_rawseti(L, 1, ++count);
+    lua_settop(L, 1);
+  }
+  return 1;
+}
+
+/* was_read(task) -> whether somebody has got its error */
+static int was_read(lua_State *L) {
+  const struct task *task = task_at(L, 1);
+  luaL_argexpected(L, task, 1, "task");
+  lua_pushboolean(L, task->was_read);
+  return 1;
+}
+
+/* watch_stalls(): begins to measure, and forgets what was */
+static int watch_stalls(lua_State *L) {
+  stall_watch(worker_of(L));
+  return 0;
+}
+
+/* skip_stall(): what this resume has done so far does not count */
+static int skip_stall(lua_State *L) {
+  struct worker *worker = worker_of(L);
+  if (worker->stall.is_watched) stall_begin(worker);
+  return 0;
+}
+
+/* end_stalls() -> the seconds of the worst, and where it was; measures no more */
+static int end_stalls(lua_State *L) {
+  struct worker *worker = worker_of(L);
+  if (worker->stall.is_watched) stall_end(worker, "the spec");
+  stall_unwatch(worker);
+  lua_pushnumber(L, (lua_Number)worker->stall.worst_ns / (lua_Number)NS_PER_SECOND);
+  lua_pushstring(L, worker->stall.place);
+  return 2;
+}
+
+/* shuffle(seed): from now on fibers of this worker are woken in an order that the seed gives */
+static int shuffle(lua_State *L) {
+  struct worker *worker = worker_of(L);
+  stress_seed(worker, (uint64_t)luaL_checkinteger(L, 1));
+  worker->shuffles = true;
+  return 0;
+}
+
+static int slowness(lua_State *L) {
+  lua_pushinteger(L, stall_slowness());
+  return 1;
+}
+
+int checks_open(lua_State *L) {
+  static const luaL_Reg functions[] = {{"tasks", tasks},
+                                       {"was_read", was_read},
+                                       {"watch_stalls", watch_stalls},
+                                       {"skip_stall", skip_stall},
+                                       {"end_stalls", end_stalls},
+                                       {"shuffle", shuffle},
+                                       {"slowness", slowness},
+                                       {NULL, NULL}};
+  luaL_newlib(L, functions);
+  return 1;
+}
