@@ -61,10 +61,11 @@ describe("analytics", function()
   end)
 
   it("writes what is left when it ends", function()
-    local other = test.client { settings = { file = path, batch = 1000, interval = 1000 } }
-    assert.equal(202, other:post("/events", { json = { name = "last" } }).status)
-    other:finish_tasks()
-    other:close()
+    client:close()
+    client = test.client { settings = { file = path, batch = 1000, interval = 1000 } }
+    send "last"
+    client:finish_tasks()
+    client:close()
     assert.equal("last", lines()[1].name)
   end)
 

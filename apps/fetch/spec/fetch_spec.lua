@@ -3,14 +3,16 @@
 -- That requests run at once is shown by the services' virtual slowness adding up or not: downwards
 -- only, no case asserts that something was fast.
 
-local async = require "perilune.async"
 local test = require "perilune.test"
+
+local here = debug.getinfo(1, "S").source:match "^@(.*)/fetch/spec/"
+local beside = dofile(here .. "/services/beside.lua")
 
 describe("fetch", function()
   local services, client
 
   setup(function()
-    services = test.client "../services"
+    services = beside.start(here .. "/services")
     client = test.client { settings = { services = services.url } }
   end)
 
@@ -42,22 +44,18 @@ describe("fetch", function()
   it("calls a web hook behind the response", function()
     assert.equal(202, client:post("/notify", { json = { event = "signed up" } }).status)
     client:finish_tasks()
-    local received = services:get("/received"):json().received
-    assert.same({ kind = "event", message = { event = "signed up" } }, received[#received])
+    assert.same({ event = "signed up" }, services:wait_for("event", 1))
     assert.equal(422, client:post("/notify", { json = "event" }).status)
   end)
 
   it("tries a web hook again", function()
     local calls = 0
-    local fails_once = test.client { settings = { services = services.url } }
-    test.replace(fails_once, "notify", function()
+    test.replace(client, "notify", function()
       calls = calls + 1
       if calls == 1 then error("not now", 0) end
     end)
-    assert.equal(202, fails_once:post("/notify", { json = { event = "again" } }).status)
-    fails_once:finish_tasks()
+    assert.equal(202, client:post("/notify", { json = { event = "again" } }).status)
+    client:finish_tasks()
     assert.equal(2, calls)
-    fails_once:close()
-    async.checkpoint()
   end)
 end)

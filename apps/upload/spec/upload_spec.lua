@@ -7,6 +7,9 @@ local fs = require "perilune.fs"
 local process = require "perilune.process"
 local test = require "perilune.test"
 
+local here = debug.getinfo(1, "S").source:match "^@(.*)/upload/spec/"
+local beside = dofile(here .. "/services/beside.lua")
+
 local function draw(size, format)
   return process.run { "convert", "-size", size, "gradient:red-blue", format .. ":-", check = true }
     .stdout
@@ -24,7 +27,7 @@ describe("upload", function()
   setup(function()
     directory = os.tmpname()
     fs.remove(directory)
-    services = test.client "../services"
+    services = beside.start(here .. "/services")
     client = test.client { settings = { services = services.url, directory = directory } }
   end)
 
@@ -81,9 +84,7 @@ describe("upload", function()
     local published = services:get "/files/ann.jpg"
     assert.equal("image/jpeg", published.headers["content-type"])
     assert.equal("400x200", size_of(published.body))
-    local received = services:get("/received"):json().received
-    local event = { event = "published", url = "/files/ann.jpg" }
-    assert.same(event, received[#received].message)
+    assert.same({ event = "published", url = "/files/ann.jpg" }, services:wait_for("event", 1))
     assert.equal(0, #fs.list(directory))
   end)
 
