@@ -56,7 +56,8 @@ local function noted(log)
   local events = {}
   for event in log:gmatch "info  note ([^\n]*)" do
     local is_timed = event:find "tick" or event:find "spawned"
-    if not is_timed then events[#events + 1] = event:gsub(" request=%x+$", "") end
+    local bare = event:gsub(" task=%S+", ""):gsub(" request=%x+", "")
+    if not is_timed then events[#events + 1] = bare end
   end
   return events
 end

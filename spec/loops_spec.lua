@@ -52,7 +52,7 @@ end
 local function noted(log)
   local events = {}
   for event in log:gmatch "info  note ([^\n]*)" do
-    events[#events + 1] = event:gsub(" request=%x+$", "")
+    events[#events + 1] = event:gsub(" task=%S+", ""):gsub(" request=%x+", "")
   end
   return events
 end

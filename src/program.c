@@ -20,6 +20,7 @@
 #include "lib/task_label.h"
 #include "libs.h"
 #include "roles/http.h"
+#include "roles/idle.h"
 #include "server.h"
 
 #include <lauxlib.h>
@@ -183,7 +184,7 @@ struct run {
 
 static void turn(struct worker *worker) {
   http_turn(worker);
-  bool is_idle = !list_is_empty(&worker->faces) && http_is_idle(worker);
+  bool is_idle = !list_is_empty(&worker->faces) && idle_is_reached(worker);
   if (is_idle) clock_look(worker);
   deadlock_look(&container_of(worker, struct run, worker)->deadlock, is_idle);
 }

@@ -15,7 +15,9 @@ local files = {}
 --- How slow a service is: a twentieth of a second unless ?seconds= says otherwise.
 local function take_time(req)
   local seconds = tonumber(req.query.seconds or "0.05")
-  if not seconds or seconds < 0 or seconds > 10 then perilune.abort(400, "seconds: from 0 to 10") end
+  if not seconds or seconds < 0 or seconds > 10 then
+    perilune.abort(400, "seconds: from 0 to 10")
+  end
   async.sleep(seconds)
 end
 

@@ -62,7 +62,7 @@ static int note_parent(lua_State *L) {
   static const struct fiber_kind kind = {.entry = fixture_trace};
   struct fiber *fiber = fiber_running(L);
   struct fiber *child = fiber_create(fiber->worker, &kind);
-  assert_string_equal(child->name, "parent");
+  assert_null(child->name);
   assert_int_equal(child->request, 7);
   assert_ptr_equal(child->timers, &fixture_of(L)->clock);
   lua_pushliteral(child->co, "child");
@@ -70,7 +70,7 @@ static int note_parent(lua_State *L) {
   return 0;
 }
 
-static void inherits_name_request_and_clock(void **state) {
+static void inherits_request_and_clock(void **state) {
   struct fixture *fixture = *state;
   static const struct fiber_kind kind = {.entry = note_parent};
   struct fiber *fiber = fiber_create(&fixture->worker, &kind);
@@ -473,7 +473,7 @@ int main(void) {
       fixture_test(starts_in_order),
       fixture_test(runs_what_is_started_by_a_fiber_behind_it),
       fixture_test(hands_over_arguments_and_kept_values),
-      fixture_test(inherits_name_request_and_clock),
+      fixture_test(inherits_request_and_clock),
       fixture_test(parks_and_is_woken_with_its_ticket),
       fixture_test(drops_tickets_of_an_earlier_fiber),
       fixture_test(drops_tickets_of_waits_that_were_cancelled),

@@ -107,6 +107,7 @@ describe("a slow reader", function()
     while bytes < 32 << 20 do bytes = bytes + #next_piece() end
     local written = expect.seen(server.url, key).count * 64 * 1024
     assert.is_true(written < bytes + (16 << 20), ("%d written"):format(written))
+    if os.getenv "SANITIZE" then return end -- its own memory is most of it then
     assert.is_true(resident_bytes() - before < 16 << 20)
   end)
 end)

@@ -11,14 +11,10 @@
 #include "core/error.h"
 #include "core/fiber.h"
 #include "http/answer.h"
-#include "http/flight.h"
 #include "http/status.h"
-#include "lib/client.h"
 #include "lib/delivery.h"
 #include "lib/develop.h"
 #include "lib/failure.h"
-#include "lib/fetch.h"
-#include "lib/fetch_pool.h"
 #include "lib/once.h"
 #include "lib/remote.h"
 #include "lib/reply.h"
@@ -533,29 +529,6 @@ void http_finish(struct worker *worker) {
   reply_finish(&state->scratch);
   free(state);
   worker->role_data = NULL;
-}
-
-/* Whether the request of this worker has come to one of its services. */
-static bool has_settled(const struct fetch *fetch, void *context) {
-  const struct flight_client client = {fetch->socket, fetch->reads, fetch->writes};
-  const struct list *services = context;
-  for (const struct list *link = services->next; link != services; link = link->next)
-    if (flight_is_settled(&container_of(link, const struct http_service, link)->hub, &client))
-      return true;
-  return false;
-}
-
-bool http_is_idle(struct worker *worker) {
-  const struct state *state = state_of(worker);
-  const struct list *services = &state->services;
-  if (!list_is_empty(&worker->ready) || worker->again || !inbox_is_empty(&worker->inbox))
-    return false;
-  for (const struct list *link = services->next; link != services; link = link->next)
-    if (!flight_is_over(&container_of(link, const struct http_service, link)->hub)) return false;
-  if (worker->holds == 0) return true;
-  const struct fetch_pool *pool = client_pool(worker->L);
-  if (!pool || worker->holds > fetch_pool_count(pool)) return false;
-  return fetch_pool_is_settled(pool, has_settled, (void *)services);
 }
 
 const struct hub_calls http_calls = {.handle = handle,

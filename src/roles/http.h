@@ -23,10 +23,6 @@ void http_init(struct worker *worker);
 /* [owner] Closes all services; true once each of them is idle. May be called again. */
 bool http_close(struct worker *worker);
 
-/* [owner] Whether the worker has nothing to do, and nothing is on its way but what its clocks are
- * waited for: requests to its own services do not count when they have come there. */
-bool http_is_idle(struct worker *worker);
-
 /* [owner] Frees it; after worker_finish. All services have been destroyed. */
 void http_finish(struct worker *worker);
 

@@ -44,26 +44,63 @@ function log.error(message, fields) end
 ---@class perilune.crypto
 local crypto = {}
 
+---@alias perilune.crypto.Options { encoding: "hex"|"base64"|"raw"|string|nil }
+
 ---@param algorithm string "sha256"
 ---@param data string
+---@param options perilune.crypto.Options? hex unless told
 ---@return string
-function crypto.hash(algorithm, data) end
+function crypto.hash(algorithm, data, options) end
 
 ---@param algorithm string
 ---@param key string
 ---@param data string
+---@param options perilune.crypto.Options? hex unless told
 ---@return string
-function crypto.hmac(algorithm, key, data) end
+function crypto.hmac(algorithm, key, data, options) end
+
+---@class perilune.crypto.Hasher
+local Hasher = {}
+
+---@param data string
+---@return perilune.crypto.Hasher
+function Hasher:update(data) end
+
+--- Once.
+---@param options perilune.crypto.Options?
+---@return string
+function Hasher:digest(options) end
+
+--- For what comes in pieces.
+---@param algorithm string
+---@return perilune.crypto.Hasher
+function crypto.hasher(algorithm) end
 
 ---@param bytes integer
+---@param options perilune.crypto.Options? as they are unless told
 ---@return string
-function crypto.random(bytes) end
+function crypto.random(bytes, options) end
 
----@type table
-crypto.base64 = {}
+---@return string
+function crypto.uuid() end
 
----@type table
-crypto.hex = {}
+---@param data string
+---@param options table?
+---@return string
+function crypto.base64(data, options) end
+
+---@param text string
+---@param options table?
+---@return string
+function crypto.base64_decode(text, options) end
+
+---@param data string
+---@return string
+function crypto.hex(data) end
+
+---@param text string
+---@return string
+function crypto.hex_decode(text) end
 
 --- In constant time.
 ---@param a string
@@ -72,8 +109,9 @@ crypto.hex = {}
 function crypto.equal(a, b) end
 
 ---@param password string
+---@param options { ln: integer?, r: integer?, p: integer? }?
 ---@return string
-function crypto.password_hash(password) end
+function crypto.password_hash(password, options) end
 
 ---@param password string
 ---@param hash string
