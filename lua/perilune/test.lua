@@ -84,11 +84,11 @@ end
 local function tidy_up(client)
   set_variables(client.env_before)
   client.env_before = nil
-  if client.options.dir then directory.remove(client.dir) end
+  if client.chosen.dir then directory.remove(client.dir) end
 end
 
 local function new_client(app, dir, options)
-  local client = setmetatable({ given = app, dir = dir, options = options }, Client)
+  local client = setmetatable({ given = app, dir = dir, chosen = options }, Client)
   client.now = function()
     return client.clock and client.clock:now() or os.time()
   end
@@ -97,7 +97,7 @@ local function new_client(app, dir, options)
 end
 
 local function open(client)
-  local options = client.options
+  local options = client.chosen
   local has_clock = options.clock == "virtual" or options.clock == "auto"
   local settings = merge_settings(options.settings)
   local service = check.call(native.open, client.dir, has_clock, settings)

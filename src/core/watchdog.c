@@ -128,10 +128,21 @@ static struct watchdog_report *begin_report(struct watchdog *watchdog, struct wo
   return report;
 }
 
+/* The first line that is no C function's, which has no place; else the first. */
+static const char *find_place(const char *traceback) {
+  static const char c_function[] = "[C]";
+  const char *line = traceback;
+  while (line && strncmp(line, c_function, sizeof c_function - 1) == 0) {
+    line = strchr(line, '\n');
+    if (line) line++;
+  }
+  return line && *line ? line : traceback;
+}
+
 /* Under the lock. */
 static void note_place(struct worker *worker, const struct stuck_report *report) {
   char *told = worker->stall.told;
-  const char *first = report->where[0] ? report->where : report->traceback;
+  const char *first = report->where[0] ? report->where : find_place(report->traceback);
   snprintf(told, STALL_PLACE_BYTES, "%.*s", (int)strcspn(first, "\n"), first);
 }
 

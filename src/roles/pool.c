@@ -280,7 +280,7 @@ void pools_list_calls(struct pools *pools, struct buffer *out) {
     for (const struct list *at = queue->next; at != queue; at = at->next)
       add_identity(container_of(at, const struct call, link), out);
   }
-  uv_mutex_unlock(&pools->lock);
+  pool_runner_unlock(pools);
 }
 
 /* Under the lock. */

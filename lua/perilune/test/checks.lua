@@ -70,7 +70,7 @@ local function applies(name)
   local has_client = false
   for client in pairs(current.clients) do
     has_client = true
-    local chosen = client.options.checks
+    local chosen = client.chosen.checks
     if chosen == nil then chosen = runner.is_app end
     if type(chosen) == "table" then chosen = chosen[name] ~= false end
     if not chosen then return false end
@@ -84,7 +84,7 @@ local function find_stall(problems)
   local seconds, place = native.end_stalls()
   if not applies "stalls" then return end
   local limit = STALL_LIMIT_SECONDS
-  for client in pairs(current.clients) do limit = client.options.stall_limit or limit end
+  for client in pairs(current.clients) do limit = client.chosen.stall_limit or limit end
   limit = limit * native.slowness()
   if seconds <= limit then return end
   local text = "the event loop was held for %.2f s, longer than stall_limit (%g s): %s"

@@ -53,7 +53,7 @@ function serving.start(client, service)
   run_hooks(service, app, "every")
   client.port = service:listen()
   client.url = ("http://127.0.0.1:%d"):format(client.port)
-  service:set_automatic(client.options.clock ~= "virtual")
+  service:set_automatic(client.chosen.clock ~= "virtual")
 end
 
 --- Cancels what is left of an app, on its loops and in its pools too, and waits for its end.

@@ -105,7 +105,7 @@ function tasks.finish(client, timeout)
   local polls = math.ceil(timeout / POLL_SECONDS)
   local left = unfinished(client)
   while #left > 0 do
-    if client.options.clock == "virtual" then
+    if client.chosen.clock == "virtual" then
       client.service:advance(0)
       left = unfinished(client)
       if #left == 0 then break end
