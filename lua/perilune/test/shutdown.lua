@@ -74,14 +74,20 @@ local function finish_tasks(ending)
   end, "tasks of this client do not end")
 end
 
---- What still runs on the loops and in the pools when nothing runs here any more.
-local function finish_calls(ending)
+--- Waits until what was begun with the loops has come to its end.
+local function finish_loops(ending)
   local service = ending.service
-  service:settle_loops()
   finish(ending, function()
     if ending.is_overdue then service:interrupt() end
     return not service:has_busy_loops()
   end, "background loops do not end")
+end
+
+--- What still runs on the loops and in the pools when nothing runs here any more.
+local function finish_calls(ending)
+  local service = ending.service
+  service:settle_loops()
+  finish_loops(ending)
   service:settle()
   finish(ending, function() return not service:has_calls() end, "calls of this client do not end")
   service:resume_loops()
@@ -104,10 +110,7 @@ end
 local function stop_loops(ending)
   local service = ending.service
   service:stop_loops()
-  finish(ending, function()
-    if ending.is_overdue then service:interrupt() end
-    return not service:has_busy_loops()
-  end, "background loops do not stop")
+  finish_loops(ending)
   local _, problem = service:has_busy_loops()
   note_problem(ending, problem)
 end
