@@ -49,7 +49,7 @@ static void add_to_all(void *context) {
 
 static void loses_no_addition(void **state) {
   (void)state;
-  struct bench bench = {0};
+  struct bench bench = {.now_ns = 0};
   run_threads(&bench, &(struct shared_options){0}, add_to_all);
   int64_t sum = 0;
   for (int i = 0; i < KEYS; i++) {
@@ -77,7 +77,7 @@ static void swap_one(void *context) {
 
 static void swaps_only_what_nobody_has_changed(void **state) {
   (void)state;
-  struct bench bench = {0};
+  struct bench bench = {.now_ns = 0};
   run_threads(&bench, &(struct shared_options){0}, swap_one);
   struct shared_call call = call_for(&bench, 1);
   struct shared_found found;
@@ -129,14 +129,14 @@ static void expect_empty_after(struct bench *bench) {
 
 static void stays_whole_under_all_operations(void **state) {
   (void)state;
-  struct bench bench = {0};
+  struct bench bench = {.now_ns = 0};
   run_threads(&bench, &(struct shared_options){0}, hammer);
   expect_empty_after(&bench);
 }
 
 static void stays_whole_while_it_evicts(void **state) {
   (void)state;
-  struct bench bench = {0};
+  struct bench bench = {.now_ns = 0};
   run_threads(&bench, &(struct shared_options){.bytes_max = 50000, .evicts = true}, hammer);
   assert_in_range(shared_table_used_bytes(bench.table), 0, 50000);
   expect_empty_after(&bench);
@@ -144,7 +144,7 @@ static void stays_whole_while_it_evicts(void **state) {
 
 static void stays_whole_when_it_is_full(void **state) {
   (void)state;
-  struct bench bench = {0};
+  struct bench bench = {.now_ns = 0};
   run_threads(&bench, &(struct shared_options){.bytes_max = 50000}, hammer);
   assert_in_range(shared_table_used_bytes(bench.table), 0, 50000);
   expect_empty_after(&bench);

@@ -49,7 +49,7 @@ static struct dirent *read_name(DIR *directory) {
 
 static enum tree_type find_type(DIR *directory, const struct dirent *found) {
   struct stat info;
-  if (found->d_type != DT_UNKNOWN) return tree_type_of(DTTOIF(found->d_type));
+  if (found->d_type != DT_UNKNOWN) return tree_type_of(DTTOIF((mode_t)found->d_type));
   if (fstatat(dirfd(directory), found->d_name, &info, AT_SYMLINK_NOFOLLOW) != 0) return TREE_OTHER;
   return tree_type_of(info.st_mode);
 }
