@@ -113,11 +113,11 @@ describe("on_error", function()
 
   it("that fails is logged with both errors", function()
     answer "/fails?both"
-    assert.is_truthy(app:log():find(
-      'on_error failed[^\n]*target=/fails%?both[^\n]*on_error itself[^\n]*cause=[^\n]*fails'))
+    wait.for_log(app,
+      'on_error failed[^\n]*target=/fails%?both[^\n]*on_error itself[^\n]*cause=[^\n]*fails')
     answer "/wrong?both"
-    assert.is_truthy(app:log():find(
-      'on_error failed[^\n]*target=/wrong%?both[^\n]*on_error returned nil'))
+    wait.for_log(app,
+      'on_error failed[^\n]*target=/wrong%?both[^\n]*on_error returned nil')
   end)
 end)
 
@@ -180,7 +180,7 @@ describe("on_status", function()
   it("gives the default answer when it gives nothing or fails", function()
     local res = ask(("GET /x HTTP/1.1\nHost: a\nX: %s\n\n"):format(("x"):rep(20000)))
     assert.same({ 431, '{"detail":"Request Header Fields Too Large"}' }, { res.status, res.body })
-    assert.is_truthy(app:log():find "on_status%(431%) failed[^\n]*on_status itself")
+    wait.for_log(app, "on_status%(431%) failed[^\n]*on_status itself")
     res = ask(("GET /%s HTTP/1.1\nHost: a\n\n"):format(("x"):rep(2000)))
     assert.same({ 414, '{"detail":"URI Too Long"}' }, { res.status, res.body })
   end)
@@ -213,7 +213,7 @@ describe("on_status", function()
       return lines "info +holding" == 1 and lines "info +queueing" == 2
     end, nil, "the full queue")
     assert.same({ 503, "full house" }, { answer "/full" })
-    assert.is_truthy(app:log():find "warn +refused with 503[^\n]*target=/full")
+    wait.for_log(app, "warn +refused with 503[^\n]*target=/full")
     assert.same({ 503, "known: full" }, { answer "/full/known" })
     assert.equal(500, (answer "/full/plain"))
     os.remove(path)

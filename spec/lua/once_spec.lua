@@ -90,7 +90,7 @@ for colour, ask_for in pairs { plain = ask, blocking = ask_blocking } do
 
     it("cannot ask for itself", function()
       assert.equal(500, ask_for("circle", {}).status)
-      assert.is_truthy(app:log():find 'app.lua:%d+: req:once%(\\"c\\"%) is asked for by')
+      wait.for_log(app, 'app.lua:%d+: req:once%(\\"c\\"%) is asked for by')
     end)
   end)
 end
