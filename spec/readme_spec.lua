@@ -18,7 +18,7 @@ end
 local shown_only = {
   "pcall(async.timeout", "err.kind", "async.gather(", "async.channel(", "jobs:", "test.client()",
   "client:get", "assert.same", "fs.watch ", "crypto.password_", "http.client", "api:",
-  "test.replace", "client:post(", "client:finish_tasks", "assert.task_",
+  "test.replace", "client:post(", "client:finish_tasks", "assert.task_", "client:shutdown(",
 }
 
 local function is_shown_only(line)

@@ -26,10 +26,6 @@
 /* What an HTTP worker runs while the server stops: nothing else has this id. */
 #define STOP_ID UINT64_MAX
 
-/* Reasons of cancellations. */
-#define STOPS   "the server stops"
-#define OVERDUE "the shutdown has taken too long"
-
 static struct server_thread *thread_of(struct worker *worker) {
   return container_of(worker, struct server_thread, worker);
 }
@@ -172,9 +168,9 @@ static void start_step(struct server_thread *thread, enum step step) {
 
 static void cancel_left(struct server_thread *thread) {
   if (atomic_load(&thread->overdue))
-    worker_cancel_all(&thread->worker, OVERDUE);
+    worker_cancel_all(&thread->worker, WORKER_OVERDUE);
   else
-    worker_cancel_unshielded(&thread->worker, STOPS);
+    worker_cancel_unshielded(&thread->worker, WORKER_STOPS);
 }
 
 /* Cancels what still runs; when nothing does, the first thread waits for the others. */
@@ -207,8 +203,8 @@ static void turn(struct worker *worker) {
 static const char *find_reason(struct worker *worker, const struct fiber *fiber) {
   worker->tasks.closed = true;
   worker->tasks.overdue = atomic_load(&thread_of(worker)->overdue);
-  if (worker->tasks.overdue) return OVERDUE;
-  return fiber->shielded ? NULL : STOPS;
+  if (worker->tasks.overdue) return WORKER_OVERDUE;
+  return fiber->shielded ? NULL : WORKER_STOPS;
 }
 
 static const struct worker_role server_role = {.name = "http",
@@ -331,7 +327,7 @@ static void deliver_interrupt(struct message *message, void *owner) {
   struct server_thread *thread = container_of(message, struct server_thread, interrupt);
   (void)owner;
   thread->worker.tasks.overdue = true;
-  worker_cancel_all(&thread->worker, OVERDUE);
+  worker_cancel_all(&thread->worker, WORKER_OVERDUE);
 }
 
 /* What runs from now on is not to be interrupted. */

@@ -17,6 +17,7 @@ local native = require "perilune.native.service"
 local requests = require "perilune.test.requests"
 local runner = require "perilune.runner"
 local serving = require "perilune.test.serving"
+local shutdown = require "perilune.test.shutdown"
 local tasks = require "perilune.test.tasks"
 
 local test = {}
@@ -144,9 +145,14 @@ function test.client(app_or_dir, options)
   error(err, 0)
 end
 
+local function check_open(client)
+  if not client.service then check.fail("this test client is closed") end
+end
+
 for _, method in ipairs { "get", "post", "put", "patch", "delete", "head", "options" } do
   Client[method] = function(self, path, options)
     check.self(self, Client, method)
+    check_open(self)
     return requests.send(self, method:upper(), path, options)
   end
 end
@@ -157,6 +163,7 @@ end
 ---@usage for event in client:events "/feed" do print(event.data) end
 function Client:events(path, options)
   check.self(self, Client, "events")
+  check_open(self)
   local sent = {}
   for name, value in pairs(options or {}) do sent[name] = value end
   sent.stream = true
@@ -167,10 +174,6 @@ function Client:events(path, options)
     check.fail("client:events: %s answers %d with %s, not an event stream", path, res.status, kind)
   end
   return events.iterate(res)
-end
-
-local function check_open(client)
-  if not client.service then check.fail("this test client is closed") end
 end
 
 --- Puts a function in the place of a task's, until the client is closed. One in the place of a
@@ -195,17 +198,44 @@ function Client:finish_tasks(timeout)
   tasks.finish(self, timeout)
 end
 
+--- Takes the service away, and ends it by `stop(client, service, ...)`; gives what that gives.
+local function close(client, stop, ...)
+  local service = client.service
+  client.service = nil
+  checks.remove_client(client)
+  local ok, result = pcall(stop, client, service, ...)
+  checks.skip_stall()
+  tidy_up(client)
+  if not ok then error(result, 0) end
+  return result
+end
+
+--- Ends the app as SIGTERM ends a server: no more requests, what is in flight is answered within
+--- drain_timeout, tasks that are not shielded are cancelled, shielded ones waited for, on_stop
+--- runs; past shutdown_timeout what is left is interrupted. Both count on the client's clock. The
+--- client is closed then.
+---@param options table|nil { drain_timeout = seconds, shutdown_timeout = seconds }; else settings
+---@return table totals scheduled, done, failed, cancelled, dropped, unfinished, shielded,
+--- shielded_waited_s, cancelled_at, exit_code, and problem, when on_stop has failed
+---@return integer exit_code 0, or 1: it has taken too long, or on_stop has failed
+---@usage local totals, exit_code = client:shutdown { shutdown_timeout = 5 }
+function Client:shutdown(options)
+  check.self(self, Client, "shutdown")
+  check_open(self)
+  local limits = shutdown.check_options(self.service, options)
+  local totals = close(self, function(client, service)
+    local ok, result = pcall(shutdown.run, client, service, limits)
+    if ok then return result end
+    pcall(serving.stop, client, service) -- what fails now is in the log
+    error(result, 0)
+  end)
+  return totals, totals.exit_code
+end
+
 --- Stops serving: connections are closed, tasks are cancelled, on_stop runs, the pools end.
 function Client:close()
   check.self(self, Client, "close")
-  local service = self.service
-  self.service = nil
-  if not service then return end
-  checks.remove_client(self)
-  local ok, err = pcall(serving.stop, self, service)
-  checks.skip_stall()
-  tidy_up(self)
-  if not ok then error(err, 0) end
+  if self.service then close(self, serving.stop) end
 end
 
 return test

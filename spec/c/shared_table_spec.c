@@ -183,6 +183,26 @@ static void expires(void **state) {
   assert_int_equal(get(bench, 1), 8);
 }
 
+/* What is put off again and again lives on, and nothing hides behind it. */
+static void expires_later_when_it_is_put_off(void **state) {
+  struct bench *bench = *state;
+  struct shared_put what = {.value = integer(1)};
+  for (int round = 0; round < 20; round++) {
+    what.due_ns = bench->now_ns + 100;
+    for (int i = 0; i < KEYS; i++) assert_int_equal(put(bench, i, what), SHARED_DONE);
+    bench->now_ns += 60;
+  }
+  for (int i = 0; i < KEYS; i++) assert_int_equal(get(bench, i), 1);
+  what.due_ns = bench->now_ns + 1;
+  assert_int_equal(put(bench, 7, what), SHARED_DONE);
+  bench->now_ns += 1;
+  assert_int_equal(get(bench, 7), -1);
+  assert_int_equal(count_keys(bench), KEYS - 1);
+  bench->now_ns += 100;
+  for (int i = KEYS; i < KEYS + MANY; i++) assert_int_equal(get(bench, i), -1);
+  assert_int_equal(shared_table_used_bytes(bench->table), 0); /* nobody had to ask for them */
+}
+
 /* Whatever expires is taken out by what goes on: the table does not grow. */
 static void does_not_keep_what_has_expired(void **state) {
   struct bench *bench = *state;
@@ -322,6 +342,7 @@ int main(void) {
       bench_test(does_what_a_plain_array_does),
       bench_test(gives_all_its_bytes_back),
       bench_test(expires),
+      bench_test(expires_later_when_it_is_put_off),
       bench_test(does_not_keep_what_has_expired),
       bench_test(is_full_at_its_limit),
       bench_test(makes_room_of_what_has_expired),

@@ -45,6 +45,7 @@ struct clock {
   bool is_advancing;
   uint64_t target_ns;
   struct ticket advancing;
+  struct timers *of_advancing; /* that its fiber lives on */
 };
 
 static struct clock *clock_of(const struct timers *timers) {
@@ -174,15 +175,21 @@ static bool is_before(const struct clock_face *a, const struct clock_face *b) {
   return (int32_t)(a_order - b_order) < 0;
 }
 
-/* Sets the time to the timer that is due first, unless that is past `limit_ns`, and lets it fire;
- * gives whether there is one. Under the lock. */
-static bool step(struct clock *clock, uint64_t limit_ns) {
+/* The face whose timer is due first. Under the lock, while all rest. */
+static struct clock_face *find_first(struct clock *clock) {
   struct clock_face *first = clock->own;
   publish(first);
   for (struct list *link = clock->faces.next; link != &clock->faces; link = link->next) {
     struct clock_face *face = container_of(link, struct clock_face, link);
     if (is_before(face, first)) first = face;
   }
+  return first;
+}
+
+/* Sets the time to the timer that is due first, unless that is past `limit_ns`, and lets it fire;
+ * gives whether there is one. Under the lock. */
+static bool step(struct clock *clock, uint64_t limit_ns) {
+  struct clock_face *first = find_first(clock);
   uint64_t due_ns = atomic_load_explicit(&first->due_ns, memory_order_relaxed);
   if (due_ns == NEVER_NS || due_ns > limit_ns) return false;
   if (due_ns > now(clock)) atomic_store_explicit(&clock->time.now_ns, due_ns, memory_order_release);
@@ -227,21 +234,37 @@ bool clock_is_awaited(const struct worker *worker) {
   return false;
 }
 
-static int advanced(lua_State *L, int status, lua_KContext context) {
-  (void)status;
-  if (fiber_was_cancelled(L)) ((struct clock *)context)->is_advancing = false;
-  fiber_check_cancelled(L);
-  return 0;
+uint64_t clock_next(struct clock *clock) {
+  uv_mutex_lock(&clock->lock);
+  const struct clock_face *first = find_first(clock);
+  uint64_t due_ns = atomic_load_explicit(&first->due_ns, memory_order_relaxed);
+  uv_mutex_unlock(&clock->lock);
+  return due_ns > now(clock) ? due_ns - now(clock) : 0;
 }
 
-lua_nret clock_advance(lua_State *L, struct clock *clock, uint64_t by_ns) {
+static int advanced(lua_State *L, int status, lua_KContext context) {
+  (void)status;
+  struct clock *clock = (struct clock *)context;
+  bool has_rested = !clock->is_advancing;
+  clock->is_advancing = false;
+  fiber_running(L)->timers = clock->of_advancing;
+  fiber_check_cancelled(L);
+  lua_pushboolean(L, has_rested);
+  return 1;
+}
+
+lua_nret clock_advance(lua_State *L, struct clock *clock, uint64_t by_ns, uint64_t limit_ns) {
   struct fiber *fiber = fiber_begin_wait(L, "clock:advance");
   if (clock->is_advancing) return luaL_error(L, "the clock is being advanced by another task");
   if (clock->is_stopped) return luaL_error(L, "the clock has stopped: its client is closed");
   clock->is_advancing = true;
   clock->target_ns = now(clock) + by_ns;
   clock->advancing = fiber_ticket(fiber);
-  return fiber_park(L, fiber, "clock:advance", (lua_KContext)clock, advanced);
+  clock->of_advancing = fiber->timers;
+  lua_KContext context = (lua_KContext)clock;
+  if (limit_ns == 0) return fiber_park(L, fiber, "clock:advance", context, advanced);
+  fiber->timers = &fiber->worker->timers;
+  return fiber_park_until(L, fiber, "clock:advance", uv_hrtime() + limit_ns, context, advanced);
 }
 
 /* ---- life ---- */

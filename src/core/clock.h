@@ -59,9 +59,14 @@ bool clock_goes_on(const struct timers *timers);
 /* [owner] Whether one of the worker's clocks waits to be advanced, and all who live on it rest. */
 bool clock_is_awaited(const struct worker *worker);
 
-/* [owner] Moves the clock by `by_ns` and waits until all that this has started has come to rest.
- * Raises where that goes on already. */
-lua_nret clock_advance(lua_State *L, struct clock *clock, uint64_t by_ns);
+/* [owner] Moves the clock by `by_ns` and waits until all that this has started has come to rest,
+ * for `limit_ns` of real time (0: however long); pushes whether it has. Raises where that goes on
+ * already. */
+lua_nret clock_advance(lua_State *L, struct clock *clock, uint64_t by_ns, uint64_t limit_ns);
+
+/* [owner] Nanoseconds to the timer that is due first; very many when there is none. Right while
+ * nothing happens on the clock: after clock_advance. */
+uint64_t clock_next(struct clock *clock);
 
 /* [owner] Frees the clocks of a worker at its end. */
 void clock_free_all(struct worker *worker);

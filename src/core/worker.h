@@ -139,6 +139,10 @@ void worker_run(struct worker *worker);
 /* [owner] Runs one turn; waits for something to happen first unless a fiber is ready. */
 void worker_turn(struct worker *worker);
 
+/* Why the end of a server cancels what runs. */
+#define WORKER_STOPS   "the server stops"
+#define WORKER_OVERDUE "the shutdown has taken too long"
+
 /* [owner] Cancels every fiber that still lives. */
 void worker_cancel_all(struct worker *worker, const char *reason);
 

@@ -110,7 +110,7 @@ static void place(struct shard *shard, uint32_t at, struct shard_entry *entry) {
 static void sift_up(struct shard *shard, uint32_t at, struct shard_entry *entry) {
   while (at > 0) {
     struct shard_entry *above = due_entry(shard, (at - 1) / 2);
-    if (above->due_ns <= entry->due_ns) break;
+    if (above->listed_ns <= entry->listed_ns) break;
     place(shard, at, above);
     at = (at - 1) / 2;
   }
@@ -122,9 +122,9 @@ static void sift_down(struct shard *shard, uint32_t at, struct shard_entry *entr
     uint32_t child = at * 2 + 1;
     if (child >= shard->due_count) break;
     if (child + 1 < shard->due_count &&
-        due_entry(shard, child + 1)->due_ns < due_entry(shard, child)->due_ns)
+        due_entry(shard, child + 1)->listed_ns < due_entry(shard, child)->listed_ns)
       child++;
-    if (due_entry(shard, child)->due_ns >= entry->due_ns) break;
+    if (due_entry(shard, child)->listed_ns >= entry->listed_ns) break;
     place(shard, at, due_entry(shard, child));
     at = child;
   }
@@ -133,7 +133,7 @@ static void sift_down(struct shard *shard, uint32_t at, struct shard_entry *entr
 
 /* Puts the entry where the one at `at` was. */
 static void settle(struct shard *shard, uint32_t at, struct shard_entry *entry) {
-  if (at > 0 && due_entry(shard, (at - 1) / 2)->due_ns > entry->due_ns)
+  if (at > 0 && due_entry(shard, (at - 1) / 2)->listed_ns > entry->listed_ns)
     sift_up(shard, at, entry);
   else
     sift_down(shard, at, entry);
@@ -146,20 +146,31 @@ static void leave_heap(struct shard *shard, struct shard_entry *entry) {
   if (last != entry) settle(shard, at, last);
 }
 
+/* What is due later than the heap has it stays there until it comes to the top: most ends are only
+ * ever put off. */
 void shard_set_due(struct shard *shard, struct shard_entry *entry, uint64_t due_ns) {
+  bool is_listed = entry->due_at > 0;
   entry->due_ns = due_ns;
-  if (due_ns == 0 && entry->due_at > 0)
-    leave_heap(shard, entry);
-  else if (due_ns > 0 && entry->due_at > 0)
+  if (due_ns == 0 && is_listed) leave_heap(shard, entry);
+  if (due_ns == 0 || (is_listed && due_ns >= entry->listed_ns)) return;
+  entry->listed_ns = due_ns;
+  if (is_listed)
     settle(shard, entry->due_at - 1, entry);
-  else if (due_ns > 0)
+  else
     sift_up(shard, shard->due_count++, entry);
 }
 
-struct shard_entry *shard_find_due(const struct shard *shard, uint64_t now_ns) {
-  if (shard->due_count == 0) return NULL;
-  struct shard_entry *first = due_entry(shard, 0);
-  return first->due_ns <= now_ns ? first : NULL;
+struct shard_entry *shard_find_due(struct shard *shard, uint64_t now_ns, int *steps) {
+  while (shard->due_count > 0) {
+    struct shard_entry *first = due_entry(shard, 0);
+    if (first->listed_ns > now_ns) return NULL;
+    if (first->due_ns <= now_ns) return first;
+    if (*steps == 0) return NULL;
+    --*steps;
+    first->listed_ns = first->due_ns;
+    sift_down(shard, 0, first);
+  }
+  return NULL;
 }
 
 /* ---- entries ---- */

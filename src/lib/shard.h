@@ -26,6 +26,7 @@ struct shard_entry {
   struct shared_value value; /* nil: only there for the sake of who waits for one */
   uint64_t version;          /* of the value; none is given twice in a shard */
   uint64_t due_ns;           /* when it expires; 0: never */
+  uint64_t listed_ns;        /* what the heap has for that: no later */
   uint32_t due_at;           /* place in the heap + 1; 0: none */
   bool has_integer_key;
   struct list used;    /* shard.used, in tables that evict */
@@ -73,8 +74,9 @@ void shard_remove(struct shard *shard, struct shard_entry *entry, struct shard_l
 /* [any thread] Lets an entry expire at that time; 0: never. Room has been reserved. */
 void shard_set_due(struct shard *shard, struct shard_entry *entry, uint64_t due_ns);
 
-/* [any thread] The entry that is due first, if it is due now; else NULL. */
-struct shard_entry *shard_find_due(const struct shard *shard, uint64_t now_ns);
+/* [any thread] An entry that is due now, or NULL. Up to *steps entries that come first in the heap
+ * are due later by now, and are put where they belong: counted down, at 0 there may be others. */
+struct shard_entry *shard_find_due(struct shard *shard, uint64_t now_ns, int *steps);
 
 /* [any thread] Frees what is in the luggage. Outside of the gate. */
 void shard_unpack(struct shard_luggage *luggage);

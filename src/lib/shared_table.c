@@ -15,10 +15,10 @@
 #include <string.h>
 
 enum {
-  SHARDS = STRESSED(32, 2),
+  SHARDS = STRESSED(64, 2),
   EXPIRE_MAX = 2, /* entries that an operation takes out because they are due */
   EVICT_MAX = 16, /* entries that are evicted in one go */
-  CLEAR_MAX = 64  /* entries that are taken out of one shard in search of room */
+  CLEAR_MAX = 64  /* such steps in one shard in search of room */
 };
 
 struct shared_table {
@@ -216,12 +216,15 @@ static void take_out(struct op *op, struct shard_entry *entry) {
   shard_remove(op->shard, entry, &op->luggage);
 }
 
+/* Gives how many steps it has taken, `max` at most: it is not done then. */
 static int expire(struct op *op, int max) {
-  int count = 0;
+  int left = max;
   struct shard_entry *entry;
-  for (; count < max && (entry = shard_find_due(op->shard, op->call->now_ns)); count++)
+  while (left > 0 && (entry = shard_find_due(op->shard, op->call->now_ns, &left))) {
     take_out(op, entry);
-  return count;
+    left--;
+  }
+  return max - left;
 }
 
 static bool enter(struct op *op, struct shared_call *call) {

@@ -14,7 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { LISTS = 1024 };
+enum { LISTS = 8192 };
 
 struct topic_hub {
   struct gate gate; /* guards the lists and the count */

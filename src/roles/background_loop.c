@@ -26,8 +26,8 @@
 #define LOOP_ID UINT64_MAX
 
 /* Why something is cancelled. */
-static const char SETTLED[] = "the server stops", STOPPED[] = "the loop stops",
-                  OVERDUE[] = "the shutdown has taken too long",
+static const char SETTLED[] = WORKER_STOPS, STOPPED[] = "the loop stops",
+                  OVERDUE[] = WORKER_OVERDUE,
                   ALL_CANCELLED[] = "all calls of the loop are cancelled",
                   ABANDONED[] = "by its caller";
 
@@ -455,11 +455,13 @@ static void run(void *context) {
     worker_run(worker);
   }
   set_open(loop, false);
+  clock_expect(worker->clock); /* its end is work, until that is told */
   worker_finish(worker);
   lock(loop);
   loop->gone = true;
   background_loop_report(loop->background);
   unlock(loop);
+  clock_expect_not(worker->clock);
 }
 
 void background_loop_start(struct background_loop *loop) {

@@ -1,15 +1,15 @@
 /* service_module.c - the handle behind test.client().
  *
- *   local service = native.open(dir, has_clock, settings)   the app's modules are forgotten
- *   (load the app)
+ *   local service = native.open(dir, has_clock, settings); (load the app)
  *   service:prepare(app); local task = service:spawn(fn, ...)   for hooks
- *   local port = service:listen()
- *   service:start_loops(), until they are no more :has_busy_loops()
+ *   service:start_loops(), until they are no more :has_busy_loops(); local port = service:listen()
  *   service:close(), :cancel(), :settle_loops() and :settle(), until there is no more
  *   :has_requests(), :has_tasks(), :has_busy_loops() and :has_calls(); service:resume_loops() for
- *   hooks; service:stop_loops(); service:destroy() */
+ *   hooks; service:stop_loops(); service:destroy(). As a server ends: first :drain(), then
+ *   :refuse_tasks() and :cancel_left() for :cancel(); :totals() */
 #include "roles/service_module.h"
 
+#include "base/settings.h"
 #include "core/clock.h"
 #include "core/error.h"
 #include "core/fiber.h"
@@ -25,8 +25,10 @@
 #include "roles/background.h"
 #include "roles/http.h"
 #include "roles/pool.h"
+#include "roles/task_totals.h"
 
 #include <lauxlib.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -39,6 +41,8 @@ static const char open_key = 0;
 /* 100 years: longer is for ever. */
 #define SECONDS_MAX 3.2e9
 
+#define TOTALS_FIELDS 10 /* of the table, with those that Lua adds */
+
 struct handle {
   struct snapshot *snapshot, *snapshot_before;
   struct pools *pools;
@@ -48,6 +52,8 @@ struct handle {
   struct clock *clock; /* of its own; NULL: real time */
   struct slice settings_before;
   struct buffer settings;
+  struct task_totals totals; /* less what was counted before */
+  struct buffer places;      /* where tasks were cancelled, as text */
   bool open;
 };
 
@@ -100,6 +106,7 @@ static int open_service(lua_State *L) {
       background_create(worker->process, handle->snapshot, pools_host(handle->pools));
   if (lua_toboolean(L, 2)) give_clock(L, handle);
   give_settings(handle, worker->process);
+  task_totals_subtract(&handle->totals, worker);
   handle->snapshot_before = worker->snapshot;
   handle->open = true;
   worker->snapshot = handle->snapshot;
@@ -290,6 +297,95 @@ static int has_requests(lua_State *L) {
   return 1;
 }
 
+/* ---- the end, as a server has it ---- */
+
+/* limits(self) -> seconds for the requests in flight, and for all of it */
+static int limits(lua_State *L) {
+  const struct settings *settings = worker_of(L)->process->settings;
+  lua_pushnumber(L, (lua_Number)settings->drain_timeout_ms / 1000);
+  lua_pushnumber(L, (lua_Number)settings->shutdown_timeout_ms / 1000);
+  return 2;
+}
+
+static int drain(lua_State *L) {
+  http_service_drain(check_service(L)->service);
+  return 0;
+}
+
+/* has_exchanges(self) -> whether a request is being answered */
+static int has_exchanges(lua_State *L) {
+  const struct hub *hub = &check_service(L)->service->hub;
+  lua_pushboolean(L, hub->exchange_count > 0 || hub->jobs.count > 0 || hub->file_count > 0);
+  return 1;
+}
+
+/* refuse_tasks(self): none is scheduled any more; what is cancelled is noted with its line */
+static int refuse_tasks(lua_State *L) {
+  check_service(L);
+  worker_of(L)->tasks.closed = true;
+  return 0;
+}
+
+static void allow_tasks(struct worker *worker) {
+  worker->tasks.closed = worker->tasks.overdue = false;
+  buffer_finish(&worker->tasks.cancelled_at);
+}
+
+/* cancel_left(self): what is not shielded, and once it is overdue the rest */
+static int cancel_left(lua_State *L) {
+  const struct handle *handle = check_handle(L);
+  struct worker *worker = worker_of(L);
+  bool is_overdue = worker->tasks.overdue;
+  for (struct list *link = worker->fibers.next; link != &worker->fibers; link = link->next) {
+    struct fiber *fiber = container_of(link, struct fiber, live);
+    if (!is_of_app(handle, fiber) || (fiber->shielded && !is_overdue)) continue;
+    fiber_cancel(fiber, is_overdue ? WORKER_OVERDUE : WORKER_STOPS);
+  }
+  return 0;
+}
+
+/* interrupt(self): it has taken too long */
+static int interrupt(lua_State *L) {
+  struct handle *handle = check_handle(L);
+  worker_of(L)->tasks.overdue = true;
+  background_interrupt(handle->background);
+  return cancel_left(L);
+}
+
+/* Stack: the table on top. */
+static void set_totals(lua_State *L, const struct task_totals *totals) {
+  const struct {
+    const char *name;
+    int64_t value;
+  } rows[] = {{"scheduled", totals->scheduled}, {"done", totals->done},
+              {"failed", totals->failed},       {"cancelled", totals->cancelled},
+              {"dropped", totals->dropped},     {"unfinished", task_totals_unfinished(totals)},
+              {"shielded", totals->shielded}};
+  for (size_t i = 0; i < array_len(rows); i++) {
+    lua_pushinteger(L, rows[i].value);
+    lua_setfield(L, -2, rows[i].name);
+  }
+}
+
+/* totals(self) -> what has become of its tasks; all loops have ended */
+static int totals(lua_State *L) {
+  struct handle *handle = check_service(L);
+  struct task_totals totals = handle->totals;
+  size_t count = background_workers(handle->background, NULL, 0) + 1;
+  lua_settop(L, 1);
+  const struct worker **workers = lua_newuserdatauv(L, count * sizeof *workers, 0);
+  workers[0] = worker_of(L);
+  background_workers(handle->background, workers + 1, count - 1);
+  for (size_t i = 0; i < count; i++) task_totals_add(&totals, workers[i]);
+  lua_createtable(L, 0, TOTALS_FIELDS);
+  set_totals(L, &totals);
+  buffer_clear(&handle->places);
+  task_totals_list_places(workers, count, &handle->places);
+  lua_pushlstring(L, handle->places.data, handle->places.len);
+  lua_setfield(L, -2, "cancelled_at");
+  return 1;
+}
+
 /* ---- time ---- */
 
 static struct clock *check_clock(lua_State *L) {
@@ -312,12 +408,33 @@ static int now(lua_State *L) {
   return 1;
 }
 
-/* advance(self, seconds): waits until all has come to rest */
+/* time(self) -> seconds on its clock, or on the real one, from any time on */
+static int tell_time(lua_State *L) {
+  const struct handle *handle = check_handle(L);
+  const struct timers *timers = handle->clock ? clock_timers(handle->clock) : &worker_of(L)->timers;
+  lua_pushnumber(L, (lua_Number)timers_now(timers) / (lua_Number)NS_PER_SECOND);
+  return 1;
+}
+
+static uint64_t check_ns(lua_State *L, int index) {
+  lua_Number seconds = luaL_checknumber(L, index);
+  luaL_argcheck(L, seconds >= 0 && seconds <= SECONDS_MAX, index, "seconds, from 0 on");
+  return (uint64_t)ceil(seconds * (lua_Number)NS_PER_SECOND);
+}
+
+/* advance(self, seconds, limit) -> whether all has come to rest: it waits for that, `limit` seconds
+ * of real time, or however long it takes */
 static int advance(lua_State *L) {
   struct clock *clock = check_clock(L);
-  lua_Number seconds = luaL_checknumber(L, 2);
-  luaL_argcheck(L, seconds >= 0 && seconds <= SECONDS_MAX, 2, "seconds, from 0 on");
-  return clock_advance(L, clock, (uint64_t)(seconds * (lua_Number)NS_PER_SECOND));
+  uint64_t by_ns = check_ns(L, 2);
+  return clock_advance(L, clock, by_ns, lua_isnoneornil(L, 3) ? 0 : check_ns(L, 3));
+}
+
+/* step(self, seconds, limit): as advance, to the next timer at most */
+static int step(lua_State *L) {
+  struct clock *clock = check_clock(L);
+  uint64_t by_ns = check_ns(L, 2), next_ns = clock_next(clock);
+  return clock_advance(L, clock, by_ns < next_ns ? by_ns : next_ns, check_ns(L, 3));
 }
 
 static int paused(lua_State *L, int status, lua_KContext context) {
@@ -379,7 +496,9 @@ static int destroy(lua_State *L) {
   snapshot_destroy(handle->snapshot);
   handle->snapshot = NULL;
   take_settings_back(handle, worker->process);
+  allow_tasks(worker);
   buffer_finish(&handle->settings);
+  buffer_finish(&handle->places);
   return 0;
 }
 
@@ -405,6 +524,15 @@ int service_module_open(lua_State *L) {
                                      {"now", now},
                                      {"watch", watch},
                                      {"advance", advance},
+                                     {"step", step},
+                                     {"time", tell_time},
+                                     {"limits", limits},
+                                     {"drain", drain},
+                                     {"has_exchanges", has_exchanges},
+                                     {"refuse_tasks", refuse_tasks},
+                                     {"cancel_left", cancel_left},
+                                     {"interrupt", interrupt},
+                                     {"totals", totals},
                                      {NULL, NULL}};
   luaL_newmetatable(L, HANDLE_CLASS);
   luaL_newlib(L, methods);

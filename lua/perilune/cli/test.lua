@@ -3,7 +3,7 @@
 -- What stands behind DIR belongs to busted and passes through unread, so this command takes its
 -- words apart itself. The specs run in a worker of their own (test_main.lua), where they may wait.
 
-local lfs = require "lfs"
+local busted_words = require "perilune.cli.busted_words"
 local native = require "perilune.native.server"
 local directory = require "perilune.cli.directory"
 local fail = require "perilune.cli.fail"
@@ -30,12 +30,11 @@ function test.split(argv)
   return dir, table.move(argv, 3, #argv, 1, {})
 end
 
---- Whether a word for busted is a spec file or a directory of them.
-local function names_specs(words)
-  for _, word in ipairs(words) do
-    if word:sub(1, 1) ~= "-" and lfs.attributes(word, "mode") then return true end
-  end
-  return false
+--- luacov puts a hook into each coroutine that Lua makes; without the rest its numbers are wrong.
+local function check_coverage(options)
+  if not (options["-c"] or options["--coverage"]) then return end
+  fail("usage", "--coverage: luacov does not see handlers and tasks, whose coroutines are made in"
+    .. " C, so its numbers would be wrong: there is no coverage here")
 end
 
 ---@param dir string as typed
@@ -43,10 +42,12 @@ end
 ---@return integer exit_code
 function test.run(dir, busted_arguments)
   local absolute = directory.absolute(dir)
+  local options, roots = busted_words.parse(busted_arguments)
+  check_coverage(options)
   if not directory.has_app(absolute) and not directory.has_specs(absolute) then
     fail("failed", "%s has no app.lua and no *_spec.lua", dir)
   end
-  if directory.has_app(absolute) and not names_specs(busted_arguments)
+  if directory.has_app(absolute) and #roots == 0
     and not directory.has_specs(absolute .. "/spec") then
     fail("failed", "%s has no specs: write %s/spec/NAME_spec.lua (perilune new PATH makes an app"
       .. " with one)", dir, (dir:gsub("/+$", "")))

@@ -3,6 +3,7 @@
 -- Arguments: dir (absolute) and the words for busted. The last line of the output is
 -- `N passed, N failed`, with `, N skipped` where there are any.
 
+local busted_words = require "perilune.cli.busted_words"
 local check_native = require "perilune.native.checks"
 local checks = require "perilune.test.checks"
 local deadlock = require "perilune.native.deadlock"
@@ -12,14 +13,6 @@ local runner = require "perilune.runner"
 
 local function spec_root(dir)
   return lfs.attributes(dir .. "/app.lua", "mode") == "file" and dir .. "/spec" or dir
-end
-
---- Whether the words name a spec file or directory of their own.
-local function has_root(words)
-  for _, word in ipairs(words) do
-    if word:sub(1, 1) ~= "-" and lfs.attributes(word, "mode") then return true end
-  end
-  return false
 end
 
 --- What is ended, alone, when every task waits for another one.
@@ -58,6 +51,11 @@ local function environment_of(busted)
   return probe()
 end
 
+--- An output of busted that fails has written nothing.
+local function tell_broken_output(message)
+  io.stderr:write(("perilune: busted's output has failed: %s\n"):format(tostring(message)))
+end
+
 --- Counts the results of the instance of busted that its runner makes.
 local function count_results()
   local counts = { success = 0, failure = 0, error = 0, pending = 0 }
@@ -70,7 +68,8 @@ local function count_results()
       counts[status] = (counts[status] or 0) + 1
       return nil, true
     end)
-    busted.subscribe({ "error" }, function(element)
+    busted.subscribe({ "error" }, function(element, _, message)
+      if element.descriptor == "suite" then tell_broken_output(message) end
       if element.descriptor ~= "it" then counts.error = counts.error + 1 end
       return nil, true
     end)
@@ -79,30 +78,36 @@ local function count_results()
   return counts
 end
 
---- The number behind --seed, or nil.
-local function find_seed(words)
-  for i, word in ipairs(words) do
-    local text = word:match "^%-%-seed=(.*)$" or word == "--seed" and words[i + 1]
-    if text then return math.tointeger(tonumber(text)) end
-  end
-end
-
 --- With a seed the order of specs, and that in which tasks are woken, is one that it gives.
-local function shuffle(words)
-  local seed = find_seed(words)
+local function shuffle(words, options)
+  local seed = math.tointeger(tonumber(options["--seed"]))
   if not seed then return nil end
   table.insert(words, 1, "--shuffle")
   check_native.shuffle(seed)
   return seed
 end
 
-local function print_counts(counts, seed)
+--- Whether nothing is run: busted only tells something.
+local function only_tells(options)
+  return options["--list"] or options["-l"] or options["--version"] or options["--help"]
+    or options["-h"]
+end
+
+--- Where the counts go: not behind a document that is on standard output.
+local function counts_file(options)
+  local output = options["-o"] or options["--output"]
+  local is_document = (output == "junit" or output == "json") and not options["-Xoutput"]
+  return is_document and io.stderr or io.stdout
+end
+
+local function print_counts(counts, seed, file)
   local failed = counts.failure + counts.error
-  if failed > 0 and seed then io.write(("the same order again: --seed %d\n"):format(seed)) end
+  if failed > 0 and seed then file:write(("the same order again: --seed %d\n"):format(seed)) end
   local line = ("%d passed, %d failed"):format(counts.success, failed)
   if counts.pending > 0 then line = ("%s, %d skipped"):format(line, counts.pending) end
-  io.write(line, "\n")
   io.stdout:flush()
+  file:write(line, "\n")
+  file:flush()
   return failed == 0 and counts.success > 0
 end
 
@@ -128,11 +133,13 @@ local function main(arguments)
   runner.is_app = lfs.attributes(arguments.dir .. "/app.lua", "mode") == "file"
   checks.watch_files()
   local words = { [0] = "perilune test", table.unpack(arguments.arguments) }
-  if not has_root(words) then words[#words + 1] = spec_root(arguments.dir) end
+  local options, roots = busted_words.parse(words)
+  if #roots == 0 then table.insert(words, 1, spec_root(arguments.dir)) end
   package.path = ("%s/?.lua;%s/?/init.lua;%s"):format(arguments.dir, arguments.dir, package.path)
-  local seed = shuffle(words)
+  local seed = shuffle(words, options)
   local ok, counts = run_busted(words)
-  return print_counts(counts, seed) and ok and 0 or 1
+  if only_tells(options) then return ok and 0 or 1 end
+  return print_counts(counts, seed, counts_file(options)) and ok and 0 or 1
 end
 
 return main

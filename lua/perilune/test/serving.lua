@@ -14,7 +14,7 @@ local POLL_SECONDS = 0.001
 local CLOSE_SECONDS = 5
 
 --- Lets others run while it is so; raises `problem` when that takes too long.
-local function wait_while(is_so, problem)
+function serving.wait_while(is_so, problem)
   local tries = math.ceil(CLOSE_SECONDS / POLL_SECONDS)
   while is_so() do
     tries = tries - 1
@@ -22,6 +22,8 @@ local function wait_while(is_so, problem)
     native.pause(POLL_SECONDS)
   end
 end
+
+local wait_while = serving.wait_while
 
 --- Runs hooks of an app, as a task of it.
 local function run_hooks(service, app, kind, ...)

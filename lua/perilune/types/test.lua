@@ -32,6 +32,19 @@ function test.replace(client, name_or_fn, fn) end
 ---@field clock { advance: fun(self: table, seconds: number), now: fun(self: table): number }?
 local Client = {}
 
+---@class perilune.test.Totals
+---@field scheduled integer done + failed + cancelled + dropped + unfinished
+---@field done integer
+---@field failed integer
+---@field cancelled integer
+---@field dropped integer
+---@field unfinished integer
+---@field shielded integer those that were waited for
+---@field shielded_waited_s number
+---@field cancelled_at string "1 x NAME at FILE:LINE, ..."
+---@field exit_code integer
+---@field problem string? what was wrong with on_stop
+
 --- Until every task has ended; a failed one fails the spec.
 ---@param timeout number?
 function Client:finish_tasks(timeout) end
@@ -41,8 +54,10 @@ function Client:finish_tasks(timeout) end
 ---@return fun(): table
 function Client:events(path, options) end
 
----@param options table?
----@return table
+--- What SIGTERM does to a server; the client is closed then.
+---@param options { drain_timeout: number?, shutdown_timeout: number? }?
+---@return perilune.test.Totals totals
+---@return integer exit_code
 function Client:shutdown(options) end
 
 function Client:close() end
