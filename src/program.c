@@ -70,8 +70,7 @@ static uv_err program_init(lua_State *L, struct program *program) {
 
 static void program_finish(struct program *program) {
   watchdog_stop(&program->watchdog);
-  sqlite_registry_destroy(program->process.databases);
-  directory_finish(&program->directory);
+  if (sqlite_registry_destroy(program->process.databases)) directory_finish(&program->directory);
   spool_destroy(program->process.spool);
   log_writer_destroy(program->log_writer);
   settings_finish(&program->settings);

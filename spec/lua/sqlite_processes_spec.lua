@@ -62,7 +62,7 @@ local ROUNDS, WRITERS, ACKNOWLEDGED_MIN = 4, 24, 25
 local directory
 
 before_each(function() directory = program.make_directory { ["app.lua"] = APP } end)
-after_each(function() assert(os.execute("rm -r '" .. directory .. "'")) end)
+after_each(function() assert(os.execute("rm -rf '" .. directory .. "'")) end)
 
 --- Writes by many at once until the server is killed; the numbers acknowledged, by route.
 local function write_until_killed(server, first)

@@ -422,6 +422,9 @@
 #define SQLITE_BUSY_TIMEOUT_MS 5000
 #define SQLITE_BUSY_LOOK_MS    10
 
+/* How long the end of the process waits for databases that something still holds. */
+#define SQLITE_LEAVE_MS 2000
+
 /* Steps of SQLite's machine after which it is looked whether somebody still waits for a statement.
  */
 #define SQLITE_PROGRESS_STEPS STRESSED(1000, 10)

@@ -5,6 +5,8 @@
  * keeper joins threads that have ended, too. */
 #include "lib/sqlite_registry.h"
 
+#include "base/limits.h"
+#include "core/timer.h"
 #include "lib/sqlite_database.h"
 #include "lib/sqlite_job.h"
 #include "lib/sqlite_reader.h"
@@ -282,18 +284,29 @@ bool sqlite_registry_start(struct sqlite_registry *registry) {
   return has_keeper;
 }
 
-void sqlite_registry_destroy(struct sqlite_registry *registry) {
-  if (!registry) return;
+/* Under the lock. */
+static void wait_until_quiet(struct sqlite_registry *registry) {
+  uint64_t waited_ns = 0, began_ns = uv_hrtime();
+  const uint64_t most_ns = SQLITE_LEAVE_MS * NS_PER_MS;
+  while (registry->closing > 0 || (!list_is_empty(&registry->databases) && waited_ns < most_ns)) {
+    uv_cond_timedwait(&registry->quiet, &registry->lock, NS_PER_MS);
+    waited_ns = uv_hrtime() - began_ns;
+  }
+}
+
+bool sqlite_registry_destroy(struct sqlite_registry *registry) {
+  if (!registry) return true;
   uv_mutex_lock(&registry->lock);
-  while (registry->closing > 0) uv_cond_wait(&registry->quiet, &registry->lock);
+  wait_until_quiet(registry);
   bool is_held = !list_is_empty(&registry->databases);
   registry->stops = true;
   uv_cond_signal(&registry->work);
   uv_mutex_unlock(&registry->lock);
-  if (is_held) return;
+  if (is_held) return false;
   if (registry->has_keeper) uv_thread_join(&registry->keeper);
   uv_cond_destroy(&registry->quiet);
   uv_cond_destroy(&registry->work);
   uv_mutex_destroy(&registry->lock);
   free(registry);
+  return true;
 }

@@ -17,9 +17,10 @@ struct sqlite_registry;
 /* [any thread] An empty one; finds workers in `directory`. The caller owns it. */
 struct sqlite_registry *sqlite_registry_create(struct directory *directory);
 
-/* [any thread] Waits until all databases that are ending have ended; what a Lua state holds that
- * was not closed stays as it is. Accepts NULL. */
-void sqlite_registry_destroy(struct sqlite_registry *registry);
+/* [any thread] Waits until all databases have ended, those too that a job still holds; for what a
+ * Lua state holds that was not closed, SQLITE_LEAVE_MS at most. False: one is still held and stays
+ * as it is, and its threads may use the directory. Accepts NULL. */
+bool sqlite_registry_destroy(struct sqlite_registry *registry);
 
 /* [any thread] Starts the keeper, unless it runs. False when it cannot be started. */
 bool sqlite_registry_start(struct sqlite_registry *registry);
