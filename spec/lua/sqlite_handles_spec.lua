@@ -22,7 +22,7 @@ teardown(function() client:close() end)
 local directory
 
 before_each(function() directory = program.make_directory() end)
-after_each(function() assert(os.execute("rm -r '" .. directory .. "'")) end)
+after_each(function() assert(os.execute("rm -rf '" .. directory .. "'")) end)
 
 local function path(name) return directory .. "/" .. name end
 
