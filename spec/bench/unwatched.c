@@ -3,6 +3,7 @@
  * Its functions stand in for those of src/core/watchdog.c: no thread looks at the workers, and
  * nothing is interrupted or reported. `spec/bench/run --servers perilune,unwatched` runs both. */
 #include "core/watchdog.h"
+#include "core/worker.h"
 #include "program.h"
 
 uv_err watchdog_start(struct watchdog *watchdog, uint64_t stall_warn_ms, uint64_t stall_kill_ms) {
@@ -31,10 +32,6 @@ void watchdog_report(struct worker *worker, lua_State *L) {
   (void)L;
 }
 
-int main(int argc, char **argv) {
-  return program_main(argc, argv);
-}
-
 uint64_t watchdog_late_ns(const struct watchdog *watchdog) {
   (void)watchdog;
   return 0;
@@ -48,4 +45,12 @@ bool watchdog_take_stall(struct worker *worker, char *place) {
   (void)worker;
   (void)place;
   return false;
+}
+
+void watchdog_set_snapshot(struct worker *worker, struct snapshot *snapshot) {
+  worker->snapshot = snapshot;
+}
+
+int main(int argc, char **argv) {
+  return program_main(argc, argv);
 }

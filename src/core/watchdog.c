@@ -156,6 +156,12 @@ void watchdog_forget_stall(struct worker *worker) {
   uv_mutex_unlock(&worker->process->watchdog->_lock);
 }
 
+void watchdog_set_snapshot(struct worker *worker, struct snapshot *snapshot) {
+  uv_mutex_lock(&worker->process->watchdog->_lock);
+  worker->snapshot = snapshot;
+  uv_mutex_unlock(&worker->process->watchdog->_lock);
+}
+
 bool watchdog_take_stall(struct worker *worker, char *place) {
   uv_mutex_lock(&worker->process->watchdog->_lock);
   memcpy(place, worker->stall.told, STALL_PLACE_BYTES);

@@ -15,6 +15,7 @@
 #include <uv.h>
 
 struct watchdog_report;
+struct snapshot;
 struct worker;
 
 struct watchdog {
@@ -45,6 +46,10 @@ uint64_t watchdog_late_ns(const struct watchdog *watchdog);
  * STALL_PLACE_BYTES, or gives false: nothing was told since. */
 void watchdog_forget_stall(struct worker *worker);
 bool watchdog_take_stall(struct worker *worker, char *place);
+
+/* [owner] From now on the worker's files are those of `snapshot`: the watchdog, which looks in them
+ * for the names of functions, has done with those before, which may be destroyed. */
+void watchdog_set_snapshot(struct worker *worker, struct snapshot *snapshot);
 
 /* [owner] Logs where the worker is held; called from the hook, allocates nothing in Lua. */
 void watchdog_report(struct worker *worker, lua_State *L);

@@ -17,6 +17,7 @@
 #include "core/require.h"
 #include "core/snapshot.h"
 #include "core/transfer.h"
+#include "core/watchdog.h"
 #include "core/worker.h"
 #include "http/listener.h"
 #include "lib/schedule_watch.h"
@@ -109,7 +110,7 @@ static int open_service(lua_State *L) {
   task_totals_subtract(&handle->totals, worker);
   handle->snapshot_before = worker->snapshot;
   handle->open = true;
-  worker->snapshot = handle->snapshot;
+  watchdog_set_snapshot(worker, handle->snapshot);
   require_forget_app(L);
   place_forget(L);
   place_begin_load(L, pools_host(handle->pools));
@@ -478,7 +479,7 @@ static int destroy(lua_State *L) {
   lua_rawsetp(L, LUA_REGISTRYINDEX, &open_key);
   if (handle->open) close_service(L);
   struct worker *worker = worker_of(L);
-  if (worker->snapshot == handle->snapshot) worker->snapshot = handle->snapshot_before;
+  if (worker->snapshot == handle->snapshot) watchdog_set_snapshot(worker, handle->snapshot_before);
   if (handle->service) {
     lua_pushnil(L);
     schedule_watch_set(L, handle->service);
