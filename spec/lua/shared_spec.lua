@@ -9,6 +9,7 @@ package.path = spec .. "/?.lua;" .. package.path
 
 local async = require "perilune.async"
 local shared = require "perilune.shared"
+local places = require "support.places"
 local site = require "support.site"
 local wait = require "support.wait"
 
@@ -19,27 +20,7 @@ local client
 setup(function() client = site.open "shared" end)
 teardown(function() client:close() end)
 
-local function escape(text)
-  return (text:gsub("[^%w]", function(byte) return ("%%%02X"):format(byte:byte()) end))
-end
-
-local names = {}
-for name in pairs(cases) do names[#names + 1] = name end
-table.sort(names)
-
-describe("shared tables in a spec", function()
-  for _, name in ipairs(names) do it(name, cases[name]) end
-end)
-
-for _, place in ipairs { "plain", "blocking", "background" } do
-  describe(("shared tables in a %s handler"):format(place), function()
-    for _, name in ipairs(names) do
-      it(name, function()
-        assert.equal("went well", client:get(("/%s/%s"):format(place, escape(name))).body)
-      end)
-    end
-  end)
-end
+places.describe("cases", cases, function() return client end)
 
 describe("shared tables between states", function()
   it("count what loops, pool threads and handlers do at once", function()

@@ -4,7 +4,7 @@
 
 local native = require "perilune.native.server"
 local directory = require "perilune.cli.directory"
-local settings = require "perilune.cli.settings"
+local run = require "perilune.cli.run"
 
 local repl = {
   usage = "perilune repl DIR",
@@ -18,14 +18,8 @@ local repl = {
 ---@return integer exit_code
 function repl.run(parsed)
   local dir = directory.of_app(parsed.dir)
-  local texts, app_settings = settings.collect(parsed.dir, {})
-  return native.run {
-    dir = dir,
-    settings = texts,
-    app_settings = app_settings,
-    module = "perilune.cli.repl_main",
-    arguments = { dir = dir, has_prompt = native.reads_terminal() },
-  }
+  local arguments = { dir = dir, has_prompt = native.reads_terminal() }
+  return run.module(parsed.dir, dir, "perilune.cli.repl_main", arguments)
 end
 
 return repl

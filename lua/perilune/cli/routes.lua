@@ -3,9 +3,8 @@
 -- The app is loaded as the server loads it, in a worker of its own; routes_main.lua runs there and
 -- prints.
 
-local native = require "perilune.native.server"
 local directory = require "perilune.cli.directory"
-local settings = require "perilune.cli.settings"
+local run = require "perilune.cli.run"
 
 local routes = {
   usage = "perilune routes DIR",
@@ -18,14 +17,7 @@ local routes = {
 ---@return integer exit_code
 function routes.run(parsed)
   local dir = directory.of_app(parsed.dir)
-  local texts, app_settings = settings.collect(parsed.dir, {})
-  return native.run {
-    dir = dir,
-    settings = texts,
-    app_settings = app_settings,
-    module = "perilune.cli.routes_main",
-    arguments = { dir = dir },
-  }
+  return run.module(parsed.dir, dir, "perilune.cli.routes_main", { dir = dir })
 end
 
 return routes

@@ -4,10 +4,9 @@
 -- words apart itself. The specs run in a worker of their own (test_main.lua), where they may wait.
 
 local busted_words = require "perilune.cli.busted_words"
-local native = require "perilune.native.server"
 local directory = require "perilune.cli.directory"
 local fail = require "perilune.cli.fail"
-local settings = require "perilune.cli.settings"
+local run = require "perilune.cli.run"
 
 local test = {
   usage = "perilune test DIR [busted options]",
@@ -52,14 +51,8 @@ function test.run(dir, busted_arguments)
     fail("failed", "%s has no specs: write %s/spec/NAME_spec.lua (perilune new PATH makes an app"
       .. " with one)", dir, (dir:gsub("/+$", "")))
   end
-  local texts, app_settings = settings.collect(dir, {})
-  return native.run {
-    dir = absolute,
-    settings = texts,
-    app_settings = app_settings,
-    module = "perilune.cli.test_main",
-    arguments = { dir = absolute, arguments = busted_arguments },
-  }
+  local arguments = { dir = absolute, arguments = busted_arguments }
+  return run.module(dir, absolute, "perilune.cli.test_main", arguments)
 end
 
 return test

@@ -1,6 +1,6 @@
 -- app.lua - shared tables used from every place; the two shared_spec.lua ask it.
 --
--- /plain/NAME, /blocking/NAME and /background/NAME run a case of cases.lua: 200 if all went well,
+-- /plain/cases/NAME, /blocking/cases/NAME, /background/cases/NAME run a case: 200 if all is well,
 -- else 500 and what it said. The others work on one table from several workers and threads at once.
 
 local perilune = require "perilune"
@@ -19,9 +19,9 @@ local function run_case(req)
   return "went well"
 end
 
-app:get("/plain/{name}", run_case)
-app:get("/blocking/{name}", perilune.blocking(run_case))
-app:get("/background/{name}", perilune.background("cases", run_case))
+app:get("/plain/cases/{name}", run_case)
+app:get("/blocking/cases/{name}", perilune.blocking(run_case))
+app:get("/background/cases/{name}", perilune.background("cases", run_case))
 
 --- Counts n times; the answer says which state did it.
 local function count(req)
