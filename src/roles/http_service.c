@@ -5,6 +5,7 @@
 
 #include "base/settings.h"
 #include "core/fiber.h"
+#include "core/line_writer.h"
 #include "lib/schedule.h"
 #include "roles/http.h"
 
@@ -40,8 +41,9 @@ static bool has_statuses(const struct route_table *table) {
 
 static void set_access_log(struct http_service *service, const struct process *process) {
   if (!process->access_log) return;
-  access_log_init(&service->access_log, process->access_log,
-                  (enum log_format)process->settings->log_format, service->worker->index);
+  enum log_format format = log_choose_format((enum log_format)process->settings->log_format,
+                                             line_writer_is_terminal(process->access_log));
+  access_log_init(&service->access_log, process->access_log, format, service->worker->index);
   service->hub.access_log = &service->access_log;
 }
 
