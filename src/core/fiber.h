@@ -40,6 +40,7 @@ struct fiber_kind {
    * before the arguments. */
   lua_CFunction (*begin)(struct fiber *fiber);
   void (*ended)(struct fiber *fiber); /* may be NULL; the last thing, no Lua */
+  void (*lost)(struct fiber *fiber);  /* may be NULL: the state is gone before the fiber's end */
   int kept;
 };
 

@@ -106,6 +106,7 @@ static void free_fibers(struct worker *worker) {
   while ((link = list_pop(&worker->ready))) continue;
   while ((link = list_pop(&worker->fibers))) {
     struct fiber *fiber = container_of(link, struct fiber, live);
+    if (fiber->kind->lost) fiber->kind->lost(fiber);
     list_push(&worker->idle_fibers, &fiber->link); /* what it waited in is gone with the state */
   }
   while ((link = list_pop(&worker->idle_fibers))) {
