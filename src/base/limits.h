@@ -292,6 +292,9 @@
 /* Bytes of a streamed response that wait for their reader before the socket is not read. */
 #define HTTP_PAUSE_BYTES STRESSED(64 * 1024, 1024)
 
+/* Bytes of a file that perilune.http reads at once, of one that it sends. */
+#define HTTP_PIECE_BYTES STRESSED(128 * 1024, 100)
+
 /* Redirects that perilune.http follows for one request, and how many it may be asked to follow; one
  * more raises kind "http". */
 #define HTTP_REDIRECTS_MAX       20

@@ -15,6 +15,7 @@
 #include <curl/curl.h>
 #include <stdbool.h>
 
+struct fetch_file;
 struct fetch_pool;
 
 enum fetch_body {
@@ -44,19 +45,21 @@ enum fetch_limit { FETCH_LIMIT_TOTAL, FETCH_LIMIT_CONNECT, FETCH_LIMIT_IDLE };
 struct fetch {
   struct list link;        /* fetch_pool.fetches or .waiting */
   struct fetch_pool *pool; /* NULL unless it is on one of them */
-  bool is_running;         /* on the first: curl has it */
+  bool is_running;         /* on the first: its turn has come */
   CURL *easy;
   struct fetch_request request;
   char *url;                  /* owned by curl's allocator */
   struct buffer label;        /* method and URL without secrets, for messages; terminated */
   struct curl_slist *headers; /* to send */
   curl_mime *parts;           /* to send */
+  struct fetch_file *files;   /* of parts */
 
   struct buffer sent; /* bytes, or the piece that is being sent */
   size_t sent_at;     /* of that piece: what curl has taken */
   uint64_t given;     /* bytes of all pieces so far */
   bool gave_all;      /* no further piece comes; set for the other bodies too */
   bool wants_piece;   /* curl has nothing to send until one is given */
+  bool wants_file;    /* the same, until a piece of a file has been read */
   bool is_refused;    /* the server has said no before all pieces were given */
 
   uint64_t began_ns, deadline_ns;
@@ -71,7 +74,7 @@ struct fetch {
   bool reads, writes;     /* what curl waits for there */
   char problem[CURL_ERROR_SIZE];
 
-  bool has_begun; /* curl has got it */
+  bool has_begun; /* its turn has come */
   bool has_connected;
   bool in_head;      /* header lines are of a head; after it they are trailers */
   bool has_location; /* of that head */
@@ -90,7 +93,8 @@ bool fetch_open(struct fetch *fetch);
  * memory until fetch_stop. False without memory. */
 bool fetch_start(struct fetch_pool *pool, struct fetch *fetch);
 
-/* [owner] For the pool: curl gets the fetch now; it has ended. */
+/* [owner] For the pool: curl gets the fetch now; it has ended. A file that could not be read is
+ * CURLE_READ_ERROR. */
 void fetch_begin(struct fetch *fetch);
 void fetch_end(struct fetch *fetch, CURLcode code);
 
