@@ -21,7 +21,7 @@ describe("fetch", function()
     services:close()
   end)
 
-  for _, way in ipairs { "sequential", "together", "limited", "blocking" } do
+  for _, way in ipairs { "sequential", "together", "limited", "workers", "blocking" } do
     it("gets all of them: " .. way, function()
       local answer = client:get(("/%s?count=12&seconds=0.001"):format(way)):json()
       assert.equal(12, answer.count)
