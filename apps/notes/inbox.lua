@@ -10,18 +10,22 @@ local log = require "perilune.log"
 ---@param directory string made at the start
 ---@param add function
 return function(app, directory, add)
-  local function watch()
-    for change in fs.watch(directory) do
-      if change.type == "created" then
-        add(fs.read(change.path))
-        fs.remove(change.path)
-        log.info("a note has come", { path = change.path })
-      end
+  local function take(path)
+    if not fs.exists(path) then return end
+    add(fs.read(path))
+    fs.remove(path)
+    log.info("a note has come", { path = path })
+  end
+
+  local function follow(changes)
+    for name in fs.each(directory, { type = "file" }) do take(directory .. "/" .. name) end
+    for change in changes do
+      if change.type == "created" then take(change.path) end
     end
   end
 
   app:on_start(function()
     fs.mkdir(directory, { parents = true })
-    app.tasks:schedule(watch)
+    app.tasks:schedule(follow, fs.watch(directory)) -- from now on no change is missed
   end)
 end

@@ -60,13 +60,20 @@ describe("notes", function()
     for i = 1, 40 do assert.is_truthy(text:find(("note %d\n"):format(i), 1, true)) end
   end)
 
-  it("come from files, too", function()
+  it("come from files, too: those that are there, and those that come", function()
     local inbox = directory .. "/inbox"
-    fs.write(directory .. "/note", "call Bob")
-    fs.rename(directory .. "/note", inbox .. "/note")
-    async.timeout(LIMIT_S, function()
-      while client:get("/notes.txt").body ~= "call Bob\n" do async.sleep(0.001) end
-      while fs.exists(inbox .. "/note") do async.sleep(0.001) end
-    end)
+    client:close()
+    fs.write(inbox .. "/first", "call Ann")
+    client = test.client { settings = { database = directory .. "/db", inbox = inbox } }
+    local function wait_for(text)
+      async.timeout(LIMIT_S, function()
+        while client:get("/notes.txt").body ~= text do async.sleep(0.001) end
+        while #fs.list(inbox) > 0 do async.sleep(0.001) end
+      end)
+    end
+    wait_for "call Ann\n"
+    fs.write(directory .. "/second", "call Bob")
+    fs.rename(directory .. "/second", inbox .. "/second")
+    wait_for "call Ann\ncall Bob\n"
   end)
 end)
