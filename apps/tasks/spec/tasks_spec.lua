@@ -136,6 +136,22 @@ describe("tasks", function()
     end
   end
 
+  it("keeps what nobody holds", function()
+    local ended = 0
+    for _ = 1, 100 do
+      async.spawn(function()
+        async.sleep(0.001)
+        ended = ended + 1
+      end)
+    end
+    async.timeout(LIMIT_S, function()
+      while ended < 100 do
+        collectgarbage()
+        async.checkpoint()
+      end
+    end)
+  end)
+
   it("knows no other kind of function", function()
     assert.equal(404, client:post("/orders/import/plain/other").status)
     assert.same({}, client.scheduled)
