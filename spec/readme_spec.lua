@@ -1,11 +1,14 @@
 -- readme_spec.lua - README.md is true: commands first, settings as in --help, code as in the apps.
 --
--- A code block in the tour that is marked as Lua and stands in an app is looked for there line by
--- line; the blocks that show a single call are listed here.
+-- Every code block that is marked as Lua stands in a file of an app, line for line, and every
+-- command that is shown with its answer is run against apps/hello.
 
-local lfs = require "lfs"
+local json = require "perilune.json"
+local page = require "spec.support.page"
 local program = require "spec.support.program"
+local server = require "spec.support.server"
 local settings_table = require "spec.support.settings_table"
+local source = require "spec.support.source"
 
 local function read(path)
   local file = assert(io.open(program.root() .. "/" .. path, "rb"))
@@ -14,33 +17,31 @@ local function read(path)
   return text
 end
 
---- Lines of the Lua blocks that have no counterpart in an app.
-local shown_only = {
-  "pcall(async.timeout", "err.kind", "async.gather(", "async.channel(", "jobs:", "test.client()",
-  "client:get", "assert.same", "fs.watch ", "crypto.password_", "http.client", "api:",
-  "test.replace", "client:post(", "client:finish_tasks", "assert.task_", "client:shutdown(",
-}
+--- All Lua files of apps/, specs too: a list of texts that begin with a line's end.
+local function files_of_apps()
+  local texts = {}
+  for _, file in ipairs(source.tree(program.root(), { "apps" }, { "lua" })) do
+    texts[#texts + 1] = "\n" .. file.text
+  end
+  return texts
+end
 
-local function is_shown_only(line)
-  for _, part in ipairs(shown_only) do
-    if line:find(part, 1, true) then return true end
+local function is_in(texts, block)
+  for _, text in ipairs(texts) do
+    if text:find("\n" .. block, 1, true) then return true end
   end
   return false
 end
 
---- All Lua files of apps/, one behind the other.
-local function code_of_apps()
-  local texts, apps = {}, program.root() .. "/apps"
-  for name in lfs.dir(apps) do
-    local directory = apps .. "/" .. name
-    local is_app = name:sub(1, 1) ~= "." and lfs.attributes(directory, "mode") == "directory"
-    for file in lfs.dir(is_app and directory or apps) do
-      if is_app and file:find "%.lua$" then
-        texts[#texts + 1] = read(("apps/%s/%s"):format(name, file))
-      end
+--- The commands that are shown with a "$", each with the answer below it.
+local function commands_of(readme)
+  local list = {}
+  for block in readme:gmatch "```\n(%$ .-)```" do
+    for command, answer in (block .. "$ "):gmatch "%$ ([^\n]+)\n(.-)%f[$\0]" do
+      list[#list + 1] = { command = command, answer = answer }
     end
   end
-  return table.concat(texts, "\n")
+  return list
 end
 
 describe("README.md", function()
@@ -63,17 +64,26 @@ describe("README.md", function()
     end
   end)
 
-  it("shows the code of the apps", function()
-    local apps = code_of_apps()
-    local count = 0
+  it("shows the code of the apps, each block as it stands in one of their files", function()
+    local files, count = files_of_apps(), 0
     for block in readme:gmatch "```lua\n(.-)```" do
-      for line in block:gmatch "[^\n]+" do
-        if not is_shown_only(line) then
-          assert.is_truthy(apps:find(line, 1, true), "not in an app: " .. line)
-          count = count + 1
-        end
-      end
+      assert.is_true(is_in(files, block), "in no file of an app:\n" .. block)
+      count = count + 1
     end
-    assert.is_true(count > 50)
+    assert.is_true(count > 30)
+  end)
+
+  it("shows what commands answer", function()
+    local served = server.start "apps/hello"
+    local place = { dir = program.root(), ports = { [8080] = served.port } }
+    local shown, problem = commands_of(readme), nil
+    for _, one in ipairs(shown) do
+      local result = page.run(one.command, place)
+      if result.code ~= 0 then problem = result.err break end
+      assert.same(json.decode(one.answer), json.decode(result.out), one.command)
+    end
+    served:kill()
+    assert.is_nil(problem)
+    assert.equal(5, #shown)
   end)
 end)

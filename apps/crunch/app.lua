@@ -54,14 +54,16 @@ app:get("/sequence", function(req)
 end)
 
 -- A list of numbers is copied to the pool, and a closure with it: no function needs a mark.
-app:post("/sum", { max_body = "20m" }, function(req)
-  local numbers = req:json()
-  if type(numbers) ~= "table" then perilune.abort(422, "a list of numbers is needed") end
-  return { sum = async.run_blocking(function()
+app:get("/sum", function(req)
+  local numbers = {}
+  for i = 1, count(req, "numbers", 1000000, 1000000) do numbers[i] = i end
+  local begun = async.now()
+  local sum = async.run_blocking(function()
     local sum = 0
     for _, number in ipairs(numbers) do sum = sum + number end
     return sum
-  end) }
+  end)
+  return { sum = sum, seconds = async.now() - begun }
 end)
 
 -- In time or not at all: the loop of crunch is interrupted, wherever it runs.

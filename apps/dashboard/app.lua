@@ -4,20 +4,14 @@
 -- of the others when one fails or is too slow is what the other routes show.
 
 local async = require "perilune.async"
-local http = require "perilune.http"
 local perilune = require "perilune"
+local upstream = require "upstream"
 
 local app = perilune.app { name = "dashboard" }
-app:mount("/upstream", require "upstream")
+app:mount("/upstream", upstream.router)
+app:mount("/", require "kinds")
 
---- What a service answers; an answer of 400 or more is an error.
-local function load(req, name)
-  local url = ("http://%s/upstream/%s"):format(req.host, name)
-  local res = http.get(url, { query = { fail = req.query.fail } })
-  res:raise_for_status()
-  return res:json()
-end
-
+local load = upstream.load -- load(req, name): what a service answers, or its error
 local names = { "orders", "profile", "offers" }
 
 app:get("/sequential", function(req)

@@ -7,10 +7,7 @@ local async = require "perilune.async"
 local http = require "perilune.http"
 local perilune = require "perilune"
 
-local app = perilune.app {
-  name = "fetch",
-  pools = { fetchers = { threads = 10 } },
-}
+local app = perilune.app { name = "fetch", pools = { fetchers = { threads = 10 } } }
 
 local function name_of(url)
   local res = http.get(url)
@@ -47,6 +44,19 @@ end))
 
 app:get("/limited", measured(function(urls)
   return async.map(urls, name_of, { limit = 10 })
+end))
+
+-- The same ten at a time, by workers and a channel; it holds 100 values, a further send waits.
+app:get("/workers", measured(function(urls)
+  local jobs, names = async.channel(100), {}
+  async.group(function(group)
+    for _ = 1, 10 do
+      group:spawn(function() for job in jobs:each() do names[job.at] = name_of(job.url) end end)
+    end
+    for at, url in ipairs(urls) do jobs:send { at = at, url = url } end
+    jobs:close()
+  end)
+  return names
 end))
 
 app:get("/blocking", measured(function(urls)

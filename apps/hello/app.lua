@@ -13,12 +13,12 @@ app:get("/", function()
   return { message = "Hello, World!" } -- a table is JSON
 end)
 
-app:get("/plain", function()
-  return "Hello, World!" -- a string is text
-end)
-
 app:get("/users/{id:int}", function(req)
   return { id = req.params.id, verbose = req.query.verbose }
+end)
+
+app:get("/plain", function()
+  return "Hello, World!" -- a string is text
 end)
 
 -- Waits without holding anything: thousands of these run at once.

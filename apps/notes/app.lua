@@ -3,6 +3,7 @@
 -- Handlers ask the database as if it were right here; the loop never waits for it.
 
 local perilune = require "perilune"
+local read_inbox = require "inbox"
 local sqlite = require "perilune.sqlite"
 
 local app = perilune.app { name = "notes" }
@@ -15,8 +16,14 @@ db:migrate {
     name text not null, unique (note, name))]],
 }
 
+read_inbox(app, app.settings.inbox, function(text)
+  db:exec("insert into notes (text) values (?)", text)
+end)
+
 local function check_note(note)
-  if type(note.text) ~= "string" then perilune.abort(422, "text is missing") end
+  if type(note) ~= "table" or type(note.text) ~= "string" then
+    perilune.abort(422, "text is missing")
+  end
   if type(note.tags or {}) ~= "table" then perilune.abort(422, "tags is a list") end
   return note.text, note.tags or {}
 end

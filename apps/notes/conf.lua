@@ -5,5 +5,6 @@
 return {
   settings = {
     database = (os.getenv "TMPDIR" or "/tmp") .. "/perilune-notes.db",
+    inbox = (os.getenv "TMPDIR" or "/tmp") .. "/perilune-notes", -- files in it become notes
   },
 }

@@ -8,11 +8,9 @@ local perilune = require "perilune"
 local store = require "store"
 local wanted = require "wanted"
 
-local app = perilune.app {
-  name = "orders",
-  pools = { payments = { threads = 20 } },
-}
+local app = perilune.app { name = "orders", pools = { payments = { threads = 20 } } }
 local settings = app.settings
+local services = http.client { base_url = settings.services, timeout = 10 }
 
 store.open(settings.database)
 app:on_start(store.migrate)
@@ -22,7 +20,7 @@ local function found(req)
 end
 
 local function post(path, message)
-  http.post(settings.services .. path, { json = message }):raise_for_status()
+  services:post(path, { json = message }):raise_for_status()
 end
 
 local function send_mail(order, subject)

@@ -1,12 +1,15 @@
 -- app.lua - waiting in both kinds of functions, and the trap between them.
 --
 -- async.sleep is one function: a coroutine that calls it yields, a blocking function that calls it
--- holds its own thread. What must not be done is to block in a plain handler: GET /trap.
+-- holds its own thread. What must not be done is to block in a plain handler: GET /trap. places.lua
+-- shows where else a wait may be.
 
 local async = require "perilune.async"
 local perilune = require "perilune"
 
-local app = perilune.app { name = "sync_async" }
+-- A task that blocks is run by the pool `tasks`, a handler by `default`; both have a size.
+local app = perilune.app { name = "sync_async", pools = { tasks = { threads = 8 } } }
+app:mount("/", require "places"(app))
 
 local function seconds(req)
   local wanted = tonumber(req.query.seconds or "1")

@@ -1,80 +1,78 @@
 -- app.lua - tasks: what goes on beside a request, and after it.
 --
--- Users, orders and payments. What the tasks have done is in a journal, which GET /journal shows.
+-- What the tasks have done is in a journal, which GET /journal shows. orders.lua has retries and
+-- what is done about failures, payments.lua what the end of the server waits for.
 
 local async = require "perilune.async"
-local json = require "perilune.json"
+local journal = require "journal"
 local perilune = require "perilune"
 
 local app = perilune.app { name = "tasks" }
 
-local journal = json.array {}
-local function write(text, ...) journal[#journal + 1] = text:format(...) end
-app:get("/journal", function() return { journal = journal } end)
+journal.open(app.settings.journal, app)
+app:get("/journal", function() return { journal = journal.lines() } end)
 
-local function object(req)
-  local body = req:json()
-  return type(body) == "table" and body or perilune.abort(422, "a JSON object is needed")
-end
+app:mount("/orders", require "orders")
+app:mount("/payments", require "payments")
 
--- three timings, two kinds of functions, one call
-local hash_avatar = perilune.blocking(function(name) -- on the pool: it computes
+-- Two kinds of functions: these run on the event loop, as coroutines ...
+local function greet(name) journal.write("greeted %s", name) end
+local function count_signup(name) journal.write("counted %s", name) end
+local function send_welcome(email) journal.write("welcomed %s", email) end
+
+-- ... and these on a thread of the pool.
+local hash_avatar = perilune.blocking(function(name)
   local hash = #name
   for _ = 1, 100000 do hash = hash * 33 % 4294967291 end
   return hash
 end)
-local function count_signup(name) write("counted %s", name) end
-local function send_welcome(email) write("welcomed %s", email) end
+local archive = perilune.blocking(function(name) journal.write("archived %s", name) end)
+local export = perilune.blocking(function(email) journal.write("exported %s", email) end)
 
+-- Three timings, and one call for both kinds.
 app:post("/users", function(req)
-  local user = object(req)
-  if type(user.name) ~= "string" or type(user.email) ~= "string" then
+  local user, tasks = req:json(), req.tasks
+  if type(user) ~= "table" or type(user.name) ~= "string" or type(user.email) ~= "string" then
     perilune.abort(422, "name and email are needed")
   end
-  local avatar = req.tasks:schedule(hash_avatar, user.name) -- now
-  req.tasks.after_route:schedule(count_signup, user.name) -- the handler has returned
-  req.tasks.after_response:schedule(send_welcome, user.email) -- the response is out
-  return 201, { name = user.name, avatar = avatar:wait() }
+  local avatar = tasks:schedule(hash_avatar, user.name) -- now
+  tasks:schedule(greet, user.name)
+  tasks.after_route:schedule(count_signup, user.name) -- when the handler has returned
+  tasks.after_route:schedule(archive, user.name)
+  tasks.after_response:schedule(send_welcome, user.email) -- when the response is out
+  tasks.after_response:schedule(export, user.email)
+  return 201, { name = user.name, avatar = avatar:wait() } -- a task's result, for who waits
 end)
 
--- retries, error handlers by kind, and what is done when the handler fails
-local function reserve(order)
-  order.attempts = (order.attempts or 0) + 1
-  if order.attempts <= (order.failures or 0) then error { kind = "busy", message = "busy" } end
-  write("reserved %s at attempt %d", order.item, order.attempts)
+-- A task has a name and an id: by that it is found later, on whichever worker.
+local function report(seconds)
+  async.sleep(seconds)
+  return { pages = 12 }
 end
-local reserving = {
-  name = "reserve", retries = 2, retry_on = { "busy" }, backoff = { initial = 0.01 },
-  on_error = {
-    busy = function(task) write("gave up %s at attempt %d", task.args[1].item, task.attempt) end,
-    default = function(_, err) write("not reserved: %s", tostring(err)) end,
-  },
-}
-local function apologize(item) write("apologized for %s", item) end
+local function note_cancel(task, reason) journal.write("no %s: %s", task.name, reason) end
 
-app:post("/orders", function(req)
-  local order, tasks = object(req), req.tasks.after_response
-  tasks:task { outcome = "failure" }:schedule(apologize, order.item)
-  if order.item == "moon" then perilune.abort(409, "sold out") end
-  return 202, { task = tasks:task(reserving):schedule(reserve, order).id }
-end)
+app:post("/reports", perilune.blocking(function(req) -- from a thread it is scheduled just so
+  local seconds = tonumber(req.query.seconds or "0.1")
+  if not seconds or seconds < 0 or seconds > 60 then
+    perilune.abort(400, "seconds: from 0 to 60")
+  end
+  local tasks = req.tasks:task { name = "yearly report", on_cancel = note_cancel }
+  return 202, { task = tasks:schedule(report, seconds).id }
+end))
+
+local function found(req)
+  return app.tasks:find(req.params.id) or perilune.abort(404, "no such task")
+end
 
 app:get("/tasks/{id}", function(req)
-  local task = app.tasks:find(req.params.id) or perilune.abort(404, "no such task")
-  return { name = task.name, status = task.status, attempt = task.attempt }
+  local task = found(req)
+  local result = task.status == "done" and task.results[1] or nil
+  return { name = task.name, status = task.status, attempt = task.attempt, result = result }
 end)
 
--- the shutdown waits for a shielded task, and for its on_error
-local function settle(amount)
-  async.sleep(0.2)
-  if amount > 1000 then error("over the limit", 0) end
-  write("settled %d", amount)
-end
-local function refund(task, err) write("refunded %d: %s", task.args[1], tostring(err)) end
-
-app:post("/payments/{amount:int}", function(req)
-  req.tasks:task { shield = true, on_error = refund }:schedule(settle, req.params.amount)
-  return 202, { amount = req.params.amount }
+app:delete("/tasks/{id}", function(req)
+  found(req):cancel "nobody wants it"
+  return 202
 end)
 
 return app

@@ -1,5 +1,5 @@
 -- conf.lua - how the page is served, unless a flag or the environment says otherwise.
 --
--- One worker: the journal is kept in its Lua state.
+-- `settings` are the app's own: PERILUNE_SETTINGS_JOURNAL.
 
-return { workers = 1 }
+return { settings = { journal = (os.getenv "TMPDIR" or "/tmp") .. "/perilune-tasks.log" } }

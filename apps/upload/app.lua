@@ -10,6 +10,7 @@ local process = require "perilune.process"
 
 local app = perilune.app { name = "upload", pools = { images = { threads = 2, queue = 100 } } }
 local settings = app.settings
+local services = http.client { base_url = settings.services, timeout = 10 }
 
 local TYPES = { ["image/jpeg"] = "jpeg", ["image/png"] = "png", ["image/gif"] = "gif" }
 
@@ -47,11 +48,10 @@ end)
 --- One task: thumbnail, CDN, notification.
 local function publish(path, format, name)
   local bytes = thumbnail(path, format, 400)
-  local res = http.put(("%s/files/%s.jpg"):format(settings.services, name), {
-    body = bytes, headers = { ["Content-Type"] = "image/jpeg" }, timeout = 10,
-  }):raise_for_status()
-  http.post(settings.services .. "/hooks", { json = { event = "published", url = res:json().url } })
-    :raise_for_status()
+  local headers = { ["Content-Type"] = "image/jpeg" }
+  local res = services:put(("/files/%s.jpg"):format(name), { body = bytes, headers = headers })
+  local url = res:raise_for_status():json().url
+  services:post("/hooks", { json = { event = "published", url = url } }):raise_for_status()
   fs.remove(path)
 end
 

@@ -72,4 +72,41 @@ describe("dashboard", function()
   it("says which service there is not", function()
     assert.same({ detail = "there is no such service" }, get("/upstream/none", 404))
   end)
+
+  it("waits for all kinds together", function()
+    assert.same({ coroutine = "half past four", thread = 6, request = { name = "Ann" },
+      query = { two = 2 }, task = "call Bob" }, get "/kinds")
+    assert.equal(502, client:get("/kinds?fail=profile").status)
+  end)
+
+  it("takes the first of all kinds", function()
+    assert.same({ index = 1, answer = "half past four" }, get "/first")
+  end)
+end)
+
+-- Where the services' sleeps are all that takes time.
+describe("on a clock of its own, dashboard", function()
+  local client
+
+  setup(function() client = test.client { clock = "auto" } end)
+  teardown(function() client:close() end)
+
+  local function milliseconds(path, status)
+    local before = client.clock:now()
+    assert.equal(status or 200, client:get(path).status)
+    return math.floor((client.clock:now() - before) * 1000 + 0.5)
+  end
+
+  it("takes the sum of the times one after the other", function()
+    assert.equal(190, milliseconds "/sequential")
+  end)
+
+  it("takes the longest of them together", function()
+    assert.equal(80, milliseconds "/together")
+    assert.equal(80, milliseconds "/whatever?fail=offers")
+  end)
+
+  it("takes as long as the first error", function()
+    assert.equal(50, milliseconds("/together?fail=offers", 502))
+  end)
 end)

@@ -21,15 +21,15 @@ describe("fetch", function()
     services:close()
   end)
 
-  for _, way in ipairs { "sequential", "together", "limited", "blocking" } do
-    it("gets all of them: " .. way, function()
+  for _, way in ipairs { "sequential", "together", "limited", "workers", "blocking" } do
+    it(("gets all of them: %s"):format(way), function()
       local answer = client:get(("/%s?count=12&seconds=0.001"):format(way)):json()
       assert.equal(12, answer.count)
       assert.equal("item 12", answer.last)
       assert.is_true(answer.seconds > 0)
     end)
 
-    it("says what failed: " .. way, function()
+    it(("says what failed: %s"):format(way), function()
       local res = client:get(("/%s?count=3&seconds=99"):format(way))
       assert.equal(502, res.status)
       assert.is_truthy(res:json().detail:find("400 Bad Request from .*/items/%d"), res.body)

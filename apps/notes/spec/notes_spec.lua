@@ -1,62 +1,79 @@
--- notes_spec.lua - the notes over real HTTP: writing, reading, tags, the stream.
+-- notes_spec.lua - the notes over real HTTP: writing, reading, tags, the stream, the inbox.
 --
--- Others may write to the same file meanwhile: a spec looks at its own notes alone, by a tag that
--- nobody else has, and deletes them.
+-- Each case has a directory of its own, with the database and the inbox.
 
 local async = require "perilune.async"
+local fs = require "perilune.fs"
 local test = require "perilune.test"
 
+local LIMIT_S = 20
+
 describe("notes", function()
-  local client, own, made
+  local client, directory
 
   before_each(function()
-    client = test.client()
-    own = ("%p %f"):format({}, async.now())
-    made = {}
+    directory = os.tmpname()
+    fs.remove(directory)
+    fs.mkdir(directory)
+    local settings = { database = directory .. "/db", inbox = directory .. "/inbox" }
+    client = test.client { settings = settings }
   end)
   after_each(function()
-    for _, id in ipairs(made) do client:delete("/notes/" .. id) end
     client:close()
+    fs.remove(directory, { recursive = true })
   end)
 
   local function post(text, tags)
-    local res = client:post("/notes", { json = { text = text, tags = tags } })
-    if res.status == 201 then made[#made + 1] = res:json().id end
-    return res
+    return client:post("/notes", { json = { text = text, tags = tags } })
   end
 
-  local function of_tag(tag)
-    return client:get("/tags/" .. tag:gsub(" ", "%%20")):json()
-  end
+  local function of_tag(tag) return client:get("/tags/" .. tag):json() end
 
   it("are kept with their tags", function()
-    local id = post("buy tea", { own, "b" }):json().id
-    local note = client:get("/notes/" .. id):json()
-    assert.equal("buy tea", note.text)
-    assert.equal(2, #note.tags)
-    assert.same({ { id = id, text = "buy tea" } }, of_tag(own))
+    local id = post("buy tea", { "a", "b" }):json().id
+    assert.same({ id = id, text = "buy tea", tags = { { name = "a" }, { name = "b" } } },
+      client:get("/notes/" .. id):json())
+    assert.same({ { id = id, text = "buy tea" } }, of_tag "b")
     assert.equal(204, client:delete("/notes/" .. id).status)
-    assert.same({}, of_tag(own))
+    assert.same({}, of_tag "b")
     assert.equal(404, client:get("/notes/" .. id).status)
     assert.equal(404, client:delete("/notes/" .. id).status)
   end)
 
   it("are kept as a whole or not at all", function()
-    assert.equal(409, post("twice", { own, own }).status)
-    assert.same({}, of_tag(own))
+    assert.equal(409, post("twice", { "a", "a" }).status)
+    assert.same({}, of_tag "a")
+    assert.equal("", client:get("/notes.txt").body)
     assert.equal(422, post(7).status)
     assert.equal(422, post("text", "tag").status)
+    assert.equal(422, client:post("/notes", { json = 7 }).status)
+    assert.equal(400, client:post("/notes", { body = "{" }).status)
+    assert.equal(201, post("once", { "a" }).status)
   end)
 
   it("are written by many at once, and streamed", function()
     local list = {}
-    for i = 1, 40 do list[i] = { post, ("%s note %d"):format(own, i), { own } } end
+    for i = 1, 40 do list[i] = { post, ("note %d"):format(i), { "many" } } end
     async.gather(list)
-    assert.equal(40, #of_tag(own))
-    local text, count = client:get "/notes.txt".body, 0
-    for i = 1, 40 do
-      if text:find(("%s note %d\n"):format(own, i), 1, true) then count = count + 1 end
+    assert.equal(40, #of_tag "many")
+    local text = client:get("/notes.txt").body
+    for i = 1, 40 do assert.is_truthy(text:find(("note %d\n"):format(i), 1, true)) end
+  end)
+
+  it("come from files, too: those that are there, and those that come", function()
+    local inbox = directory .. "/inbox"
+    client:close()
+    fs.write(inbox .. "/first", "call Ann")
+    client = test.client { settings = { database = directory .. "/db", inbox = inbox } }
+    local function wait_for(text)
+      async.timeout(LIMIT_S, function()
+        while client:get("/notes.txt").body ~= text do async.sleep(0.001) end
+        while #fs.list(inbox) > 0 do async.sleep(0.001) end
+      end)
     end
-    assert.equal(40, count)
+    wait_for "call Ann\n"
+    fs.write(directory .. "/second", "call Bob")
+    fs.rename(directory .. "/second", inbox .. "/second")
+    wait_for "call Ann\ncall Bob\n"
   end)
 end)

@@ -58,4 +58,31 @@ describe("sync_async", function()
       end
     end
   end)
+
+  it("waits below pcall, in metamethods and in iterators", function()
+    assert.same({ "pcall", "metamethod", "iterator" }, client:get("/anywhere"):json())
+  end)
+
+  it("says where nobody can wait", function()
+    local res = client:get("/nowhere")
+    assert.equal(422, res.status)
+    assert.same({ detail = "async.sleep cannot wait inside 'table.sort': collect first, then wait"
+      .. " outside of it" }, res:json())
+  end)
+
+  it("says what cannot go to another state", function()
+    local res = client:get("/moved")
+    assert.equal(422, res.status)
+    assert.same({ detail = "argument 1 (thread) cannot be sent to another Lua state" }, res:json())
+  end)
+
+  it("has as many threads as the pool, whatever is scheduled", function()
+    local answer = client:get("/crowd?tasks=1000"):json()
+    assert.equal(1000, answer.tasks)
+    assert.is_true(answer.threads >= 1 and answer.threads <= 8, answer.threads)
+    assert.equal(0, answer.visits_seen_here)
+    for _, tasks in ipairs { "0", "1.5", "many", "5001" } do
+      assert.equal(400, client:get("/crowd?tasks=" .. tasks).status)
+    end
+  end)
 end)
