@@ -23,7 +23,7 @@ uv_err worker_init(struct worker *worker) {
   list_init(&worker->idle_fibers);
   list_init(&worker->watched);
   list_init(&worker->listed);
-  if (STRESS) stress_init(worker);
+  stress_init(worker);
   uv_err error = uv_loop_init(&worker->loop);
   if (error) return error;
   worker->loop.data = worker; /* what tells that there is one to close */

@@ -17,6 +17,7 @@
 #include "core/timer.h"
 
 #include <lua.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <uv.h>
 
@@ -48,7 +49,7 @@ struct worker_role {
   const char *(*stuck)(struct worker *worker, const struct stuck_report *report);
 };
 
-/* What the workers of a process share; read-only once they run. */
+/* What the workers of a process share; read-only once they run, but for what is atomic. */
 struct process {
   const struct settings *settings;
   struct log *log;
@@ -60,6 +61,7 @@ struct process {
   struct directory *directory;
   struct spool *spool;                    /* temporary files of requests: lib/spool.h */
   struct sqlite_registry *databases;      /* that are open: lib/sqlite_registry.h */
+  _Atomic(uint64_t) shuffle_seed;         /* of workers that begin: core/stress.h; 0: none */
   const char *lua_dir;                    /* the framework's Lua files */
   struct slice app_settings;              /* app.settings, as a transfer message; empty: none */
   unsigned char code_key[CODE_KEY_BYTES]; /* seals code that crosses between states */

@@ -75,11 +75,11 @@ static int end_stalls(lua_State *L) {
   return 2;
 }
 
-/* shuffle(seed): from now on fibers of this worker are woken in an order that the seed gives */
+/* shuffle(seed): from now on fibers of this worker, and of workers that begin later, are woken in
+ * an order that the seed gives */
 static int shuffle(lua_State *L) {
-  struct worker *worker = worker_of(L);
-  stress_seed(worker, (uint64_t)luaL_checkinteger(L, 1));
-  worker->shuffles = true;
+  uint64_t seed = (uint64_t)luaL_checkinteger(L, 1);
+  stress_set_seed(worker_of(L), seed + (seed == 0));
   return 0;
 }
 

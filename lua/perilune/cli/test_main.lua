@@ -56,14 +56,35 @@ local function tell_broken_output(message)
   io.stderr:write(("perilune: busted's output has failed: %s\n"):format(tostring(message)))
 end
 
+--- With a seed the order of specs, and that in which tasks are woken, is one that it gives. Each
+--- run of --repeat has the next seed.
+local function follow_seed(busted, seed, counts)
+  local now = seed
+  check_native.shuffle(seed)
+  busted.subscribe({ "suite", "reset" }, function(_, run)
+    now = seed + run - 1
+    busted.randomseed = now
+    check_native.shuffle(now)
+    return nil, true
+  end)
+  local function note()
+    local seeds = counts.seeds
+    if seeds[#seeds] ~= now then seeds[#seeds + 1] = now end
+    return nil, true
+  end
+  busted.subscribe({ "failure" }, note)
+  busted.subscribe({ "error" }, note)
+end
+
 --- Counts the results of the instance of busted that its runner makes.
-local function count_results()
-  local counts = { success = 0, failure = 0, error = 0, pending = 0 }
+local function count_results(seed)
+  local counts = { success = 0, failure = 0, error = 0, pending = 0, seeds = {} }
   local core = require "busted.core"
   package.loaded["busted.core"] = function(...)
     local busted = core(...)
     guard_functions(busted)
     native.environment(environment_of(busted))
+    if seed then follow_seed(busted, seed, counts) end
     busted.subscribe({ "test", "end" }, function(_, _, status)
       counts[status] = (counts[status] or 0) + 1
       return nil, true
@@ -78,12 +99,10 @@ local function count_results()
   return counts
 end
 
---- With a seed the order of specs, and that in which tasks are woken, is one that it gives.
-local function shuffle(words, options)
+--- The seed; with one busted shuffles, too.
+local function read_seed(words, options)
   local seed = math.tointeger(tonumber(options["--seed"]))
-  if not seed then return nil end
-  table.insert(words, 1, "--shuffle")
-  check_native.shuffle(seed)
+  if seed then table.insert(words, 1, "--shuffle") end
   return seed
 end
 
@@ -100,9 +119,11 @@ local function counts_file(options)
   return is_document and io.stderr or io.stdout
 end
 
-local function print_counts(counts, seed, file)
+local function print_counts(counts, file)
   local failed = counts.failure + counts.error
-  if failed > 0 and seed then file:write(("the same order again: --seed %d\n"):format(seed)) end
+  for _, seed in ipairs(counts.seeds) do
+    file:write(("the same order again: --seed %d\n"):format(seed))
+  end
   local line = ("%d passed, %d failed"):format(counts.success, failed)
   if counts.pending > 0 then line = ("%s, %d skipped"):format(line, counts.pending) end
   io.stdout:flush()
@@ -112,7 +133,7 @@ local function print_counts(counts, seed, file)
 end
 
 --- busted ends by os.exit: here that ends the run instead.
-local function run_busted(words)
+local function run_busted(words, seed)
   local exit_code
   local ending = {}
   require "busted.compatibility".exit = function(code)
@@ -120,7 +141,7 @@ local function run_busted(words)
     error(ending, 0)
   end
   _G.arg = words
-  local counts = count_results()
+  local counts = count_results(seed)
   local ok, err = pcall(require "busted.runner", { standalone = false })
   if not ok and err ~= ending then error(err, 0) end
   return exit_code == nil or exit_code == 0 or exit_code == true, counts
@@ -136,10 +157,9 @@ local function main(arguments)
   local options, roots = busted_words.parse(words)
   if #roots == 0 then table.insert(words, 1, spec_root(arguments.dir)) end
   package.path = ("%s/?.lua;%s/?/init.lua;%s"):format(arguments.dir, arguments.dir, package.path)
-  local seed = shuffle(words, options)
-  local ok, counts = run_busted(words)
+  local ok, counts = run_busted(words, read_seed(words, options))
   if only_tells(options) then return ok and 0 or 1 end
-  return print_counts(counts, seed, counts_file(options)) and ok and 0 or 1
+  return print_counts(counts, counts_file(options)) and ok and 0 or 1
 end
 
 return main
