@@ -8,6 +8,7 @@
 #include "core/error.h"
 #include "core/fiber.h"
 #include "core/interrupt.h"
+#include "core/log_keeper.h"
 #include "core/log_writer.h"
 #include "core/require.h"
 #include "core/snapshot.h"
@@ -72,6 +73,7 @@ static void program_finish(struct program *program) {
   watchdog_stop(&program->watchdog);
   if (sqlite_registry_destroy(program->process.databases)) directory_finish(&program->directory);
   spool_destroy(program->process.spool);
+  log_keeper_destroy(program->process.log_keeper);
   log_writer_destroy(program->log_writer);
   settings_finish(&program->settings);
   buffer_finish(&program->app_settings);
@@ -251,6 +253,7 @@ static int run(lua_State *L) {
   transfer_encode(L, lua_gettop(L), 1, "argument", &run->arguments);
   struct program *program = push_program(L);
   program->process.warns_of_holding = true;
+  program->process.log_keeper = log_keeper_create(&program->log);
   struct snapshot *snapshot = snapshot_create(dir);
   run->worker.process = &program->process;
   run->worker.snapshot = snapshot;

@@ -27,6 +27,7 @@ struct directory;
 struct fiber;
 struct line_writer;
 struct log;
+struct log_keeper;
 struct settings;
 struct snapshot;
 struct spool;
@@ -53,6 +54,7 @@ struct worker_role {
 struct process {
   const struct settings *settings;
   struct log *log;
+  struct log_keeper *log_keeper;  /* of a run of specs; NULL elsewhere */
   struct line_writer *access_log; /* NULL: there is none */
   bool has_metrics;               /* workers publish what they count */
   bool warns_of_holding;          /* an app is being developed: core/holding.h */

@@ -1,9 +1,11 @@
-/* checks.c - live tasks that belong to no app, stalls, and whether an error was read.
+/* checks.c - live tasks that belong to no app, stalls, errors that were read, the log of a spec.
  *
  * A spec's own fiber runs while it asks, so it is never among those that are left. */
 #include "lib/checks.h"
 
+#include "base/buffer.h"
 #include "core/fiber.h"
+#include "core/log_keeper.h"
 #include "core/stall.h"
 #include "core/stress.h"
 #include "core/worker.h"
@@ -11,6 +13,7 @@
 #include "lib/task.h"
 
 #include <lauxlib.h>
+#include <string.h>
 
 /* Pushes { task=, made=, text= } of a task and the fiber that runs it. */
 static void push_row(lua_State *L, struct fiber *fiber, int task) {
@@ -83,6 +86,55 @@ static int shuffle(lua_State *L) {
   return 0;
 }
 
+/* ---- the log of a spec ---- */
+
+static struct log_keeper *check_keeper(lua_State *L) {
+  struct log_keeper *keeper = worker_of(L)->process->log_keeper;
+  if (!keeper) luaL_error(L, "the log is kept for specs only");
+  return keeper;
+}
+
+/* keep_log(passes_on): keeps the log's lines from now on; they reach standard error too, or not */
+static int keep_log(lua_State *L) {
+  log_keeper_begin(check_keeper(L), lua_toboolean(L, 1));
+  return 0;
+}
+
+/* end_log(): keeps no more */
+static int end_log(lua_State *L) {
+  log_keeper_end(check_keeper(L));
+  return 0;
+}
+
+/* push_lines(buffer) -> the list */
+static int push_lines(lua_State *L) {
+  const struct buffer *lines = lua_touserdata(L, 1);
+  lua_Integer count = 0;
+  lua_newtable(L);
+  for (size_t at = 0; at < lines->len;) {
+    uint32_t len;
+    memcpy(&len, lines->data + at, sizeof len);
+    at += sizeof len;
+    lua_pushlstring(L, lines->data + at, len);
+    lua_rawseti(L, 2, ++count);
+    at += len;
+  }
+  return 1;
+}
+
+/* take_log() -> a list of what was kept, each with its traceback; how many lines are missing */
+static int take_log(lua_State *L) {
+  struct buffer lines = {0};
+  uint64_t dropped = log_keeper_take(check_keeper(L), &lines);
+  lua_pushcfunction(L, push_lines);
+  lua_pushlightuserdata(L, &lines);
+  int status = lua_pcall(L, 1, 1, 0);
+  buffer_finish(&lines);
+  if (status != LUA_OK) return lua_error(L);
+  lua_pushinteger(L, (lua_Integer)dropped);
+  return 2;
+}
+
 static int slowness(lua_State *L) {
   lua_pushinteger(L, stall_slowness());
   return 1;
@@ -95,6 +147,9 @@ int checks_open(lua_State *L) {
                                        {"skip_stall", skip_stall},
                                        {"end_stalls", end_stalls},
                                        {"shuffle", shuffle},
+                                       {"keep_log", keep_log},
+                                       {"take_log", take_log},
+                                       {"end_log", end_log},
                                        {"slowness", slowness},
                                        {NULL, NULL}};
   luaL_newlib(L, functions);

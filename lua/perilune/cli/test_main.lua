@@ -10,6 +10,7 @@ local deadlock = require "perilune.native.deadlock"
 local lfs = require "lfs"
 local native = require "perilune.native.app"
 local runner = require "perilune.runner"
+local spec_log = require "perilune.test.spec_log"
 
 local function spec_root(dir)
   return lfs.attributes(dir .. "/app.lua", "mode") == "file" and dir .. "/spec" or dir
@@ -20,6 +21,22 @@ local guarded = {}
 for _, name in ipairs { "it", "setup", "teardown", "before_each", "after_each", "finally",
   "lazy_setup", "lazy_teardown", "strict_setup", "strict_teardown" } do
   guarded[name] = true
+end
+
+--- Keeps the log of a spec with what is around it, and puts it into the message when one fails.
+local function show_logs(busted, passes_on)
+  local safe, publish = busted.safe, busted.publish
+  function busted.safe(descriptor, run, element)
+    local is_around_spec = descriptor == "it" and element.descriptor == "it" and run ~= element.run
+    if not is_around_spec then return safe(descriptor, run, element) end
+    return spec_log.keep(passes_on, safe, descriptor, run, element)
+  end
+  function busted.publish(channel, element, parent, message, ...)
+    if channel[1] == "failure" or channel[1] == "error" then
+      message = spec_log.add_to(message)
+    end
+    return publish(channel, element, parent, message, ...)
+  end
 end
 
 --- Runs a spec, and looks at what it has left.
@@ -77,12 +94,13 @@ local function follow_seed(busted, seed, counts)
 end
 
 --- Counts the results of the instance of busted that its runner makes.
-local function count_results(seed)
+local function count_results(seed, shows_log)
   local counts = { success = 0, failure = 0, error = 0, pending = 0, seeds = {} }
   local core = require "busted.core"
   package.loaded["busted.core"] = function(...)
     local busted = core(...)
     guard_functions(busted)
+    show_logs(busted, shows_log)
     native.environment(environment_of(busted))
     if seed then follow_seed(busted, seed, counts) end
     busted.subscribe({ "test", "end" }, function(_, _, status)
@@ -133,7 +151,7 @@ local function print_counts(counts, file)
 end
 
 --- busted ends by os.exit: here that ends the run instead.
-local function run_busted(words, seed)
+local function run_busted(words, seed, shows_log)
   local exit_code
   local ending = {}
   require "busted.compatibility".exit = function(code)
@@ -141,7 +159,7 @@ local function run_busted(words, seed)
     error(ending, 0)
   end
   _G.arg = words
-  local counts = count_results(seed)
+  local counts = count_results(seed, shows_log)
   local ok, err = pcall(require "busted.runner", { standalone = false })
   if not ok and err ~= ending then error(err, 0) end
   return exit_code == nil or exit_code == 0 or exit_code == true, counts
@@ -157,7 +175,8 @@ local function main(arguments)
   local options, roots = busted_words.parse(words)
   if #roots == 0 then table.insert(words, 1, spec_root(arguments.dir)) end
   package.path = ("%s/?.lua;%s/?/init.lua;%s"):format(arguments.dir, arguments.dir, package.path)
-  local ok, counts = run_busted(words, read_seed(words, options))
+  local shows_log = options["-v"] or options["--verbose"]
+  local ok, counts = run_busted(words, read_seed(words, options), shows_log)
   if only_tells(options) then return ok and 0 or 1 end
   return print_counts(counts, counts_file(options)) and ok and 0 or 1
 end
