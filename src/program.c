@@ -10,6 +10,7 @@
 #include "core/interrupt.h"
 #include "core/log_keeper.h"
 #include "core/log_writer.h"
+#include "core/opened.h"
 #include "core/require.h"
 #include "core/snapshot.h"
 #include "core/stress.h"
@@ -73,6 +74,7 @@ static void program_finish(struct program *program) {
   watchdog_stop(&program->watchdog);
   if (sqlite_registry_destroy(program->process.databases)) directory_finish(&program->directory);
   spool_destroy(program->process.spool);
+  opened_destroy(program->process.opened);
   log_keeper_destroy(program->process.log_keeper);
   log_writer_destroy(program->log_writer);
   settings_finish(&program->settings);
@@ -254,6 +256,7 @@ static int run(lua_State *L) {
   struct program *program = push_program(L);
   program->process.warns_of_holding = true;
   program->process.log_keeper = log_keeper_create(&program->log);
+  program->process.opened = opened_create();
   struct snapshot *snapshot = snapshot_create(dir);
   run->worker.process = &program->process;
   run->worker.snapshot = snapshot;

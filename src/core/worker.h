@@ -28,6 +28,7 @@ struct fiber;
 struct line_writer;
 struct log;
 struct log_keeper;
+struct opened_list;
 struct settings;
 struct snapshot;
 struct spool;
@@ -54,7 +55,8 @@ struct worker_role {
 struct process {
   const struct settings *settings;
   struct log *log;
-  struct log_keeper *log_keeper;  /* of a run of specs; NULL elsewhere */
+  struct log_keeper *log_keeper; /* of a run of specs; NULL elsewhere, as the next */
+  struct opened_list *opened;
   struct line_writer *access_log; /* NULL: there is none */
   bool has_metrics;               /* workers publish what they count */
   bool warns_of_holding;          /* an app is being developed: core/holding.h */
@@ -106,6 +108,7 @@ struct worker {
   int operations_left;    /* that the running fiber may do without a wait */
   uint64_t stress_random; /* kept by stress.c */
   bool shuffles;          /* fibers are woken in an order of that, in this build too */
+  int opened_new;         /* kept by opened.c */
   uint64_t request_count; /* makes request ids */
   struct metrics metrics;
   struct {

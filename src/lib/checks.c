@@ -1,4 +1,4 @@
-/* checks.c - live tasks that belong to no app, stalls, errors that were read, the log of a spec.
+/* checks.c - live tasks that belong to no app, stalls, what is open, the log of a spec.
  *
  * A spec's own fiber runs while it asks, so it is never among those that are left. */
 #include "lib/checks.h"
@@ -6,6 +6,7 @@
 #include "base/buffer.h"
 #include "core/fiber.h"
 #include "core/log_keeper.h"
+#include "core/opened.h"
 #include "core/stall.h"
 #include "core/stress.h"
 #include "core/worker.h"
@@ -86,6 +87,83 @@ static int shuffle(lua_State *L) {
   return 0;
 }
 
+/* ---- what is open ---- */
+
+static struct opened_list *check_opened(lua_State *L) {
+  struct opened_list *list = worker_of(L)->process->opened;
+  if (!list) luaL_error(L, "what is open is noted for specs only");
+  return list;
+}
+
+/* watch_opened(): notes what is opened from now on, and forgets what was */
+static int watch_opened(lua_State *L) {
+  opened_watch(check_opened(L), worker_of(L));
+  return 0;
+}
+
+/* unwatch_opened(): notes no more */
+static int unwatch_opened(lua_State *L) {
+  opened_unwatch(check_opened(L));
+  return 0;
+}
+
+/* settle_opened(): collects garbage where that says more of what is open */
+static int settle_opened(lua_State *L) {
+  opened_settle(L);
+  return 0;
+}
+
+/* push_opened(buffer) -> the list */
+static int push_opened(lua_State *L) {
+  static const char *const checks[] = {[OPENED_FILE] = "files",
+                                       [OPENED_WATCH] = "watches",
+                                       [OPENED_DATABASE] = "databases",
+                                       [OPENED_SUBSCRIPTION] = "subscriptions",
+                                       [OPENED_STREAM] = "streams"};
+  const struct buffer *buffer = lua_touserdata(L, 1);
+  size_t count = buffer->len / sizeof(struct opened_row);
+  lua_createtable(L, (int)count, 0);
+  for (size_t i = 0; i < count; i++) {
+    struct opened_row row;
+    memcpy(&row, buffer->data + i * sizeof row, sizeof row);
+    lua_createtable(L, 0, 4);
+    lua_pushstring(L, checks[row.kind]);
+    lua_setfield(L, 3, "check");
+    lua_pushstring(L, row.line);
+    lua_setfield(L, 3, "line");
+    lua_pushboolean(L, row.is_of_app);
+    lua_setfield(L, 3, "is_of_app");
+    lua_pushboolean(L, row.state == OPENED_COLLECTED);
+    lua_setfield(L, 3, "is_collected");
+    lua_rawseti(L, 2, (lua_Integer)i + 1);
+  }
+  return 1;
+}
+
+/* Calls a function with the buffer, which is freed; gives its result. */
+static int convert(lua_State *L, lua_CFunction function, struct buffer *buffer) {
+  lua_pushcfunction(L, function);
+  lua_pushlightuserdata(L, buffer);
+  int status = lua_pcall(L, 1, 1, 0);
+  buffer_finish(buffer);
+  return status == LUA_OK ? 1 : lua_error(L);
+}
+
+/* opened() -> a list of what was opened since watch_opened, and not closed: { check=, line=,
+ * is_of_app=, is_collected= } */
+static int opened(lua_State *L) {
+  struct buffer rows = {0};
+  opened_list(check_opened(L), &rows);
+  return convert(L, push_opened, &rows);
+}
+
+/* is_of_app() -> whether a handler, hook or task of an app runs */
+static int is_of_app(lua_State *L) {
+  const struct fiber *fiber = fiber_running(L);
+  lua_pushboolean(L, fiber && fiber->instance);
+  return 1;
+}
+
 /* ---- the log of a spec ---- */
 
 static struct log_keeper *check_keeper(lua_State *L) {
@@ -126,11 +204,7 @@ static int push_lines(lua_State *L) {
 static int take_log(lua_State *L) {
   struct buffer lines = {0};
   uint64_t dropped = log_keeper_take(check_keeper(L), &lines);
-  lua_pushcfunction(L, push_lines);
-  lua_pushlightuserdata(L, &lines);
-  int status = lua_pcall(L, 1, 1, 0);
-  buffer_finish(&lines);
-  if (status != LUA_OK) return lua_error(L);
+  convert(L, push_lines, &lines);
   lua_pushinteger(L, (lua_Integer)dropped);
   return 2;
 }
@@ -147,6 +221,11 @@ int checks_open(lua_State *L) {
                                        {"skip_stall", skip_stall},
                                        {"end_stalls", end_stalls},
                                        {"shuffle", shuffle},
+                                       {"watch_opened", watch_opened},
+                                       {"unwatch_opened", unwatch_opened},
+                                       {"settle_opened", settle_opened},
+                                       {"opened", opened},
+                                       {"is_of_app", is_of_app},
                                        {"keep_log", keep_log},
                                        {"take_log", take_log},
                                        {"end_log", end_log},
