@@ -5,6 +5,7 @@
 #include "program.h"
 
 #include "core/clock.h"
+#include "core/coverage.h"
 #include "core/error.h"
 #include "core/fiber.h"
 #include "core/interrupt.h"
@@ -75,6 +76,7 @@ static void program_finish(struct program *program) {
   if (sqlite_registry_destroy(program->process.databases)) directory_finish(&program->directory);
   spool_destroy(program->process.spool);
   opened_destroy(program->process.opened);
+  coverage_destroy(program->process.coverage);
   log_keeper_destroy(program->process.log_keeper);
   log_writer_destroy(program->log_writer);
   settings_finish(&program->settings);
@@ -257,6 +259,7 @@ static int run(lua_State *L) {
   program->process.warns_of_holding = true;
   program->process.log_keeper = log_keeper_create(&program->log);
   program->process.opened = opened_create();
+  program->process.coverage = coverage_create();
   struct snapshot *snapshot = snapshot_create(dir);
   run->worker.process = &program->process;
   run->worker.snapshot = snapshot;

@@ -23,6 +23,7 @@
 
 struct clock;
 struct clock_face;
+struct coverage;
 struct directory;
 struct fiber;
 struct line_writer;
@@ -55,8 +56,9 @@ struct worker_role {
 struct process {
   const struct settings *settings;
   struct log *log;
-  struct log_keeper *log_keeper; /* of a run of specs; NULL elsewhere, as the next */
+  struct log_keeper *log_keeper; /* of a run of specs; NULL elsewhere, as the next two */
   struct opened_list *opened;
+  struct coverage *coverage;
   struct line_writer *access_log; /* NULL: there is none */
   bool has_metrics;               /* workers publish what they count */
   bool warns_of_holding;          /* an app is being developed: core/holding.h */

@@ -6,6 +6,7 @@
 local busted_words = require "perilune.cli.busted_words"
 local check_native = require "perilune.native.checks"
 local checks = require "perilune.test.checks"
+local coverage = require "perilune.test.coverage"
 local deadlock = require "perilune.native.deadlock"
 local lfs = require "lfs"
 local native = require "perilune.native.app"
@@ -150,19 +151,31 @@ local function print_counts(counts, file)
   return failed == 0 and counts.success > 0
 end
 
---- busted ends by os.exit: here that ends the run instead.
+local EXIT_USAGE = 2
+
+--- busted ends by os.exit: here that ends the run instead. Gives whether all is right, the counts,
+--- and the exit code where the run could not begin.
 local function run_busted(words, seed, shows_log)
-  local exit_code
+  local exit_code, refused
   local ending = {}
   require "busted.compatibility".exit = function(code)
     exit_code = code
     error(ending, 0)
   end
+  --- Stands in for what busted starts luacov with.
+  local function cover(config)
+    local ok, problem = pcall(coverage.begin, config)
+    if ok then return true end
+    io.stderr:write(("perilune: --coverage: %s\n"):format(tostring(problem):match "[^\n]*"))
+    refused = EXIT_USAGE
+    error(ending, 0)
+  end
+  package.loaded["busted.modules.luacov"] = function() return cover end
   _G.arg = words
   local counts = count_results(seed, shows_log)
   local ok, err = pcall(require "busted.runner", { standalone = false })
   if not ok and err ~= ending then error(err, 0) end
-  return exit_code == nil or exit_code == 0 or exit_code == true, counts
+  return exit_code == nil or exit_code == 0 or exit_code == true, counts, refused
 end
 
 ---@param arguments table dir, arguments
@@ -176,7 +189,8 @@ local function main(arguments)
   if #roots == 0 then table.insert(words, 1, spec_root(arguments.dir)) end
   package.path = ("%s/?.lua;%s/?/init.lua;%s"):format(arguments.dir, arguments.dir, package.path)
   local shows_log = options["-v"] or options["--verbose"]
-  local ok, counts = run_busted(words, read_seed(words, options), shows_log)
+  local ok, counts, refused = run_busted(words, read_seed(words, options), shows_log)
+  if refused then return refused end
   if only_tells(options) then return ok and 0 or 1 end
   return print_counts(counts, counts_file(options)) and ok and 0 or 1
 end
