@@ -65,6 +65,9 @@ function runner.load_config(given)
   runner.configuration = { statsfile = directory .. "/stats", exclude = {} }
   runner.configuration.runreport = given ~= nil
   if given then write("configs", given .. "\n") end
+  local shell = io.popen "pwd"
+  runner.working_directory = shell:read()
+  shell:close()
   return runner.configuration
 end
 
@@ -72,6 +75,8 @@ function runner.init(given)
   runner.load_config(given)
   os.exit = function() error "luacov's os.exit" end
   debug.sethook(runner.debug_hook, "l")
+  local inherited = coroutine.wrap(function() return debug.gethook() end)()
+  assert(inherited ~= runner.debug_hook, "each coroutine has a hook of its own")
   coroutine.create = function() error "luacov's coroutine.create" end
   coroutine.wrap = function() error "luacov's coroutine.wrap" end
   runner.on_exit_trick = setmetatable({}, { __gc = function() write("clashes", "finalizer\n") end })
