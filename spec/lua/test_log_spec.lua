@@ -130,6 +130,7 @@ describe("the log of a spec that fails", function()
     lacks(failure, "said passed")
     lacks(failure, "said setup")
     lacks(failure, "further lines")
+    assert.equal(1, result.code)
   end)
 
   it("is in the order in which it was written", function()

@@ -284,6 +284,7 @@ describe("what is left open", function()
   end)
 
   it("is all that fails", function()
+    assert.equal(1, result.code)
     assert.matches("\n24 passed, 28 failed\n$", result.out)
   end)
 end)
