@@ -7,6 +7,7 @@ local spec = debug.getinfo(1, "S").source:match "^@(.*)/lua/[^/]+$"
 package.path = spec .. "/?.lua;" .. package.path
 
 local program = require "support.program"
+local tap = require "support.tap"
 
 local APP = [[
 local log = require "perilune.log"
@@ -92,17 +93,6 @@ local function lacks(text, words)
   assert.is_falsy(text:find(words, 1, true), ("%q is in:\n%s"):format(words, text))
 end
 
---- Of the output of TAP: by the name of the spec, all that is said of its failure.
-local function read_failures(out)
-  local found, name = {}, nil
-  for line in out:gmatch "([^\n]*)\n" do
-    local failed = line:match "^not ok %d+ %- (.*)$"
-    if failed or line:find "^ok " then name = failed end
-    if name then found[name] = (found[name] or "") .. line .. "\n" end
-  end
-  return found
-end
-
 --- The lines of a log beneath a failure.
 local function log_of(failure)
   local text = failure:match "# the log meanwhile:\n(.*)$" or ""
@@ -116,7 +106,7 @@ describe("the log of a spec that fails", function()
 
   setup(function()
     result = run { "-o", "TAP" }
-    failures = read_failures(result.out)
+    failures = tap.failures(result.out)
   end)
 
   it("is beneath the failure, from wherever it was written", function()

@@ -8,6 +8,7 @@ local spec = debug.getinfo(1, "S").source:match "^@(.*)/lua/[^/]+$"
 package.path = spec .. "/?.lua;" .. package.path
 
 local program = require "support.program"
+local tap = require "support.tap"
 
 local OPENING = [[
 local fs = require "perilune.fs"
@@ -222,22 +223,12 @@ local LINES = { file = 8, tempfile = 9, watch = 10, database = 11, subscription 
 describe("what is left open", function()
   local result, failures
 
-  local function read_failures(out)
-    local found, name = {}, nil
-    for line in (out .. "\n"):gmatch "(.-)\n" do
-      local failed = line:match "^not ok %d+ %- (.*)$"
-      if failed or line:find "^ok " then name = failed end
-      if name then found[name] = (found[name] or "") .. line .. "\n" end
-    end
-    return found
-  end
-
   setup(function()
     local directory = program.make_directory { ["app.lua"] = APP, ["opening.lua"] = OPENING,
       ["spec/opens_spec.lua"] = SPECS }
     result = program.run { "test", directory, "-o", "TAP" }
     program.remove_directory(directory)
-    failures = read_failures(result.out)
+    failures = tap.failures(result.out)
   end)
 
   local function expect(name, kind)
