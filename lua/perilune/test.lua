@@ -115,7 +115,7 @@ end
 ---@param app_or_dir table|string|nil an app, or a directory relative to the one under test
 ---@param options table|nil { clock = "real" | "virtual" | "auto", settings = over conf.lua's,
 --- env = variables, dir = true for a temporary copy of the directory, stall_limit = seconds,
---- checks = false, or { stalls=, tasks=, files=, calls=, errors= } with what is not wanted false }
+--- checks = false, or { files = false, ... }: those that are not wanted }
 ---@return table client
 ---@usage local client = test.client { clock = "auto" }
 function test.client(app_or_dir, options)

@@ -156,6 +156,9 @@
 #define LOG_BYTES_MAX  STRESSED(1024 * 1024, 64 * 1024)
 #define LOG_KEEP_BYTES STRESSED(64 * 1024, 256)
 
+/* Bytes of the log that are kept while a spec runs; then the oldest lines are forgotten. */
+#define LOG_SPEC_BYTES STRESSED(256 * 1024, 64 * 1024)
+
 /* How often a full log is looked at, and how long the end of the process waits for it. */
 #define LOG_LOOK_MS  100
 #define LOG_LEAVE_MS 1000

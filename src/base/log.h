@@ -34,6 +34,9 @@ struct log {
   /* Takes the lines in place of the descriptor; NULL: they are written here (core/log_writer.h). */
   void (*post)(void *context, const char *line, size_t len);
   void *context;
+
+  /* Where lines go that are about the process, not about what it serves; NULL: here as well. */
+  const struct log *of_process;
 };
 
 enum log_kind { LOG_KIND_TEXT, LOG_KIND_JSON, LOG_KIND_INTEGER, LOG_KIND_NUMBER, LOG_KIND_BOOLEAN };
@@ -69,6 +72,11 @@ void log_write(const struct log *log, enum log_level level, const char *message,
 /* [any thread] Whether log_write would write; to spare the making of costly fields. */
 static inline bool log_enabled(const struct log *log, enum log_level level) {
   return level >= log->level;
+}
+
+/* [any thread] The log for a line about the process as a whole. */
+static inline const struct log *log_of_process(const struct log *log) {
+  return log->of_process ? log->of_process : log;
 }
 
 static inline struct log_field log_bytes(const char *key, const char *data, size_t len) {

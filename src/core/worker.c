@@ -7,6 +7,7 @@
 #include "base/limits.h"
 #include "core/call_run.h"
 #include "core/clock.h"
+#include "core/coverage.h"
 #include "core/directory.h"
 #include "core/fiber.h"
 #include "core/stress.h"
@@ -23,7 +24,7 @@ uv_err worker_init(struct worker *worker) {
   list_init(&worker->idle_fibers);
   list_init(&worker->watched);
   list_init(&worker->listed);
-  if (STRESS) stress_init(worker);
+  stress_init(worker);
   uv_err error = uv_loop_init(&worker->loop);
   if (error) return error;
   worker->loop.data = worker; /* what tells that there is one to close */
@@ -40,6 +41,7 @@ uv_err worker_init(struct worker *worker) {
   atomic_store(&worker->heartbeat.interrupt_ns, HEARTBEAT_NEVER);
   watchdog_add(worker->process->watchdog, worker);
   directory_add(worker->process->directory, worker);
+  coverage_start(worker->L);
   return 0;
 }
 
@@ -130,6 +132,7 @@ static void close_loop(struct worker *worker) {
 
 void worker_finish(struct worker *worker) {
   if (worker->L) {
+    coverage_save(worker->L);
     directory_remove(worker->process->directory, worker);
     watchdog_remove(worker->process->watchdog, worker);
     state_destroy(worker->L);

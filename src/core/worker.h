@@ -17,15 +17,19 @@
 #include "core/timer.h"
 
 #include <lua.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <uv.h>
 
 struct clock;
 struct clock_face;
+struct coverage;
 struct directory;
 struct fiber;
 struct line_writer;
 struct log;
+struct log_keeper;
+struct opened_list;
 struct settings;
 struct snapshot;
 struct spool;
@@ -48,10 +52,13 @@ struct worker_role {
   const char *(*stuck)(struct worker *worker, const struct stuck_report *report);
 };
 
-/* What the workers of a process share; read-only once they run. */
+/* What the workers of a process share; read-only once they run, but for what is atomic. */
 struct process {
   const struct settings *settings;
   struct log *log;
+  struct log_keeper *log_keeper; /* of a run of specs; NULL elsewhere, as the next two */
+  struct opened_list *opened;
+  struct coverage *coverage;
   struct line_writer *access_log; /* NULL: there is none */
   bool has_metrics;               /* workers publish what they count */
   bool warns_of_holding;          /* an app is being developed: core/holding.h */
@@ -60,6 +67,7 @@ struct process {
   struct directory *directory;
   struct spool *spool;                    /* temporary files of requests: lib/spool.h */
   struct sqlite_registry *databases;      /* that are open: lib/sqlite_registry.h */
+  _Atomic(uint64_t) shuffle_seed;         /* of workers that begin: core/stress.h; 0: none */
   const char *lua_dir;                    /* the framework's Lua files */
   struct slice app_settings;              /* app.settings, as a transfer message; empty: none */
   unsigned char code_key[CODE_KEY_BYTES]; /* seals code that crosses between states */
@@ -102,6 +110,7 @@ struct worker {
   int operations_left;    /* that the running fiber may do without a wait */
   uint64_t stress_random; /* kept by stress.c */
   bool shuffles;          /* fibers are woken in an order of that, in this build too */
+  int opened_new;         /* kept by opened.c */
   uint64_t request_count; /* makes request ids */
   struct metrics metrics;
   struct {

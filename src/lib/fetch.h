@@ -17,6 +17,7 @@
 
 struct fetch_file;
 struct fetch_pool;
+struct opened;
 
 enum fetch_body {
   FETCH_BODY_NONE,
@@ -81,9 +82,10 @@ struct fetch {
   bool has_head;     /* of the response that counts: no 1xx, no redirect that is followed */
   bool is_clogged;   /* curl holds what has come, until fetch_flow_resume */
   bool too_large;
-  struct buffer head;  /* header lines of the last response, without the status line */
-  struct buffer body;  /* what has come of it, and was not taken yet */
-  uint64_t body_bytes; /* that have come */
+  struct buffer head;    /* header lines of the last response, without the status line */
+  struct buffer body;    /* what has come of it, and was not taken yet */
+  uint64_t body_bytes;   /* that have come */
+  struct opened *opened; /* of a body that is read bit by bit; kept by client_stream.c */
 };
 
 /* [owner] Makes curl's handle, for fetch_setup. False without memory. */

@@ -9,6 +9,7 @@
 #include "core/clock.h"
 #include "core/error.h"
 #include "core/fiber.h"
+#include "core/opened.h"
 #include "core/place.h"
 #include "core/require.h"
 #include "lib/life.h"
@@ -109,6 +110,7 @@ static void set_start_problem(struct background_loop *loop, const char *text) {
 static void end_call(struct background_loop *loop, struct call_run *run) {
   struct call *call = run->call;
   call_run_end(run);
+  opened_settle(loop->worker.L);
   lock(loop);
   list_remove(&call->link);
   loop->calls--;
