@@ -8,6 +8,7 @@
 #include "base/buffer.h"
 #include "base/list.h"
 #include "core/fiber.h"
+#include "core/instance.h"
 #include "core/worker.h"
 
 #include <assert.h>
@@ -105,7 +106,7 @@ struct opened *opened_add(lua_State *L, enum opened_kind kind) {
   struct worker *worker = worker_of(L);
   struct opened_list *list = worker->process->opened;
   const struct fiber *fiber = worker->running;
-  if (LIKELY(!list) || !fiber || worker->loading) return NULL;
+  if (LIKELY(!list) || !fiber || worker->instance->loading) return NULL;
   struct opened *opened = memory_alloc_zero(sizeof *opened);
   opened->list = list;
   opened->worker = worker;

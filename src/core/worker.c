@@ -10,6 +10,7 @@
 #include "core/coverage.h"
 #include "core/directory.h"
 #include "core/fiber.h"
+#include "core/instance.h"
 #include "core/stress.h"
 #include "core/watchdog.h"
 
@@ -22,6 +23,8 @@ uv_err worker_init(struct worker *worker) {
   list_init(&worker->ready);
   list_init(&worker->fibers);
   list_init(&worker->idle_fibers);
+  list_init(&worker->instances);
+  list_init(&worker->ended_instances);
   list_init(&worker->watched);
   list_init(&worker->listed);
   stress_init(worker);
@@ -137,6 +140,7 @@ void worker_finish(struct worker *worker) {
     watchdog_remove(worker->process->watchdog, worker);
     state_destroy(worker->L);
     free_fibers(worker);
+    instance_free_all(worker);
   }
   worker->L = NULL;
   stuck_finish(worker);

@@ -26,6 +26,7 @@ struct clock_face;
 struct coverage;
 struct directory;
 struct fiber;
+struct instance;
 struct line_writer;
 struct log;
 struct log_keeper;
@@ -76,11 +77,18 @@ struct process {
   lua_CFunction open_libs; /* registers the modules in C; runs once in each new state */
 };
 
+/* How tasks end when the server stops; and the memory of the text, kept by who stops it. */
+struct task_end {
+  bool closed;                /* no more are scheduled */
+  bool overdue;               /* it has taken too long: what is left is interrupted */
+  struct buffer cancelled_at; /* lines of text: tasks that the stop has cancelled, and where */
+};
+
 struct worker {
   const struct worker_role *role;
   void *role_data;
   struct process *process;
-  struct snapshot *snapshot; /* the app's files, as first read */
+  struct snapshot *snapshot; /* the app's files, as first read; of the instance that is shown */
   int index;                 /* among those of its kind */
   const char *title;         /* for logs, where `stuck` is told: "thread 3 of pool default" */
   const char *loop_name;     /* of a background loop; NULL elsewhere */
@@ -93,14 +101,18 @@ struct worker {
   struct inbox inbox;
   uint64_t now_ns; /* uv_hrtime when this turn began */
   bool stopped;
-  bool again;   /* the role has more to do: the next turn does not wait */
-  bool loading; /* the app; kept by place.c */
+  bool again; /* the role has more to do: the next turn does not wait */
 
   struct clock *clock;     /* of the app, where specs move it, on its pools and loops; or NULL */
   struct clock_face *face; /* of that; kept by clock.c, as the next two */
   struct list faces;       /* clock_face.of_owner: of that, or of those that it moves */
   struct list still_faces; /* clock_face.of_owner */
   int holds;               /* kept by worker_hold */
+
+  struct instance *instance;   /* that the state shows; kept by instance.c, as the next three */
+  struct list instances;       /* instance.link */
+  struct list ended_instances; /* instance.link */
+  int instance_count;          /* in the first list */
 
   struct list ready;       /* fiber.link */
   struct list fibers;      /* fiber.live */
@@ -115,15 +127,12 @@ struct worker {
   struct metrics metrics;
   struct {
     int unfinished, shielded;
-    int watchers;               /* kept by lib/schedule_watch.c */
-    bool closed;                /* no more are scheduled: the server stops */
-    bool overdue;               /* the shutdown has taken too long: what is left is interrupted */
-    struct buffer cancelled_at; /* lines of text: tasks that the stop has cancelled, and where */
+    int watchers; /* kept by lib/schedule_watch.c */
+    struct task_end end;
     uint64_t full_logged_ns, shielded_logged_ns;
     int metatable;                   /* of tasks: a reference */
     const void *scheduler_metatable; /* for tests */
-  } tasks; /* kept by lib/task.c; closed, overdue and the memory of the text by who ends the worker
-            */
+  } tasks;                           /* kept by lib/task.c */
 
   struct heartbeat heartbeat;
   struct list watched; /* watchdog.workers */

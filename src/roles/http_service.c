@@ -5,6 +5,7 @@
 
 #include "base/settings.h"
 #include "core/fiber.h"
+#include "core/instance.h"
 #include "core/line_writer.h"
 #include "lib/schedule.h"
 #include "roles/http.h"
@@ -54,6 +55,7 @@ struct http_service *http_service_create(lua_State *L, int index, const struct r
   route_table_push_statuses(L, table, index);
   struct http_service *service = memory_alloc_zero(sizeof *service);
   service->worker = worker;
+  service->instance = worker->instance;
   const struct fiber *fiber = fiber_running(L);
   service->clock = fiber ? fiber->timers : worker->app_timers;
   service->table = table;
@@ -77,7 +79,7 @@ struct http_service *http_service_create(lua_State *L, int index, const struct r
   service->hub.log = worker->process->log;
   service->hub.compresses = worker->process->settings->compress == SETTINGS_COMPRESS_AUTO;
   list_push(http_services(worker), &service->link);
-  schedule_begin_app(L, index, service, service->clock);
+  schedule_begin_app(L, index, service->clock);
   return service;
 }
 
@@ -109,7 +111,7 @@ void http_service_destroy(struct http_service *service) {
   for (size_t i = 0; i < service->table->count; i++)
     luaL_unref(service->worker->L, LUA_REGISTRYINDEX, service->handlers[i]);
   luaL_unref(service->worker->L, LUA_REGISTRYINDEX, service->statuses);
-  schedule_end_app(service->worker->L, service);
+  schedule_end_app(service->worker->L, service->instance);
   list_remove(&service->link);
   hub_finish(&service->hub);
   access_log_finish(&service->access_log);
