@@ -79,7 +79,7 @@ struct task_end *instance_end_of(struct worker *worker, const struct fiber *fibe
  * watches, for itself. */
 void instance_count_tasks(struct worker *worker, struct instance *instance, enum metric metric);
 
-/* [owner] Frees those of a worker at its end, behind its Lua state. */
+/* [owner] Frees those of a worker whose Lua state has gone. */
 void instance_free_all(struct worker *worker);
 
 #endif

@@ -140,9 +140,9 @@ void worker_finish(struct worker *worker) {
     watchdog_remove(worker->process->watchdog, worker);
     state_destroy(worker->L);
     free_fibers(worker);
-    instance_free_all(worker);
   }
   worker->L = NULL;
+  if (worker->instance) instance_free_all(worker);
   stuck_finish(worker);
   stall_unwatch(worker);
   clock_leave(worker);
