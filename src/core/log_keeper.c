@@ -3,9 +3,9 @@
  * It stands before the writer of the log: what passes on is posted there, outside the lock. */
 #include "core/log_keeper.h"
 
-#include "base/buffer.h"
 #include "base/limits.h"
 #include "base/log.h"
+#include "base/texts.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -24,13 +24,9 @@ struct log_keeper {
 /* Makes room: as many of the oldest lines go as half of the buffer holds. Under the lock. */
 static void drop_oldest(struct log_keeper *keeper) {
   struct buffer *lines = &keeper->lines;
+  struct slice line;
   size_t at = 0;
-  while (at < lines->len && lines->len - at > LOG_SPEC_BYTES / 2) {
-    uint32_t len;
-    memcpy(&len, lines->data + at, sizeof len);
-    at += sizeof len + len;
-    keeper->dropped++;
-  }
+  while (lines->len - at > LOG_SPEC_BYTES / 2 && texts_next(lines, &at, &line)) keeper->dropped++;
   lines->len -= at;
   memmove(lines->data, lines->data + at, lines->len);
 }
@@ -38,14 +34,12 @@ static void drop_oldest(struct log_keeper *keeper) {
 /* log.post: takes one line. */
 static void post(void *context, const char *line, size_t len) {
   struct log_keeper *keeper = context;
-  uint32_t length = (uint32_t)len;
   uv_mutex_lock(&keeper->lock);
   bool keeps = keeper->keeps;
   bool passes_on = !keeps || keeper->passes_on;
   if (keeps) {
-    if (keeper->lines.len + sizeof length + len > LOG_SPEC_BYTES) drop_oldest(keeper);
-    buffer_add(&keeper->lines, &length, sizeof length);
-    buffer_add(&keeper->lines, line, len);
+    if (keeper->lines.len + texts_size(len) > LOG_SPEC_BYTES) drop_oldest(keeper);
+    texts_add(&keeper->lines, (struct slice){line, len});
   }
   uv_mutex_unlock(&keeper->lock);
   if (passes_on) keeper->before.post(keeper->before.context, line, len);

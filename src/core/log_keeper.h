@@ -21,8 +21,8 @@ struct log_keeper *log_keeper_create(struct log *log);
  * forgotten. */
 void log_keeper_begin(struct log_keeper *keeper, bool passes_on);
 
-/* [any thread] Adds to `lines` what is kept, each line (with its traceback) behind its length, a
- * uint32_t; gives how many are missing. They are not kept any more. */
+/* [any thread] Adds to `lines` (base/texts.h) what is kept, each line with its traceback; gives how
+ * many are missing. They are not kept any more. */
 uint64_t log_keeper_take(struct log_keeper *keeper, struct buffer *lines);
 
 /* [any thread] Keeps nothing from now on. */

@@ -3,7 +3,7 @@
  * A spec's own fiber runs while it asks, so it is never among those that are left. */
 #include "lib/checks.h"
 
-#include "base/buffer.h"
+#include "base/texts.h"
 #include "core/coverage.h"
 #include "core/fiber.h"
 #include "core/log_keeper.h"
@@ -11,6 +11,7 @@
 #include "core/stall.h"
 #include "core/stress.h"
 #include "core/worker.h"
+#include "lib/buffered.h"
 #include "lib/running.h"
 #include "lib/task.h"
 
@@ -141,21 +142,12 @@ static int push_opened(lua_State *L) {
   return 1;
 }
 
-/* Calls a function with the buffer, which is freed; gives its result. */
-static int convert(lua_State *L, lua_CFunction function, struct buffer *buffer) {
-  lua_pushcfunction(L, function);
-  lua_pushlightuserdata(L, buffer);
-  int status = lua_pcall(L, 1, 1, 0);
-  buffer_finish(buffer);
-  return status == LUA_OK ? 1 : lua_error(L);
-}
-
 /* opened() -> a list of what was opened since watch_opened, and not closed: { check=, line=,
  * is_of_app=, is_collected= } */
 static int opened(lua_State *L) {
   struct buffer rows = {0};
   opened_list(check_opened(L), &rows);
-  return convert(L, push_opened, &rows);
+  return buffered_push(L, push_opened, &rows);
 }
 
 /* is_of_app() -> whether a handler, hook or task of an app runs */
@@ -187,16 +179,12 @@ static int end_log(lua_State *L) {
 
 /* push_lines(buffer) -> the list */
 static int push_lines(lua_State *L) {
-  const struct buffer *lines = lua_touserdata(L, 1);
+  struct slice line;
   lua_Integer count = 0;
   lua_newtable(L);
-  for (size_t at = 0; at < lines->len;) {
-    uint32_t len;
-    memcpy(&len, lines->data + at, sizeof len);
-    at += sizeof len;
-    lua_pushlstring(L, lines->data + at, len);
+  for (size_t at = 0; texts_next(lua_touserdata(L, 1), &at, &line);) {
+    lua_pushlstring(L, line.data, line.len);
     lua_rawseti(L, 2, ++count);
-    at += len;
   }
   return 1;
 }
@@ -205,7 +193,7 @@ static int push_lines(lua_State *L) {
 static int take_log(lua_State *L) {
   struct buffer lines = {0};
   uint64_t dropped = log_keeper_take(check_keeper(L), &lines);
-  convert(L, push_lines, &lines);
+  buffered_push(L, push_lines, &lines);
   lua_pushinteger(L, (lua_Integer)dropped);
   return 2;
 }

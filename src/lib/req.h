@@ -15,9 +15,9 @@
 
 #define CLASS_REQ "perilune.req"
 
-struct instance;
 struct agenda;
 struct delivery;
+struct instance;
 struct req;
 struct worker;
 

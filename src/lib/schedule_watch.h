@@ -6,9 +6,9 @@
 #define LIB_SCHEDULE_WATCH_H
 
 #include <lua.h>
+#include <stdbool.h>
 
 struct instance;
-#include <stdbool.h>
 
 /* [owner] Makes the function on top of the stack (popped; nil: none) the watcher of an instance. */
 void schedule_watch_set(lua_State *L, const struct instance *instance);

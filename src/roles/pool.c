@@ -7,6 +7,7 @@
 
 #include "base/limits.h"
 #include "base/settings.h"
+#include "base/texts.h"
 #include "roles/pool_lost.h"
 #include "roles/pool_nested.h"
 #include "roles/pool_runner.h"
@@ -263,10 +264,11 @@ size_t pools_count(struct pools *pools, struct pool_counts *out, size_t max) {
   return count;
 }
 
+/* It stands first in the payload, as a text. */
 static void add_identity(const struct call *call, struct buffer *out) {
-  uint32_t len;
-  memcpy(&len, call->payload.data, sizeof len);
-  buffer_add(out, call->payload.data, sizeof len + len);
+  struct slice identity;
+  size_t at = 0;
+  if (texts_next(&call->payload, &at, &identity)) texts_add(out, identity);
 }
 
 void pools_list_calls(struct pools *pools, struct buffer *out) {

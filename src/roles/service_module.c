@@ -10,6 +10,7 @@
 #include "roles/service_module.h"
 
 #include "base/settings.h"
+#include "base/texts.h"
 #include "core/clock.h"
 #include "core/error.h"
 #include "core/fiber.h"
@@ -19,6 +20,7 @@
 #include "core/transfer.h"
 #include "core/worker.h"
 #include "http/listener.h"
+#include "lib/buffered.h"
 #include "lib/schedule_watch.h"
 #include "lib/task.h"
 #include "roles/app_pools.h"
@@ -238,20 +240,16 @@ static int has_calls(lua_State *L) {
 
 /* push_calls(buffer) -> the list */
 static int push_calls(lua_State *L) {
-  const struct buffer *calls = lua_touserdata(L, 1);
+  struct slice identity;
   lua_Integer count = 0;
   lua_newtable(L);
-  for (size_t at = 0; at < calls->len;) {
-    uint32_t len;
-    memcpy(&len, calls->data + at, sizeof len);
-    lua_pushlstring(L, calls->data + at + sizeof len, len);
-    if (len > 0)
+  for (size_t at = 0; texts_next(lua_touserdata(L, 1), &at, &identity); lua_settop(L, 2)) {
+    lua_pushlstring(L, identity.data, identity.len);
+    if (identity.len > 0)
       place_push_title(L, lua_tostring(L, -1));
     else
       lua_pushliteral(L, "a function of async.run_blocking");
     lua_rawseti(L, 2, ++count);
-    lua_settop(L, 2);
-    at += sizeof len + len;
   }
   return 1;
 }
@@ -260,11 +258,7 @@ static int push_calls(lua_State *L) {
 static int busy_calls(lua_State *L) {
   struct buffer calls = {0};
   pools_list_calls(check_handle(L)->pools, &calls);
-  lua_pushcfunction(L, push_calls);
-  lua_pushlightuserdata(L, &calls);
-  int status = lua_pcall(L, 1, 1, 0);
-  buffer_finish(&calls);
-  return status == LUA_OK ? 1 : lua_error(L);
+  return buffered_push(L, push_calls, &calls);
 }
 
 /* start_loops(self), settle_loops(self), stop_loops(self): begin to start them, to end what they
