@@ -26,10 +26,12 @@ static struct workers list_workers(const struct server_shared *shared,
 }
 
 static void list_places(const struct workers *workers, struct buffer *places) {
-  const struct task_end **ends = memory_alloc(workers->count * sizeof *ends);
-  for (size_t i = 0; i < workers->count; i++) ends[i] = &workers->all[i]->tasks.end;
-  task_totals_list_places(ends, workers->count, places);
-  free(ends);
+  struct buffer lines = {0};
+  for (size_t i = 0; i < workers->count; i++) {
+    const struct buffer *cancelled = &workers->all[i]->tasks.end.cancelled_at;
+    buffer_add(&lines, cancelled->data, cancelled->len);
+  }
+  task_totals_list_places(&lines, places);
 }
 
 static void write_table(const struct workers *workers, bool have_ended, uint64_t waited_ns) {

@@ -52,8 +52,8 @@ struct pool_counts {
 /* [any thread] What the first `max` pools are doing; gives how many there were. */
 size_t pools_count(struct pools *pools, struct pool_counts *out, size_t max);
 
-/* [any thread] Appends the identity of each call that runs or waits, as a text (base/texts.h); it is
- * empty for a function without a mark. */
+/* [any thread] Appends the identity of each call that runs or waits, as a text (base/texts.h); it
+ * is empty for a function without a mark. */
 void pools_list_calls(struct pools *pools, struct buffer *out);
 
 /* [any thread] What marked functions of this app are called through. */

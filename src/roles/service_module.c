@@ -371,21 +371,22 @@ static void set_totals(lua_State *L, const struct task_totals *totals) {
 static int totals(lua_State *L) {
   struct handle *handle = check_service(L);
   struct task_totals totals = {0};
-  size_t count = background_workers(handle->background, NULL, 0) + 1;
+  struct buffer lines = {0};
+  size_t count = background_workers(handle->background, NULL, 0);
   lua_settop(L, 1);
   const struct worker **workers = lua_newuserdatauv(L, count * sizeof *workers, 0);
-  const struct task_end **ends = lua_newuserdatauv(L, count * sizeof *ends, 0);
-  background_workers(handle->background, workers + 1, count - 1);
+  background_workers(handle->background, workers, count);
   task_totals_add(&totals, &handle->instance->metrics);
-  ends[0] = &handle->end;
-  for (size_t i = 1; i < count; i++) {
+  buffer_add(&lines, handle->end.cancelled_at.data, handle->end.cancelled_at.len);
+  for (size_t i = 0; i < count; i++) {
+    const struct buffer *cancelled = &workers[i]->tasks.end.cancelled_at;
     task_totals_add(&totals, &workers[i]->metrics);
-    ends[i] = &workers[i]->tasks.end;
+    buffer_add(&lines, cancelled->data, cancelled->len);
   }
+  buffer_clear(&handle->places);
+  task_totals_list_places(&lines, &handle->places);
   lua_createtable(L, 0, TOTALS_FIELDS);
   set_totals(L, &totals);
-  buffer_clear(&handle->places);
-  task_totals_list_places(ends, count, &handle->places);
   lua_pushlstring(L, handle->places.data, handle->places.len);
   lua_setfield(L, -2, "cancelled_at");
   return 1;

@@ -32,22 +32,18 @@ static int compare_lines(const void *a, const void *b) {
 }
 
 /* The same place once, with how many. */
-void task_totals_list_places(const struct task_end *const *ends, size_t count, struct buffer *out) {
-  struct buffer text = {0}, lines = {0};
-  for (size_t i = 0; i < count; i++) {
-    const struct buffer *places = &ends[i]->cancelled_at;
-    buffer_add(&text, places->data, places->len);
-  }
-  buffer_add_byte(&text, '\0');
-  for (char *rest = text.data, *line; (line = strsep(&rest, "\n")) && *line;)
-    buffer_add(&lines, &line, sizeof line);
-  char **sorted = (char **)(void *)lines.data;
-  size_t line_count = lines.len / sizeof *sorted;
-  if (line_count > 0) qsort(sorted, line_count, sizeof *sorted, compare_lines);
-  for (size_t i = 0, same; i < line_count; i += same) {
-    for (same = 1; i + same < line_count && strcmp(sorted[i], sorted[i + same]) == 0;) same++;
+void task_totals_list_places(struct buffer *lines, struct buffer *out) {
+  struct buffer places = {0};
+  buffer_add_byte(lines, '\0');
+  for (char *rest = lines->data, *line; (line = strsep(&rest, "\n")) && *line;)
+    buffer_add(&places, &line, sizeof line);
+  char **sorted = (char **)(void *)places.data;
+  size_t count = places.len / sizeof *sorted;
+  if (count > 0) qsort(sorted, count, sizeof *sorted, compare_lines);
+  for (size_t i = 0, same; i < count; i += same) {
+    for (same = 1; i + same < count && strcmp(sorted[i], sorted[i + same]) == 0;) same++;
     buffer_printf(out, "%s%zu x %s", i ? ", " : "", same, sorted[i]);
   }
-  buffer_finish(&text);
-  buffer_finish(&lines);
+  buffer_finish(&places);
+  buffer_finish(lines);
 }

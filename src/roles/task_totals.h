@@ -11,7 +11,6 @@
 #include <stdint.h>
 
 struct metrics;
-struct task_end;
 
 /* Zeroed: nothing was counted. */
 struct task_totals {
@@ -24,8 +23,8 @@ void task_totals_add(struct task_totals *totals, const struct metrics *metrics);
 /* [any thread] How many have not ended. */
 int64_t task_totals_unfinished(const struct task_totals *totals);
 
-/* [owner] Appends where tasks were cancelled at these ends of workers, which schedule nothing any
- * more: "2 x send_mail at app.lua:12, 1 x ...". */
-void task_totals_list_places(const struct task_end *const *ends, size_t count, struct buffer *out);
+/* [owner] Appends where tasks were cancelled: "2 x send_mail at app.lua:12, 1 x ...". `lines` are
+ * those of all ends (task_end.cancelled_at), one behind the other; they are used up and freed. */
+void task_totals_list_places(struct buffer *lines, struct buffer *out);
 
 #endif
