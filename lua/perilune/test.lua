@@ -5,6 +5,7 @@
 -- Several clients may be open: each has its app and its modules to itself; a clock they share.
 
 local app_module = require "perilune.app"
+local app_native = require "perilune.native.app"
 require "perilune.test.assertions"
 local check = require "perilune.check"
 local checks = require "perilune.test.checks"
@@ -65,7 +66,7 @@ end
 --- The settings of the app under test with those of the option over them; nil: there are none.
 local function merge_settings(over)
   if not over then return nil end
-  local merged = native.settings()
+  local merged = app_native.settings(true)
   for name, value in pairs(over) do merged[name] = value end
   return merged
 end

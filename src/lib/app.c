@@ -40,12 +40,13 @@ static int directory(lua_State *L) {
   return 2;
 }
 
-/* settings() -> a fresh copy of app.settings: conf.lua's, with the environment over it */
+/* settings() -> a fresh copy of app.settings: conf.lua's, with the environment over it
+ * settings(true) -> of those of the process, whatever app a spec has given others */
 static int settings(lua_State *L) {
   const struct worker *worker = worker_of(L);
   struct slice message = worker->process->app_settings;
-  if (worker->snapshot && snapshot_settings(worker->snapshot).len > 0)
-    message = snapshot_settings(worker->snapshot);
+  bool has_own = worker->snapshot && snapshot_settings(worker->snapshot).len > 0;
+  if (has_own && !lua_toboolean(L, 1)) message = snapshot_settings(worker->snapshot);
   if (message.len > 0) return transfer_decode(L, message.data, message.len);
   lua_newtable(L);
   return 1;

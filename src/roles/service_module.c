@@ -201,7 +201,7 @@ static int close_service(lua_State *L) {
 /* Whether a fiber is a handler, a hook or a task of the app; the running one asks. */
 static bool is_of_app(const struct handle *handle, const struct fiber *fiber) {
   bool is_running = fiber == fiber->worker->running;
-  return fiber->instance == handle->instance && !is_running;
+  return handle->instance && fiber->instance == handle->instance && !is_running;
 }
 
 /* cancel(self): handlers and tasks of the app */
@@ -465,14 +465,6 @@ static int fail(lua_State *L) {
   error_raise(L, luaL_checkstring(L, 1), "%s", luaL_checkstring(L, 2));
 }
 
-/* settings() -> a fresh copy of those of the process, whatever app is shown */
-static int process_settings(lua_State *L) {
-  struct slice message = worker_of(L)->process->app_settings;
-  if (message.len > 0) return transfer_decode(L, message.data, message.len);
-  lua_newtable(L);
-  return 1;
-}
-
 /* set_variable(name, value): of the environment; nil: there is none of that name */
 static int set_variable(lua_State *L) {
   const char *name = luaL_checkstring(L, 1);
@@ -561,8 +553,6 @@ int service_module_open(lua_State *L) {
   lua_createtable(L, 0, 4);
   lua_pushcfunction(L, open_service);
   lua_setfield(L, -2, "open");
-  lua_pushcfunction(L, process_settings);
-  lua_setfield(L, -2, "settings");
   lua_pushcfunction(L, pause_fiber);
   lua_setfield(L, -2, "pause");
   lua_pushcfunction(L, fail);
