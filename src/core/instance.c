@@ -13,7 +13,8 @@
 #include <lauxlib.h>
 #include <stdlib.h>
 
-/* Key of a table of an instance: name of a module -> true, or the module while it is not shown. */
+/* Key of a table of an instance: name of a module -> what package.loaded had when it was hidden
+ * last (false: nothing), true before that. */
 static const char modules_key = 0;
 
 static struct instance *instance_at(struct list *link) {
@@ -104,13 +105,10 @@ static void show_modules(lua_State *L, const struct instance *instance) {
   if (!find_table(L, instance, &modules_key)) return;
   int modules = lua_gettop(L);
   for (lua_pushnil(L); lua_next(L, modules); lua_settop(L, modules + 1)) {
+    if (!lua_toboolean(L, -1)) continue;
     lua_pushvalue(L, modules + 1);
-    lua_pushvalue(L, modules + 2);
-    if (lua_toboolean(L, -1)) lua_rawset(L, 3);
-    lua_settop(L, modules + 1);
-    lua_pushvalue(L, modules + 1);
-    lua_pushboolean(L, 1);
-    lua_rawset(L, modules);
+    lua_insert(L, -2);
+    lua_rawset(L, 3);
   }
 }
 

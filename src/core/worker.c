@@ -27,7 +27,7 @@ uv_err worker_init(struct worker *worker) {
   list_init(&worker->ended_instances);
   list_init(&worker->watched);
   list_init(&worker->listed);
-  stress_init(worker);
+  if (STRESS || atomic_load(&worker->process->shuffle_seed)) stress_init(worker);
   uv_err error = uv_loop_init(&worker->loop);
   if (error) return error;
   worker->loop.data = worker; /* what tells that there is one to close */
