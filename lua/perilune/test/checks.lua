@@ -29,7 +29,9 @@ local current
 local function note_file(file)
   local is_file = current and io.type(file) == "file"
   if not is_file then return file end
-  table.insert(current.files, { file = file, line = check.where(), is_of_app = native.is_of_app() })
+  local entry = { check = "files", file = file, line = check.where() }
+  entry.is_of_app = native.is_of_app()
+  table.insert(current.files, entry)
   return file
 end
 
@@ -155,27 +157,27 @@ local function find_unreferenced(entries)
   end
 end
 
---- Files of io that are still open; those of an app only where they are left.
+local function is_left(row)
+  return row.is_collected or not row.is_of_app or not has_open_client()
+end
+
+--- Files of io that were left; they are closed.
 local function find_io_files()
-  local of_app, left = {}, {}
+  local open, of_app, left = {}, {}, {}
   for _, entry in ipairs(current.files) do
-    if io.type(entry.file) == "file" then
-      table.insert(entry.is_of_app and of_app or left, entry)
-    end
+    local is_open = io.type(entry.file) == "file"
+    if is_open then open[#open + 1] = entry end
+    if is_open and entry.is_of_app then of_app[#of_app + 1] = entry end
   end
   current.files = {}
   if #of_app > 0 then coroutine.wrap(find_unreferenced)(of_app) end
-  for _, entry in ipairs(of_app) do
-    if entry.is_collected or not has_open_client() then left[#left + 1] = entry end
+  for _, entry in ipairs(open) do
+    if is_left(entry) then left[#left + 1] = entry end
   end
   for _, entry in ipairs(left) do
     if entry.file then entry.file:close() end
   end
   return left
-end
-
-local function is_left(row)
-  return row.is_collected or not row.is_of_app or not has_open_client()
 end
 
 local function find_opened()
@@ -196,15 +198,11 @@ local shown_as = {
 }
 
 local function find_open(problems)
-  local lines = {}
-  for _, row in ipairs(settle(find_opened)) do
-    local what = shown_as[row.check]
-    lines[#lines + 1] = ("%s was left open that %s has opened"):format(what, row.line)
-  end
-  if applies "files" then
-    for _, entry in ipairs(find_io_files()) do
-      lines[#lines + 1] = ("a file was left open that %s has opened"):format(entry.line)
-    end
+  local rows, lines = settle(find_opened), {}
+  local files = applies "files" and find_io_files() or {}
+  table.move(files, 1, #files, #rows + 1, rows)
+  for i, row in ipairs(rows) do
+    lines[i] = ("%s was left open that %s has opened"):format(shown_as[row.check], row.line)
   end
   table.sort(lines)
   table.move(lines, 1, #lines, #problems + 1, problems)
