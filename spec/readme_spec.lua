@@ -10,13 +10,6 @@ local server = require "spec.support.server"
 local settings_table = require "spec.support.settings_table"
 local source = require "spec.support.source"
 
-local function read(path)
-  local file = assert(io.open(program.root() .. "/" .. path, "rb"))
-  local text = file:read "a"
-  file:close()
-  return text
-end
-
 --- All Lua files of apps/, specs too: a list of texts that begin with a line's end.
 local function files_of_apps()
   local texts = {}
@@ -45,7 +38,7 @@ local function commands_of(readme)
 end
 
 describe("README.md", function()
-  local readme = read "README.md"
+  local readme = program.read(program.root() .. "/README.md")
 
   it("begins with the two commands", function()
     local first = readme:match "^# Perilune\n\n(.-)\n\n"
