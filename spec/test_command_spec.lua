@@ -123,16 +123,6 @@ describe("perilune test", function()
     contains(result.out, "0 passed, ")
   end)
 
-  it("has no coverage, and says why", function()
-    for _, word in ipairs { "--coverage", "-c" } do
-      local result = run(word)
-      assert.equal(2, result.code)
-      assert.equal("", result.out)
-      assert.matches("^perilune: %-%-coverage: luacov does not see [^\n]+\n$", result.err)
-    end
-    assert.equal(0, run("--no-coverage").code)
-  end)
-
   it("lists specs without running them", function()
     local result = run "--list"
     assert.equal(0, result.code, result.err)

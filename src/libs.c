@@ -3,6 +3,7 @@
  * It stands above lib/ and roles/, since it names both. */
 #include "libs.h"
 
+#include "core/coverage.h"
 #include "core/worker.h"
 #include "lib/app.h"
 #include "lib/async.h"
@@ -45,6 +46,7 @@ static const luaL_Reg modules[] = {{"perilune.async", async_open},
                                    {"perilune.native.chain", chain_open},
                                    {"perilune.native.checks", checks_open},
                                    {"perilune.native.cookies", cookies_open},
+                                   {"perilune.native.coverage", coverage_open},
                                    {"perilune.native.deadlock", deadlock_module_open},
                                    {"perilune.native.develop", develop_open},
                                    {"perilune.native.fs", fs_open},

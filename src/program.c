@@ -5,10 +5,13 @@
 #include "program.h"
 
 #include "core/clock.h"
+#include "core/coverage.h"
 #include "core/error.h"
 #include "core/fiber.h"
 #include "core/interrupt.h"
+#include "core/log_keeper.h"
 #include "core/log_writer.h"
+#include "core/opened.h"
 #include "core/require.h"
 #include "core/snapshot.h"
 #include "core/stress.h"
@@ -72,6 +75,9 @@ static void program_finish(struct program *program) {
   watchdog_stop(&program->watchdog);
   if (sqlite_registry_destroy(program->process.databases)) directory_finish(&program->directory);
   spool_destroy(program->process.spool);
+  opened_destroy(program->process.opened);
+  coverage_destroy(program->process.coverage);
+  log_keeper_destroy(program->process.log_keeper);
   log_writer_destroy(program->log_writer);
   settings_finish(&program->settings);
   buffer_finish(&program->app_settings);
@@ -251,6 +257,9 @@ static int run(lua_State *L) {
   transfer_encode(L, lua_gettop(L), 1, "argument", &run->arguments);
   struct program *program = push_program(L);
   program->process.warns_of_holding = true;
+  program->process.log_keeper = log_keeper_create(&program->log);
+  program->process.opened = opened_create();
+  program->process.coverage = coverage_create();
   struct snapshot *snapshot = snapshot_create(dir);
   run->worker.process = &program->process;
   run->worker.snapshot = snapshot;

@@ -25,12 +25,19 @@ static struct workers list_workers(const struct server_shared *shared,
   return workers;
 }
 
+static void list_places(const struct workers *workers, struct buffer *places) {
+  const struct task_end **ends = memory_alloc(workers->count * sizeof *ends);
+  for (size_t i = 0; i < workers->count; i++) ends[i] = &workers->all[i]->tasks.end;
+  task_totals_list_places(ends, workers->count, places);
+  free(ends);
+}
+
 static void write_table(const struct workers *workers, bool have_ended, uint64_t waited_ns) {
   struct buffer places = {0};
   struct task_totals totals = {0};
-  for (size_t i = 0; i < workers->count; i++) task_totals_add(&totals, workers->all[i]);
+  for (size_t i = 0; i < workers->count; i++) task_totals_add(&totals, &workers->all[i]->metrics);
   if (totals.scheduled == 0) return;
-  if (have_ended) task_totals_list_places(workers->all, workers->count, &places);
+  if (have_ended) list_places(workers, &places);
   buffer_add_byte(&places, '\0');
   const struct log_field fields[] = {
       log_integer("scheduled", totals.scheduled),

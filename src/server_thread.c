@@ -160,7 +160,7 @@ static void start_step(struct server_thread *thread, enum step step) {
     return;
   }
   fiber->name = step_names[step];
-  fiber->instance = thread->service;
+  fiber->instance = thread->worker.instance;
   fiber_start(fiber, 0);
 }
 
@@ -201,9 +201,9 @@ static void turn(struct worker *worker) {
 /* Asked of code that computes, once the server stops; it may be what keeps the message that says so
  * from being delivered. */
 static const char *find_reason(struct worker *worker, const struct fiber *fiber) {
-  worker->tasks.closed = true;
-  worker->tasks.overdue = atomic_load(&thread_of(worker)->overdue);
-  if (worker->tasks.overdue) return WORKER_OVERDUE;
+  worker->tasks.end.closed = true;
+  worker->tasks.end.overdue = atomic_load(&thread_of(worker)->overdue);
+  if (worker->tasks.end.overdue) return WORKER_OVERDUE;
   return fiber->shielded ? NULL : WORKER_STOPS;
 }
 
@@ -319,14 +319,14 @@ static void deliver_stop(struct message *message, void *owner) {
   thread->stopping = true;
   thread->may_end = !is_first(thread);
   if (thread->service) http_service_close(thread->service);
-  thread->worker.tasks.closed = true;
+  thread->worker.tasks.end.closed = true;
   cancel_left(thread);
 }
 
 static void deliver_interrupt(struct message *message, void *owner) {
   struct server_thread *thread = container_of(message, struct server_thread, interrupt);
   (void)owner;
-  thread->worker.tasks.overdue = true;
+  thread->worker.tasks.end.overdue = true;
   worker_cancel_all(&thread->worker, WORKER_OVERDUE);
 }
 
@@ -417,6 +417,6 @@ void server_thread_close(struct server_thread *thread) {
 void server_thread_finish(struct server_thread *thread) {
   free(thread->problem);
   notice_destroy(thread->notice);
-  buffer_finish(&thread->worker.tasks.cancelled_at);
+  buffer_finish(&thread->worker.tasks.end.cancelled_at);
   if (thread->fd > 0 && !thread->listens) close(thread->fd);
 }

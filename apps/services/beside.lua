@@ -22,7 +22,7 @@ function beside.start(dir)
   local log = os.tmpname()
   local program = fs.stat("/proc/self/exe", { follow = false }).target
   local task = async.spawn(process.run, {
-    "sh", "-c", 'exec "$0" serve "$1" --port 0 2>"$2"', program, dir, log,
+    "sh", "-c", 'exec "$0" serve "$1" --port 0 --log-format text 2>"$2"', program, dir, log,
   })
   local self = setmetatable({ task = task, log = log }, Services)
   async.timeout(LIMIT_S, function()

@@ -7,4 +7,5 @@ return {
   dir = ".",
   is_app = false, -- whether the directory under test is an app: then checks are on by default
   clients = {}, -- test clients that are open
+  changed_variables = {}, -- of the environment: test/environment.lua
 }

@@ -1,17 +1,17 @@
 -- test.lua - `require "perilune.test"`: an app under test, served in this process over real HTTP.
 --
 -- The app is loaded fresh into the spec's own state, so stand-ins and counters in upvalues work;
--- its blocking functions run on a pool of its own, background functions on loops of its own. One
--- client at a time.
+-- its blocking functions run on a pool of its own, background functions on loops of its own.
+-- Several clients may be open: each has its app and its modules to itself; a clock they share.
 
 local app_module = require "perilune.app"
-local app_native = require "perilune.native.app"
 require "perilune.test.assertions"
 local check = require "perilune.check"
 local checks = require "perilune.test.checks"
 local clock = require "perilune.test.clock"
 local cookies = require "perilune.test.cookies"
 local directory = require "perilune.test.directory"
+local environment = require "perilune.test.environment"
 local events = require "perilune.test.events"
 local native = require "perilune.native.service"
 local requests = require "perilune.test.requests"
@@ -65,30 +65,40 @@ end
 --- The settings of the app under test with those of the option over them; nil: there are none.
 local function merge_settings(over)
   if not over then return nil end
-  local merged = app_native.settings()
+  local merged = native.settings()
   for name, value in pairs(over) do merged[name] = value end
   return merged
 end
 
---- Sets variables of the environment and gives what they were.
-local function set_variables(env)
-  local before = {}
-  for name, value in pairs(env or {}) do
-    before[name] = os.getenv(name) or false
-    native.set_variable(name, value or nil)
-  end
-  return before
-end
-
 --- What is there besides the app is put back.
 local function tidy_up(client)
-  set_variables(client.env_before)
-  client.env_before = nil
+  environment.unset(client)
   if client.chosen.dir then directory.remove(client.dir) end
 end
 
+--- An open client on a clock that does not go by itself in real time, or nil.
+local function find_clocked()
+  for other in pairs(runner.clients) do
+    if other.clock then return other end
+  end
+end
+
+--- The kind of clock that a client gets: that of the others, which the spec lives on.
+local function choose_clock(kind)
+  local other = find_clocked()
+  if not other then return kind or "real" end
+  if kind and kind ~= other.chosen.clock then
+    check.fail('option "clock": a test client with clock = "%s" is open, and all share one clock',
+      other.chosen.clock)
+  end
+  return other.chosen.clock
+end
+
 local function new_client(app, dir, options)
-  local client = setmetatable({ given = app, dir = dir, chosen = options }, Client)
+  local chosen = {}
+  for name, value in pairs(options) do chosen[name] = value end
+  chosen.clock = choose_clock(options.clock)
+  local client = setmetatable({ given = app, dir = dir, chosen = chosen }, Client)
   client.now = function()
     return client.clock and client.clock:now() or os.time()
   end
@@ -98,7 +108,7 @@ end
 
 local function open(client)
   local options = client.chosen
-  local has_clock = options.clock == "virtual" or options.clock == "auto"
+  local has_clock = options.clock ~= "real"
   local settings = merge_settings(options.settings)
   local service = check.call(native.open, client.dir, has_clock, settings)
   client.clock = has_clock and clock.new(service) or nil
@@ -115,7 +125,7 @@ end
 ---@param app_or_dir table|string|nil an app, or a directory relative to the one under test
 ---@param options table|nil { clock = "real" | "virtual" | "auto", settings = over conf.lua's,
 --- env = variables, dir = true for a temporary copy of the directory, stall_limit = seconds,
---- checks = false, or { stalls=, tasks=, files=, calls=, errors= } with what is not wanted false }
+--- checks = false, or { files = false, ... }: those that are not wanted }
 ---@return table client
 ---@usage local client = test.client { clock = "auto" }
 function test.client(app_or_dir, options)
@@ -132,9 +142,9 @@ function test.client(app_or_dir, options)
   check.type("test.client", 2, options, "table", "a table of options")
   check_options(options)
   local dir = app_or_dir and absolute(app_or_dir) or runner.dir
-  if options.dir then dir = directory.copy(dir) end
   local client = new_client(app, dir, options)
-  client.env_before = set_variables(options.env)
+  if options.dir then client.dir = directory.copy(dir) end
+  environment.set(client, options.env)
   local ok, err = pcall(open, client)
   checks.skip_stall()
   if ok then
@@ -206,6 +216,8 @@ local function close(client, stop, ...)
   local ok, result = pcall(stop, client, service, ...)
   checks.skip_stall()
   tidy_up(client)
+  local other = find_clocked()
+  if other then other.service:set_automatic(other.chosen.clock ~= "virtual") end
   if not ok then error(result, 0) end
   return result
 end

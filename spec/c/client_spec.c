@@ -436,6 +436,94 @@ static void cannot_wait_outside_of_a_fiber(void **state) {
   lua_pop(L, 1);
 }
 
+/* ---- files ---- */
+
+enum { HELD_THREADS = 8 }; /* twice as many as libuv has */
+
+struct held {
+  uv_sem_t gate;
+  uv_work_t works[HELD_THREADS];
+  int ended;
+};
+
+static void hold_thread(uv_work_t *work) {
+  struct held *held = work->data;
+  uv_sem_wait(&held->gate);
+}
+
+static void thread_is_free(uv_work_t *work, int status) {
+  struct held *held = work->data;
+  assert_int_equal(status, 0);
+  held->ended++;
+}
+
+/* From now on what is to be done on another thread waits. */
+static void hold_threads(struct site *site, struct held *held) {
+  *held = (struct held){0};
+  assert_int_equal(uv_sem_init(&held->gate, 0), 0);
+  for (int i = 0; i < HELD_THREADS; i++) {
+    held->works[i].data = held;
+    uv_queue_work(&site->worker.loop, &held->works[i], hold_thread, thread_is_free);
+  }
+}
+
+static void free_threads(struct site *site, struct held *held) {
+  for (int i = 0; i < HELD_THREADS; i++) uv_sem_post(&held->gate);
+  turn_until(site, held->ended == HELD_THREADS);
+  uv_sem_destroy(&held->gate);
+}
+
+static void make_file(struct site *site, char path[static 32]) {
+  snprintf(path, 32, "/tmp/client_spec_XXXXXX");
+  int fd = mkstemp(path);
+  assert_true(fd >= 0 && write(fd, "what is in it", 13) == 13);
+  close(fd);
+  lua_pushstring(site->worker.L, path);
+  lua_setglobal(site->worker.L, "path");
+}
+
+static const char sends_a_file[] =
+    "has(http.post(base .. '/echo', { multipart = { a = { path = path } } }).body, 'is in it')";
+
+/* Nothing of a file is done on the loop's thread: without others the request stays where it is. */
+static void reads_files_on_other_threads(void **state) {
+  struct site *site = *state;
+  struct held held;
+  char path[32];
+  make_file(site, path);
+  hold_threads(site, &held);
+  expect(state, "eq(http.get(base .. '/hello').body, 'Hello')\n"
+                "fails('timeout', 'no complete response within 0.05 s', http.post,\n"
+                "  base .. '/echo', { timeout = 0.05, multipart = { a = { path = path } } })\n");
+  assert_int_equal(atomic_load(&site->server.requests), 1);
+  free_threads(site, &held);
+  expect(state, sends_a_file);
+  unlink(path);
+}
+
+static void lets_files_go_when_cancelled(void **state) {
+  struct site *site = *state;
+  struct held held;
+  struct run runs[2];
+  char path[32];
+  make_file(site, path);
+  hold_threads(site, &held);
+  static const char chunk[] = "fails('cancelled', 'spec', http.post, base .. '/echo',\n"
+                              "  { multipart = { a = { path = path }, b = { path = path } } })\n";
+  struct fiber *fiber = start_run(site, &runs[0], chunk);
+  start_run(site, &runs[1], sends_a_file); /* its state ends before its file is read */
+  turn(site);
+  fiber_cancel(fiber, "spec");
+  turn_until(site, runs[0].done);
+  assert_false(runs[0].failed);
+  for (int i = 0; i < HELD_THREADS; i++) uv_sem_post(&held.gate);
+  finish_worker(site);
+  assert_int_equal(held.ended, HELD_THREADS);
+  assert_int_equal(atomic_load(&site->server.requests), 0);
+  uv_sem_destroy(&held.gate);
+  unlink(path);
+}
+
 #define test(name) cmocka_unit_test_setup_teardown(name, start_site, stop_site)
 
 int main(void) {
@@ -459,6 +547,8 @@ int main(void) {
       test(is_dropped_when_cancelled),
       test(is_dropped_with_its_state),
       test(cannot_wait_outside_of_a_fiber),
+      test(reads_files_on_other_threads),
+      test(lets_files_go_when_cancelled),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -7,6 +7,7 @@
 
 #include "core/call.h"
 #include "core/error.h"
+#include "core/instance.h"
 #include "core/place.h"
 #include "core/snapshot.h"
 #include "core/transfer.h"
@@ -360,18 +361,22 @@ static void errors_arrive_without_what_is_not_there(void **state) {
 
 /* ---- the life of the index ---- */
 
+static void begin_anew(struct fixture *fixture) {
+  instance_begin(fixture->worker.L, fixture->worker.snapshot);
+}
+
 static void it_is_forgotten_with_the_marks(void **state) {
   struct crossing *crossing = *state;
-  place_forget(crossing->here->worker.L);
+  begin_anew(crossing->here);
   expect_crosses(crossing, "return parts.bump", "return ... ~= parts.bump and (...)() == 1");
-  place_forget(crossing->there->worker.L);
+  begin_anew(crossing->there);
   expect_crosses(crossing, "return shop.make", "return ... ~= shop.make");
 }
 
 static void there_is_none_without_an_app(void **state) {
   struct crossing *crossing = *state;
   encode(crossing, "return parts.bump");
-  place_forget(crossing->there->worker.L);
+  begin_anew(crossing->there);
   lua_State *L = crossing->there->worker.L;
   push_function(L, l_decode, crossing);
   assert_int_equal(lua_pcall(L, 0, LUA_MULTRET, 0), LUA_ERRRUN);

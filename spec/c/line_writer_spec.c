@@ -246,6 +246,19 @@ static void says_why_it_cannot_open(void **state) {
   line_writer_destroy(NULL);
 }
 
+static void knows_a_terminal(void **state) {
+  struct fixture *f = *state;
+  int terminal = posix_openpt(O_RDWR | O_NOCTTY);
+  assert_true(terminal >= 0 && grantpt(terminal) == 0 && unlockpt(terminal) == 0);
+  struct line_writer *writer = line_writer_create(ptsname(terminal), &f->log, f->message);
+  if (!writer) fail_msg("%s", f->message);
+  assert_true(line_writer_is_terminal(writer));
+  line_writer_destroy(writer);
+  close(terminal);
+  open_writer(f);
+  assert_false(line_writer_is_terminal(f->writer));
+}
+
 #define spec(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
 
 int main(void) {
@@ -259,6 +272,7 @@ int main(void) {
       spec(writes_to_a_socket_as_standard_output),
       spec(survives_a_reader_that_leaves),
       spec(says_why_it_cannot_open),
+      spec(knows_a_terminal),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -220,6 +220,25 @@ static void test_a_lost_reader_loses_the_line(void **state) {
   capture->reader = dup(capture->writer);
 }
 
+/* A log that opens on `fd` with --log-format auto. */
+static enum log_format format_on(int fd) {
+  struct log log;
+  log_init(&log, fd, LOG_FORMAT_AUTO, LOG_INFO);
+  return log.format;
+}
+
+static void test_the_form_is_chosen_by_the_reader(void **state) {
+  struct capture *capture = *state;
+  int terminal = posix_openpt(O_RDWR | O_NOCTTY);
+  assert_true(terminal >= 0);
+  assert_int_equal(format_on(terminal), LOG_FORMAT_TEXT);
+  assert_int_equal(format_on(capture->writer), LOG_FORMAT_JSON);
+  struct log log;
+  log_init(&log, terminal, LOG_FORMAT_JSON, LOG_INFO);
+  assert_int_equal(log.format, LOG_FORMAT_JSON);
+  close(terminal);
+}
+
 #define spec(test) cmocka_unit_test_setup_teardown(test, open_capture, close_capture)
 
 int main(void) {
@@ -231,6 +250,7 @@ int main(void) {
       spec(test_text_is_escaped),
       spec(test_traceback_stands_below),
       spec(test_json_line),
+      spec(test_the_form_is_chosen_by_the_reader),
       spec(test_numbers_read_back),
       spec(test_long_values_are_cut),
       spec(test_partial_writes),

@@ -5,6 +5,7 @@
 #include "worker_fixture.h"
 
 #include "core/call.h"
+#include "core/instance.h"
 #include "core/place.h"
 
 struct counting_host {
@@ -70,7 +71,11 @@ static int end_load(lua_State *L) {
 }
 
 static int forget(lua_State *L) {
-  place_forget(L);
+  struct instance *before = instance_shown(L);
+  struct call_host *host = lua_touserdata(L, lua_upvalueindex(1));
+  instance_begin(L, worker_of(L)->snapshot);
+  instance_end(L, before);
+  place_begin_load(L, host);
   return 0;
 }
 
@@ -90,6 +95,7 @@ static struct fixture *start_state(struct pair *pair) {
   lua_pushlightuserdata(L, &pair->host.host);
   luaL_setfuncs(L, functions, 1);
   lua_pop(L, 1);
+  instance_begin(L, NULL); /* not the first one, which stays */
   place_begin_load(L, &pair->host.host);
   return fixture;
 }

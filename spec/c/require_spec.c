@@ -4,6 +4,7 @@
  * What Lua sees of require is in the specs written in Lua. */
 #include "pool_fixture.h"
 
+#include "core/instance.h"
 #include "core/require.h"
 
 static void lets_the_second_fiber_wait(void **state) {
@@ -105,7 +106,7 @@ static void takes_text_only(void **state) {
 }
 
 static int forget_app(lua_State *L) {
-  require_forget_app(L);
+  instance_begin(L, worker_of(L)->snapshot);
   return 0;
 }
 

@@ -46,7 +46,7 @@ static void test_defaults(void **state) {
   assert_int_equal(settings->port, 8080);
   assert_int_equal(settings->workers, 0);
   assert_string_equal(settings->pid_file, "");
-  assert_int_equal(settings->log_format, LOG_FORMAT_TEXT);
+  assert_int_equal(settings->log_format, LOG_FORMAT_AUTO);
   assert_int_equal(settings->log_level, LOG_INFO);
   assert_int_equal(settings->header_bytes_max, 16384);
   assert_int_equal(settings->headers_max, 100);
@@ -203,10 +203,12 @@ static void test_choices(void **state) {
   assert_int_equal(settings->log_format, LOG_FORMAT_JSON);
   accepts("log-format", "text");
   assert_int_equal(settings->log_format, LOG_FORMAT_TEXT);
-  refuses("log-format", "xml", "--log-format: \"xml\" is not one of text|json");
-  refuses("log-format", "jso", "--log-format: \"jso\" is not one of text|json");
-  refuses("log-format", "", "--log-format: \"\" is not one of text|json");
-  refuses("log-format", "text|json", "--log-format: \"text|json\" is not one of text|json");
+  accepts("log-format", "auto");
+  assert_int_equal(settings->log_format, LOG_FORMAT_AUTO);
+  refuses("log-format", "xml", "--log-format: \"xml\" is not one of auto|text|json");
+  refuses("log-format", "jso", "--log-format: \"jso\" is not one of auto|text|json");
+  refuses("log-format", "", "--log-format: \"\" is not one of auto|text|json");
+  refuses("log-format", "text|json", "--log-format: \"text|json\" is not one of auto|text|json");
 }
 
 static void test_modes(void **state) {

@@ -31,7 +31,7 @@ start_server() {
   shift
   : >"$scratch/$name.log" # of one that was there before
   env "${@:1:$#-1}" "$build/perilune" serve "${!#}" --port 0 --workers "${workers:-1}" \
-    </dev/null >"$scratch/$name.log" 2>&1 &
+    --log-format text </dev/null >"$scratch/$name.log" 2>&1 &
   server_pid[$name]=$!
   for ((step = 0; step < READY_STEPS; step++)); do
     url=$(sed -nE 's/.* listening .*url=(http:[^ ]*).*/\1/p' "$scratch/$name.log")

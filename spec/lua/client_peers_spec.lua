@@ -179,6 +179,9 @@ describe("Node", function()
       local res = api:post("/echo", { body = expect.each(pieces) })
       assert.equal(table.concat(pieces), res.body)
       assert.equal("text", api:put("/echo", { body = "text" }).body)
+      program.write(directory .. "/file", ("line\n"):rep(100000))
+      local form = api:post("/echo", { multipart = { a = { path = directory .. "/file" } } }).body
+      assert.is_truthy(form:find(program.read(directory .. "/file"), 1, true))
       local stream <close> = api:get("/flood", { stream = true })
       local next_piece = stream:chunks()
       local bytes = #next_piece()
@@ -214,10 +217,11 @@ end)
 describe("nginx", function()
   if not peer.is_there "nginx" then return pending "needs nginx" end
 
-  local directory, nginx, url
+  local directory, nginx, url, tls
 
   setup(function()
     directory = program.make_directory()
+    peer.make_certificate(directory)
     local path = directory .. "/unix"
     local file <close> = assert(io.open(directory .. "/nginx.conf", "w"))
     local text = ([[
@@ -231,7 +235,13 @@ describe("nginx", function()
           listen unix:DIR/unix; client_max_body_size 1k;
           location /text { return 200 "]] .. TEXT:sub(1, 2000) .. [["; }
           location /loop { return 302 /loop; }
+          location /slow { gzip off; limit_rate 1; return 200 "]] .. TEXT:sub(1, 2000) .. [["; }
           location /body { proxy_pass http://unix:DIR/none; }
+        }
+        server {
+          listen unix:DIR/tls ssl http2;
+          ssl_certificate DIR/certificate.pem; ssl_certificate_key DIR/key.pem;
+          location / { gzip off; return 200 "$server_protocol"; }
         }
       }]]):gsub("DIR", directory)
     file:write(text)
@@ -239,6 +249,7 @@ describe("nginx", function()
     nginx = peer.start { "sh", "-c", NGINX, "sh", directory }
     assert.equal("ready", nginx.first_line)
     url = http.client { base_url = "http://example.test", unix_socket = path }
+    tls = http.client { base_url = "https://example.test", unix_socket = directory .. "/tls" }
   end)
   teardown(function()
     nginx:stop()
@@ -249,6 +260,18 @@ describe("nginx", function()
     local res = url:get "/text"
     assert.equal("gzip", res.headers["content-encoding"])
     assert.equal(TEXT:sub(1, 2000), res.body)
+  end)
+
+  it("is slower than it may be", function()
+    expect.fails_with("timeout", "no complete response within", url.get, url, "/slow",
+      { timeout = expect.SHORT })
+  end)
+
+  it("is trusted only when its authority is, and speaks HTTP/2", function()
+    local err = expect.fails_with("http", "certificate", tls.get, tls, "/")
+    assert.equal("CURLE_PEER_FAILED_VERIFICATION", err.code_name)
+    local res = tls:get("/", { ca_file = directory .. "/ca.pem" })
+    assert.equal("HTTP/2.0", res.body)
   end)
 
   it("redirects for ever", function()

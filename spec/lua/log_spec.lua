@@ -104,7 +104,8 @@ end)
 
 describe("a log that nobody reads", function()
   it("costs lines, and holds no loop", function()
-    local words = { program.binary(), "serve", site.dir "log", "--port", "0", "--workers", "1" }
+    local words = { program.binary(), "serve", site.dir "log", "--port", "0", "--workers", "1",
+      "--log-format", "text" }
     local pipe <close> = assert(io.popen(("echo $$; exec %s 2>&1 </dev/null"):format(
       program.quote(words))))
     local pid = pipe:read "n"
@@ -131,8 +132,8 @@ describe("a log that nobody reads", function()
 end)
 
 describe("a log in JSON", function()
-  it("has tables as such", function()
-    local server = site.start("log", { "--log-format", "json" })
+  it("is what others than a terminal get, with tables as such", function()
+    local server = site.start("log", { "--log-format", "auto" })
     local id = server:get("/blocking/values").body
     local line = json.decode(wait.for_log(server, "([^\n]*" .. id .. "[^\n]*)\n"))
     assert.same({ 1, 2.5, "x" }, line.b_list)

@@ -21,6 +21,7 @@ local sqlite = require "perilune.sqlite"
 local db = sqlite.open "app.db"
 db:migrate {
   "create table t (id integer primary key, a)",
+  "create table singles (a, b)",
   "create table pairs (a, b)",
 }
 local app = perilune.app { name = "writer" }
@@ -30,12 +31,29 @@ app:post("/one/{n:int}", function(req)
   db:exec("insert into t (a) values (?)", req.params.n)
   return 201
 end)
-app:post("/two/{n:int}", function(req)
+local function write_single(acknowledged, n, i)
+  db:exec("insert into singles values (?, ?)", n, i)
+  acknowledged:send(("single %d %d\n"):format(n, i))
+end
+local function write_pair(acknowledged, n)
   db:transaction(function(tx)
-    tx:exec("insert into pairs values (?, 1)", req.params.n)
-    tx:exec("insert into pairs values (?, 2)", req.params.n)
+    tx:exec("insert into pairs values (?, 1)", n)
+    async.checkpoint()
+    tx:exec("insert into pairs values (?, 2)", n)
   end)
-  return 201
+  acknowledged:send(("pair %d\n"):format(n))
+end
+-- Four writes at once; a line for each as soon as it is done.
+app:post("/burst/{n:int}", function(req)
+  local n = req.params.n
+  return perilune.stream(function(write)
+    local acknowledged = async.channel(4)
+    async.group(function(group)
+      for i = 1, 3 do group:spawn(write_single, acknowledged, n, i) end
+      group:spawn(write_pair, acknowledged, n)
+      for _ = 1, 4 do write(acknowledged:receive()) end
+    end)
+  end)
 end)
 app:post("/hold", function(req)
   local held = async.event()
@@ -57,57 +75,80 @@ app:post("/release", function() go:set() return 201 end)
 return app
 ]==]
 
-local ROUNDS, WRITERS, ACKNOWLEDGED_MIN = 4, 24, 25
+local BURSTS, WRITERS = 1000, 24
+local KILLED_AT = { 7, 400, 1500, 2200, 3300 } -- acknowledged writes, of four in each burst
 
 local directory
 
 before_each(function() directory = program.make_directory { ["app.lua"] = APP } end)
 after_each(function() assert(os.execute("rm -rf '" .. directory .. "'")) end)
 
---- Writes by many at once until the server is killed; the numbers acknowledged, by route.
-local function write_until_killed(server, first)
-  local acknowledged = { one = {}, two = {} }
-  local next_number = first
-  local function write(i)
-    local route = i % 2 == 0 and "one" or "two"
-    while true do
+--- Asks for one burst; `note` is called with each write that is acknowledged.
+local function ask_for_burst(server, number, note)
+  local res <close> = server:post("/burst/" .. number, { stream = true })
+  assert.equal(200, res.status)
+  local rest = ""
+  for piece in res:chunks() do
+    for line in (rest .. piece):gmatch "([^\n]*)\n" do note(line) end
+    rest = (rest .. piece):match "[^\n]*$"
+  end
+end
+
+--- Asks for bursts, many at once, until `count` writes have been acknowledged in all rounds: then
+--- the server is killed. What is acknowledged is noted in `written`, a set that has its `count`.
+--- The number of the next burst.
+local function write_until_killed(server, next_number, written, count)
+  local function note(line)
+    written[line] = true
+    written.count = written.count + 1
+    if written.count >= count then server:kill() end
+  end
+  local function write()
+    while next_number <= BURSTS do
       local number = next_number
       next_number = number + 1
-      local ok, res = pcall(server.post, server, ("/%s/%d"):format(route, number))
-      if not ok then return end
-      assert.equal(201, res.status)
-      table.insert(acknowledged[route], number)
-      local least = math.min(#acknowledged.one, #acknowledged.two)
-      if least >= ACKNOWLEDGED_MIN then server:kill() end
+      local ok, err = pcall(ask_for_burst, server, number, note)
+      if not ok then
+        assert.equal("http", err.kind, tostring(err))
+        return
+      end
     end
   end
   local list = {}
-  for i = 1, WRITERS do list[i] = { write, i } end
+  for i = 1, WRITERS do list[i] = write end
   async.gather(list)
-  return acknowledged, next_number
+  return next_number
+end
+
+--- Opens the database and finds in it all that is acknowledged, nothing twice and no half pair.
+local function check_is_kept(written)
+  local db <close> = sqlite.open(directory .. "/app.db")
+  assert.equal("ok", db:value "pragma integrity_check")
+  assert.is_nil(db:row "select a from pairs group by a having count(*) <> 2")
+  assert.is_nil(db:row "select a from singles group by a, b having count(*) <> 1")
+  local kept = {}
+  for row in db:rows "select a, b from singles" do
+    kept[("single %d %d"):format(row.a, row.b)] = true
+  end
+  for row in db:rows "select distinct a from pairs" do kept[("pair %d"):format(row.a)] = true end
+  kept.count = written.count
+  for line in pairs(written) do assert.is_truthy(kept[line], line) end
 end
 
 describe("a server that is killed while it writes", function()
-  it("has kept all that it acknowledged", function()
-    local number = 1
-    local written = { one = {}, two = {} }
-    for _ = 1, ROUNDS do
-      local acknowledged
-      acknowledged, number = write_until_killed(site.start_at(directory), number)
-      for route, numbers in pairs(acknowledged) do
-        table.move(numbers, 1, #numbers, #written[route] + 1, written[route])
-      end
-      local db <close> = sqlite.open(directory .. "/app.db")
-      assert.equal("ok", db:value "pragma integrity_check")
-      for _, n in ipairs(written.one) do
-        assert.equal(1, db:value("select count(*) from t where a = ?", n))
-      end
-      for _, n in ipairs(written.two) do
-        assert.equal(2, db:value("select count(*) from pairs where a = ?", n))
-      end
-      assert.is_nil(db:value "select a from pairs group by a having count(*) <> 2")
+  it("has kept all that it acknowledged, of 1,000 bursts of writes", function()
+    local next_number = 1
+    local written = { count = 0 }
+    for _, count in ipairs(KILLED_AT) do
+      next_number = write_until_killed(site.start_at(directory), next_number, written, count)
+      assert.is_true(written.count >= count and next_number <= BURSTS)
+      check_is_kept(written)
     end
-    assert.is_true(#written.one >= ROUNDS * ACKNOWLEDGED_MIN)
+    local server = site.start_at(directory)
+    next_number = write_until_killed(server, next_number, written, math.huge)
+    assert.equal(BURSTS + 1, next_number)
+    server:kill()
+    check_is_kept(written)
   end)
 end)
 

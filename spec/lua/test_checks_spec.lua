@@ -6,6 +6,7 @@ local spec = debug.getinfo(1, "S").source:match "^@(.*)/lua/[^/]+$"
 package.path = spec .. "/?.lua;" .. package.path
 
 local program = require "support.program"
+local tap = require "support.tap"
 
 local APP = [[
 local async = require "perilune.async"
@@ -125,17 +126,6 @@ local HELD, LIMIT = "0.6", "0.05"
 describe("the checks after a spec", function()
   local result, failures
 
-  --- Takes the output of TAP apart: by the name of the spec, all that is said of its failure.
-  local function read_failures(out)
-    local found, name = {}, nil
-    for line in (out .. "\n"):gmatch "(.-)\n" do
-      local failed = line:match "^not ok %d+ %- (.*)$"
-      if failed or line:find "^ok " then name = failed end
-      if name then found[name] = (found[name] or "") .. line .. "\n" end
-    end
-    return found
-  end
-
   setup(function()
     local text = SPECS:gsub("HELD", HELD):gsub("LIMIT", LIMIT)
     local directory = program.make_directory {
@@ -143,7 +133,7 @@ describe("the checks after a spec", function()
     }
     result = program.run { "test", directory, "-o", "TAP" }
     program.remove_directory(directory)
-    failures = read_failures(result.out)
+    failures = tap.failures(result.out)
   end)
 
   local function expect(name, pattern)

@@ -31,10 +31,11 @@ end
 
 --- Starts `perilune serve`, and does not wait for anything but its process.
 ---@param app_dir string absolute, or relative to the project's directory
----@param arguments? string[] further arguments; the port and one worker are set before them
+---@param arguments? string[] behind a free port, one worker and a log of text
 function server.spawn(app_dir, arguments)
   if app_dir:sub(1, 1) ~= "/" then app_dir = program.root() .. "/" .. app_dir end
-  local words = { program.binary(), "serve", app_dir, "--port", "0", "--workers", "1" }
+  local words = { program.binary(), "serve", app_dir, "--port", "0", "--workers", "1",
+    "--log-format", "text" }
   table.move(arguments or {}, 1, #(arguments or {}), #words + 1, words)
   return server.launch(program.quote(words))
 end

@@ -25,6 +25,7 @@ local confined = {
   { what = "a lock", names = { "uv_mutex_%w+", "uv_rwlock_%w+", "pthread_mutex_%w+", "mtx_%w+" },
     files = { "src/core/inbox.h", "src/core/inbox.c", "src/core/directory.h",
       "src/core/directory.c", "src/core/line_writer.c", "src/core/log_writer.c",
+      "src/core/log_keeper.c", "src/core/coverage.c", "src/core/opened.c",
       "src/core/clock.c",
       "src/core/snapshot.c",
       "src/core/watchdog.h", "src/core/watchdog.c", "src/lib/spool.c",

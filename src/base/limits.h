@@ -264,6 +264,9 @@ enum { LIMITS(LIMITS_CONSTANT) };
 /* Memory that is kept for lines of the log that wait. */
 #define LOG_KEEP_BYTES STRESSED(64 * 1024, 256)
 
+/* Bytes of the log that are kept while a spec runs; then the oldest lines are forgotten. */
+#define LOG_SPEC_BYTES STRESSED(256 * 1024, 64 * 1024)
+
 /* How often a full log is looked at, and how long the end of the process waits for it. */
 #define LOG_LOOK_MS  100
 #define LOG_LEAVE_MS 1000
@@ -350,6 +353,9 @@ enum { LIMITS(LIMITS_CONSTANT) };
 
 /* Bytes of a streamed response that wait for their reader before the socket is not read. */
 #define HTTP_PAUSE_BYTES STRESSED(64 * 1024, 1024)
+
+/* Bytes of a file that perilune.http reads at once, of one that it sends. */
+#define HTTP_PIECE_BYTES STRESSED(128 * 1024, 100)
 
 /* Redirects that perilune.http may be asked to follow. */
 #define HTTP_REDIRECTS_ASKED_MAX 1000

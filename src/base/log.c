@@ -38,9 +38,14 @@ static const char *const level_colours[] = {
     [LOG_ERROR] = "31",
 };
 
+enum log_format log_choose_format(enum log_format format, bool is_terminal) {
+  if (format != LOG_FORMAT_AUTO) return format;
+  return is_terminal ? LOG_FORMAT_TEXT : LOG_FORMAT_JSON;
+}
+
 void log_init(struct log *log, int fd, enum log_format format, enum log_level level) {
   assert(fd >= 0 && (size_t)level < array_len(level_names));
-  *log = (struct log){.fd = fd, .format = format, .level = level};
+  *log = (struct log){.fd = fd, .format = log_choose_format(format, isatty(fd)), .level = level};
 }
 
 /* --- text lines --------------------------------------------------------------------------------*/
@@ -222,14 +227,10 @@ void log_write(const struct log *log, enum log_level level, const char *message,
   char now[TIME_BYTES];
   format_now(now);
   struct buffer line = {0};
-  switch (log->format) {
-  case LOG_FORMAT_TEXT:
-    add_text_line(&line, now, log->is_coloured, level, message, fields, count);
-    break;
-  case LOG_FORMAT_JSON:
+  if (log->format == LOG_FORMAT_JSON)
     add_json_line(&line, now, level, message, fields, count);
-    break;
-  }
+  else
+    add_text_line(&line, now, log->is_coloured, level, message, fields, count);
   if (log->post)
     log->post(log->context, line.data, line.len);
   else

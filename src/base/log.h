@@ -20,19 +20,23 @@ enum log_level { LOG_DEBUG, LOG_INFO, LOG_WARN, LOG_ERROR };
 
 /* In the order of the values of --log-format. */
 enum log_format {
+  LOG_FORMAT_AUTO, /* text where the lines go to a terminal, else JSON */
   LOG_FORMAT_TEXT, /* 2026-11-21T01:15:09.123Z warn  message key=value key="with space" */
   LOG_FORMAT_JSON, /* {"time":"...","level":"warn","message":"...","key":"value"} */
 };
 
 struct log {
-  int fd; /* borrowed; usually standard error */
-  enum log_format format;
-  enum log_level level; /* what is below it is not written */
-  bool is_coloured;     /* lines of text have their level in colour */
+  int fd;                 /* borrowed; usually standard error */
+  enum log_format format; /* text or JSON */
+  enum log_level level;   /* what is below it is not written */
+  bool is_coloured;       /* lines of text have their level in colour */
 
   /* Takes the lines in place of the descriptor; NULL: they are written here (core/log_writer.h). */
   void (*post)(void *context, const char *line, size_t len);
   void *context;
+
+  /* Where lines go that are about the process, not about what it serves; NULL: here as well. */
+  const struct log *of_process;
 };
 
 enum log_kind { LOG_KIND_TEXT, LOG_KIND_JSON, LOG_KIND_INTEGER, LOG_KIND_NUMBER, LOG_KIND_BOOLEAN };
@@ -53,6 +57,9 @@ struct log_field {
   };
 };
 
+/* [any thread] The form of lines that go to a terminal, or elsewhere: text or JSON. */
+enum log_format log_choose_format(enum log_format format, bool is_terminal);
+
 /* [owner] A log that writes to `fd` what has at least `level`. Owns nothing: no finish. */
 void log_init(struct log *log, int fd, enum log_format format, enum log_level level);
 
@@ -65,6 +72,11 @@ void log_write(const struct log *log, enum log_level level, const char *message,
 /* [any thread] Whether log_write would write; to spare the making of costly fields. */
 static inline bool log_enabled(const struct log *log, enum log_level level) {
   return level >= log->level;
+}
+
+/* [any thread] The log for a line about the process as a whole. */
+static inline const struct log *log_of_process(const struct log *log) {
+  return log->of_process ? log->of_process : log;
 }
 
 static inline struct log_field log_bytes(const char *key, const char *data, size_t len) {

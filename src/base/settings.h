@@ -39,8 +39,9 @@
     "core the process may use")                                                                    \
   X(TEXT, pid_file, "pid-file", "", 0, 4095, "path",                                               \
     "file to write the process id to; removed at the end")                                         \
-  X(CHOICE, log_format, "log-format", "text", 0, 0, "text|json",                                   \
-    "form of the log on standard error: lines to read, or one JSON object on each line")           \
+  X(CHOICE, log_format, "log-format", "auto", 0, 0, "auto|text|json",                              \
+    "form of the log on standard error: lines to read, or one JSON object on each line; auto is "  \
+    "lines to read on a terminal, else JSON")                                                      \
   X(CHOICE, log_level, "log-level", "info", 0, 0, "debug|info|warn|error",                         \
     "least level that is logged; what is below it costs nothing")                                  \
   X(TEXT, access_log, "access-log", "off", 0, 4095, "path",                                        \

@@ -8,6 +8,7 @@
 #include "core/call_run.h"
 #include "core/context.h"
 #include "core/error.h"
+#include "core/instance.h"
 #include "core/interrupt.h"
 #include "core/state.h"
 #include "core/stress.h"
@@ -86,6 +87,7 @@ struct fiber *fiber_create(struct worker *worker, const struct fiber_kind *kind)
   fiber->under_life = parent ? parent->under_life : 0;
   fiber->shielded = parent && parent->shielded;
   fiber->instance = parent ? parent->instance : NULL;
+  fiber->loads = parent ? parent->loads : NULL;
   fiber->timers = parent ? parent->timers : worker->app_timers;
   if (UNLIKELY(parent && parent->run)) call_run_give(fiber, parent->run);
   fiber->interrupt_ns = HEARTBEAT_NEVER;
@@ -329,6 +331,7 @@ void fiber_resume(struct fiber *fiber) {
   struct heartbeat *heartbeat = &worker->heartbeat;
   assert(fiber->state == FIBER_READY && !worker->running);
   if (STRESS) stress_collect(worker);
+  if (UNLIKELY(worker->instance_count > 1)) instance_show_of(fiber);
   state_set_waiting(fiber->co, false);
   fiber->state = FIBER_RUNNING;
   fiber->waits_for = NULL;

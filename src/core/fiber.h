@@ -17,6 +17,7 @@
 typedef int lua_nret; /* number of results left on the Lua stack */
 
 struct call_run;
+struct instance;
 struct worker;
 
 enum fiber_state { FIBER_IDLE, FIBER_NEW, FIBER_READY, FIBER_RUNNING, FIBER_PARKED, FIBER_ENDED };
@@ -40,6 +41,7 @@ struct fiber_kind {
    * before the arguments. */
   lua_CFunction (*begin)(struct fiber *fiber);
   void (*ended)(struct fiber *fiber); /* may be NULL; the last thing, no Lua */
+  void (*lost)(struct fiber *fiber);  /* may be NULL: the state is gone before the fiber's end */
   int kept;
 };
 
@@ -65,11 +67,12 @@ struct fiber {
 
   const struct fiber_kind *kind;
   void *data;
-  const char *name;    /* for logs; borrowed for the fiber's life; NULL: none */
-  uint64_t created_ns; /* uv_hrtime of the turn that made it */
-  uint64_t request;    /* id of the request it runs for; 0: none */
-  void *source;        /* of that request, while it lasts: lib/req.h; NULL: none */
-  void *instance;      /* of an app, whose handlers, hooks and tasks run on it; NULL: none */
+  const char *name;          /* for logs; borrowed for the fiber's life; NULL: none */
+  uint64_t created_ns;       /* uv_hrtime of the turn that made it */
+  uint64_t request;          /* id of the request it runs for; 0: none */
+  void *source;              /* of that request, while it lasts: lib/req.h; NULL: none */
+  struct instance *instance; /* of an app, whose handler, hook or task it is; NULL: of none */
+  struct instance *loads;    /* that it loads, or NULL; kept by instance.c */
 
   struct call_run *run;      /* the call whose code it runs; kept by call_run.c; NULL: none */
   struct call_box *offered;  /* the last that goes on after its result; kept by call.c */

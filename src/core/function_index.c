@@ -9,15 +9,15 @@
 #include "base/limits.h"
 #include "core/code.h"
 #include "core/error.h"
+#include "core/instance.h"
 #include "core/module.h"
 #include "core/place.h"
-#include "core/require.h"
 
 #include <lauxlib.h>
 #include <limits.h>
 
-/* Registry keys: function -> identity; identity -> function, or false for several; app -> number,
- * and number -> app. */
+/* Keys of tables of the instance: function -> identity; identity -> function, or false for several;
+ * app -> number, and number -> app. */
 static const char identities_key = 0;
 static const char functions_key = 0;
 static const char apps_key = 0;
@@ -28,14 +28,6 @@ struct walk {
   int identities, functions;
   lua_Integer waiting; /* in the queue */
 };
-
-void function_index_forget(lua_State *L) {
-  static const void *const keys[] = {&identities_key, &functions_key, &apps_key};
-  for (size_t i = 0; i < array_len(keys); i++) {
-    lua_pushnil(L);
-    lua_rawsetp(L, LUA_REGISTRYINDEX, keys[i]);
-  }
-}
 
 /* ---- the walk ---- */
 
@@ -82,7 +74,7 @@ static void add_entries(struct walk *walk, int entries_max) {
 
 static bool is_outside(lua_State *L, int table) {
   const char *name = module_name(L, table);
-  return name && !require_is_app_module(L, name);
+  return name && !instance_has_module(L, name);
 }
 
 static bool is_of_file(lua_State *L, int function) {
@@ -151,7 +143,7 @@ static void add_app_modules(struct walk *walk) {
   lua_State *L = walk->L;
   luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
   for (lua_pushnil(L); lua_next(L, -2);) {
-    if (lua_type(L, -2) == LUA_TSTRING && require_is_app_module(L, lua_tostring(L, -2)))
+    if (lua_type(L, -2) == LUA_TSTRING && instance_has_module(L, lua_tostring(L, -2)))
       add(walk);
     else
       lua_pop(L, 1);
@@ -179,7 +171,6 @@ void function_index_build(lua_State *L, int index) {
   luaL_checkstack(L, LUA_MINSTACK, "function index");
   int top = lua_gettop(L);
   int app = lua_absindex(L, index);
-  function_index_forget(L);
   module_note_all(L);
   push_apps(L, app);
   for (int i = 0; i < 4; i++) lua_newtable(L);
@@ -195,9 +186,9 @@ void function_index_build(lua_State *L, int index) {
   add_list(&walk);
   walk_all(&walk);
   lua_settop(L, walk.functions);
-  lua_rawsetp(L, LUA_REGISTRYINDEX, &functions_key);
-  lua_rawsetp(L, LUA_REGISTRYINDEX, &identities_key);
-  lua_rawsetp(L, LUA_REGISTRYINDEX, &apps_key);
+  instance_set_table(L, &functions_key);
+  instance_set_table(L, &identities_key);
+  instance_set_table(L, &apps_key);
 }
 
 /* ---- asking ---- */
@@ -207,11 +198,11 @@ bool function_index_find(lua_State *L, int index, uint64_t *identity) {
   luaL_checkstack(L, 4, "function index");
   int top = lua_gettop(L);
   bool is_only_one = false;
-  if (lua_rawgetp(L, LUA_REGISTRYINDEX, &identities_key) == LUA_TTABLE) {
+  if (instance_find_table(L, &identities_key)) {
     lua_pushvalue(L, index);
     if (lua_rawget(L, -2) == LUA_TNUMBER) {
       *identity = (uint64_t)lua_tointeger(L, -1);
-      lua_rawgetp(L, LUA_REGISTRYINDEX, &functions_key);
+      instance_find_table(L, &functions_key);
       lua_rawgeti(L, -1, (lua_Integer)*identity);
       is_only_one = lua_rawequal(L, -1, index);
     }
@@ -221,10 +212,9 @@ bool function_index_find(lua_State *L, int index, uint64_t *identity) {
 }
 
 void function_index_push(lua_State *L, uint64_t identity, const char *title) {
-  luaL_checkstack(L, 3, "function index");
+  luaL_checkstack(L, 4, "function index");
   int type = LUA_TNIL;
-  if (lua_rawgetp(L, LUA_REGISTRYINDEX, &functions_key) == LUA_TTABLE)
-    type = lua_rawgeti(L, -1, (lua_Integer)identity);
+  if (instance_find_table(L, &functions_key)) type = lua_rawgeti(L, -1, (lua_Integer)identity);
   if (type == LUA_TBOOLEAN)
     error_raise(L, "transfer",
                 "this Lua state has made several functions of %s, and the one that was sent could "
@@ -240,10 +230,10 @@ void function_index_push(lua_State *L, uint64_t identity, const char *title) {
 
 lua_Integer function_index_find_app(lua_State *L, int index) {
   index = lua_absindex(L, index);
-  luaL_checkstack(L, 2, "function index");
+  luaL_checkstack(L, 4, "function index");
   int top = lua_gettop(L);
   lua_Integer number = 0;
-  if (lua_rawgetp(L, LUA_REGISTRYINDEX, &apps_key) == LUA_TTABLE) {
+  if (instance_find_table(L, &apps_key)) {
     lua_pushvalue(L, index);
     lua_rawget(L, -2);
     number = lua_tointeger(L, -1);
@@ -253,9 +243,9 @@ lua_Integer function_index_find_app(lua_State *L, int index) {
 }
 
 void function_index_push_app(lua_State *L, lua_Integer number) {
-  luaL_checkstack(L, 2, "function index");
+  luaL_checkstack(L, 4, "function index");
   int type = LUA_TNIL;
-  if (lua_rawgetp(L, LUA_REGISTRYINDEX, &apps_key) == LUA_TTABLE) type = lua_rawgeti(L, -1, number);
+  if (instance_find_table(L, &apps_key)) type = lua_rawgeti(L, -1, number);
   if (type != LUA_TTABLE) error_raise(L, "transfer", "no app is loaded in this Lua state");
   lua_remove(L, -2);
 }

@@ -15,9 +15,6 @@
  * index is replaced. */
 void function_index_build(lua_State *L, int index);
 
-/* [owner] Forgets all: the app is about to be loaded anew. */
-void function_index_forget(lua_State *L);
-
 /* [owner] Whether the function at `index` is the only one of its identity; writes that. */
 bool function_index_find(lua_State *L, int index, uint64_t *identity);
 

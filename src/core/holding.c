@@ -43,7 +43,7 @@ static void warn(lua_State *L, const char *name) {
     };
     char message[64];
     snprintf(message, sizeof message, "%s holds the event loop", name);
-    log_write(worker->process->log, LOG_WARN, message, fields, array_len(fields));
+    log_write(log_of_process(worker->process->log), LOG_WARN, message, fields, array_len(fields));
   }
   lua_settop(L, top);
 }

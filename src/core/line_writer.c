@@ -33,6 +33,7 @@ struct line_writer {
 
   const char *path;
   const struct log *log;
+  bool is_terminal;
   uv_thread_t thread;
   bool is_joined;            /* the owner's own */
   _Atomic(bool) is_leaving;  /* the same as `stops`, for the thread while it waits for room */
@@ -202,6 +203,7 @@ struct line_writer *line_writer_create(const char *path, const struct log *log,
   writer->path = path;
   writer->log = log;
   writer->sink = sink;
+  writer->is_terminal = isatty(sink.fd);
   uv_err error = uv_mutex_init(&writer->lock);
   if (!error) error = uv_cond_init(&writer->changed);
   assert(error == 0);
@@ -223,6 +225,10 @@ void line_writer_post(struct line_writer *writer, struct buffer *lines, unsigned
   uv_mutex_unlock(&writer->lock);
   if (wakes) uv_cond_signal(&writer->changed);
   buffer_clear(lines);
+}
+
+bool line_writer_is_terminal(const struct line_writer *writer) {
+  return writer->is_terminal;
 }
 
 void line_writer_reopen(struct line_writer *writer) {

@@ -23,6 +23,9 @@ struct line_writer;
 struct line_writer *line_writer_create(const char *path, const struct log *log,
                                        char message[LINE_WRITER_MESSAGE_BYTES]);
 
+/* [any thread] Whether a terminal is what was opened. */
+bool line_writer_is_terminal(const struct line_writer *writer);
+
 /* [any thread] Takes `count` lines out of the buffer, each with its newline; empties the buffer.
  * After line_writer_stop they are dropped. */
 void line_writer_post(struct line_writer *writer, struct buffer *lines, unsigned count);

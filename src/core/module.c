@@ -6,7 +6,7 @@
 
 #include "base/limits.h"
 #include "core/error.h"
-#include "core/require.h"
+#include "core/instance.h"
 
 #include <lauxlib.h>
 #include <string.h>
@@ -148,7 +148,7 @@ static void note_members(lua_State *L, int members, int name) {
   const char *text = lua_tostring(L, name);
   const struct survey survey = {.members = members,
                                 .name = name,
-                                .is_of_app = require_is_app_module(L, text),
+                                .is_of_app = instance_has_module(L, text),
                                 .is_globals = strcmp(text, LUA_GNAME) == 0};
   if (lua_istable(L, -1)) note_table(L, &survey, lua_gettop(L), 1);
 }

@@ -24,10 +24,12 @@ static void end_work(uv_work_t *work, int status) {
   (void)status;
   offload->running = false;
   worker_release(work->loop->data);
-  if (offload->_dropped)
+  if (offload->_dropped) {
     offload->destroy(offload);
-  else
-    fiber_wake_all(&offload->_waiting);
+    return;
+  }
+  fiber_wake_all(&offload->_waiting);
+  if (offload->ended) offload->ended(offload);
 }
 
 void offload_start(struct offload *offload, struct worker *worker) {

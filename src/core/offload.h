@@ -16,6 +16,8 @@ struct offload {
   bool running;                             /* all of the rest of the struct belongs to the code */
   void (*run)(struct offload *offload);     /* knows no Lua and nothing of the worker */
   void (*destroy)(struct offload *offload); /* frees the whole; on the owner's thread */
+  void (*ended)(struct offload *offload);   /* may be NULL: told of the end, on the owner's thread,
+                                             * of code that ran elsewhere; no Lua */
 
   /* From here on for offload.c only. */
   bool _dropped;

@@ -9,7 +9,7 @@
 #include "core/call.h"
 #include "core/code.h"
 #include "core/error.h"
-#include "core/function_index.h"
+#include "core/instance.h"
 #include "core/worker.h"
 
 #include <lauxlib.h>
@@ -18,17 +18,10 @@
 #include <string.h>
 
 #define PLACE_CLASS "perilune.place"
-#define LOAD_CLASS  "perilune.load"
 
-/* Registry keys: marked functions (first part -> list); known loops; struct load. */
+/* Keys of tables of the instance: marked functions (first part -> list); known loops. */
 static const char marks_key = 0;
 static const char loops_key = 0;
-static const char load_key = 0;
-
-/* The load of the app: going on, or the last one. */
-struct load {
-  struct call_host *host; /* NULL: there was none */
-};
 
 /* ---- identities ---- */
 
@@ -133,68 +126,36 @@ static int release_place(lua_State *L) {
   return 0;
 }
 
-static int release_load(lua_State *L) {
-  set_host(&((struct load *)lua_touserdata(L, 1))->host, NULL);
-  return 0;
-}
-
-static void make_class(lua_State *L, const char *name, lua_CFunction release) {
-  luaL_newmetatable(L, name);
-  lua_pushcfunction(L, release);
+void place_open(lua_State *L) {
+  luaL_newmetatable(L, PLACE_CLASS);
+  lua_pushcfunction(L, release_place);
   lua_setfield(L, -2, "__gc");
   lua_pop(L, 1);
 }
 
-void place_open(lua_State *L) {
-  make_class(L, PLACE_CLASS, release_place);
-  make_class(L, LOAD_CLASS, release_load);
-  struct load *load = lua_newuserdatauv(L, sizeof *load, 0);
-  *load = (struct load){0};
-  luaL_setmetatable(L, LOAD_CLASS);
-  lua_rawsetp(L, LUA_REGISTRYINDEX, &load_key);
-  place_forget(L);
-}
-
-void place_forget(lua_State *L) {
-  lua_newtable(L);
-  lua_rawsetp(L, LUA_REGISTRYINDEX, &marks_key);
-  lua_newtable(L);
-  lua_rawsetp(L, LUA_REGISTRYINDEX, &loops_key);
-  function_index_forget(L);
-}
-
-/* It is there from place_open on, so this needs no memory: it is called outside of protected calls,
- * too. */
-static struct load *load_of(lua_State *L) {
-  lua_rawgetp(L, LUA_REGISTRYINDEX, &load_key);
-  struct load *load = lua_touserdata(L, -1);
-  lua_pop(L, 1);
-  return load;
-}
-
 void place_begin_load(lua_State *L, struct call_host *host) {
-  worker_of(L)->loading = true;
-  set_host(&load_of(L)->host, host);
+  instance_shown(L)->loading = true;
+  instance_set_host(L, host);
 }
 
 void place_end_load(lua_State *L) {
-  worker_of(L)->loading = false;
+  instance_shown(L)->loading = false;
 }
 
 bool place_is_loading(lua_State *L) {
-  return worker_of(L)->loading;
+  return instance_shown(L)->loading;
 }
 
 struct call_host *place_host(lua_State *L) {
-  return load_of(L)->host;
+  return instance_shown(L)->host;
 }
 
 void place_push_marks(lua_State *L) {
-  lua_rawgetp(L, LUA_REGISTRYINDEX, &marks_key);
+  instance_push_table(L, &marks_key);
 }
 
 void place_push_loops(lua_State *L) {
-  lua_rawgetp(L, LUA_REGISTRYINDEX, &loops_key);
+  instance_push_table(L, &loops_key);
 }
 
 static void note_loop(lua_State *L, const char *name) {
@@ -260,7 +221,7 @@ void place_mark(lua_State *L, int index, const struct place_options *options) {
   const char *first = lua_tolstring(L, -1, &len);
   set_identity(place, first, len, hash_function(L, index, code, &only_primitive));
 
-  lua_rawgetp(L, LUA_REGISTRYINDEX, &marks_key);
+  place_push_marks(L);
   luaL_getsubtable(L, -1, first);
   bool known = is_known(L, place, index, only_primitive);
   lua_pushvalue(L, index);
@@ -305,8 +266,7 @@ static bool find_mark(lua_State *L, const char *identity, size_t len) {
 }
 
 void place_push_marked(lua_State *L, const char *identity, size_t len) {
-  lua_rawgetp(L, LUA_REGISTRYINDEX, &marks_key);
-  bool found = lua_istable(L, -1) && lua_getfield(L, -1, identity) == LUA_TTABLE &&
+  bool found = instance_find_table(L, &marks_key) && lua_getfield(L, -1, identity) == LUA_TTABLE &&
                find_mark(L, identity, len);
   if (!found)
     error_raise(L, "transfer",

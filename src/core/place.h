@@ -43,10 +43,6 @@ bool place_is_loading(lua_State *L);
 /* [owner] The host that the last load gave, NULL before the first. */
 struct call_host *place_host(lua_State *L);
 
-/* [owner] Forgets all marks and the function index: the app's files are about to be run anew in
- * this state. */
-void place_forget(lua_State *L);
-
 /* [owner] Pushes how a message names the place with that identity: "apps/x/app.lua:12", or the name
  * it was given. */
 const char *place_push_title(lua_State *L, const char *identity);

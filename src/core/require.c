@@ -7,6 +7,7 @@
 
 #include "base/list.h"
 #include "core/fiber.h"
+#include "core/instance.h"
 #include "core/module.h"
 #include "core/snapshot.h"
 #include "core/worker.h"
@@ -15,9 +16,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Registry keys: modules being run (name -> struct loading); names of the app's modules. */
+/* Key of a table of the instance: modules being run (name -> struct loading). */
 static const char loading_key = 0;
-static const char app_modules_key = 0;
 
 /* A module being run; a userdata in the table of loading_key. */
 struct loading {
@@ -81,37 +81,6 @@ void require_load_app_file(lua_State *L, const char *path) {
   compile_app_file(L, snapshot, path, text);
 }
 
-static void note_app_module(lua_State *L, const char *name) {
-  lua_rawgetp(L, LUA_REGISTRYINDEX, &app_modules_key);
-  lua_pushboolean(L, 1);
-  lua_setfield(L, -2, name);
-  lua_pop(L, 1);
-}
-
-bool require_is_app_module(lua_State *L, const char *name) {
-  bool is_of_app = false;
-  if (lua_rawgetp(L, LUA_REGISTRYINDEX, &app_modules_key) == LUA_TTABLE) {
-    is_of_app = lua_getfield(L, -1, name) != LUA_TNIL;
-    lua_pop(L, 1);
-  }
-  lua_pop(L, 1);
-  return is_of_app;
-}
-
-void require_forget_app(lua_State *L) {
-  lua_rawgetp(L, LUA_REGISTRYINDEX, &app_modules_key);
-  luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
-  for (lua_pushnil(L); lua_next(L, -3);) {
-    lua_pop(L, 1);
-    lua_pushvalue(L, -1);
-    lua_pushnil(L);
-    lua_rawset(L, -4);
-  }
-  lua_pop(L, 2);
-  lua_newtable(L);
-  lua_rawsetp(L, LUA_REGISTRYINDEX, &app_modules_key);
-}
-
 /* package.searchers: the module's file in the app's directory. */
 static int search_app(lua_State *L) {
   const char *name = luaL_checkstring(L, 1);
@@ -125,7 +94,7 @@ static int search_app(lua_State *L) {
     struct slice text;
     const char *path = lua_pushfstring(L, patterns[i], base);
     if (snapshot_read(snapshot, path, &text)) {
-      note_app_module(L, name);
+      instance_note_module(L, name);
       compile_app_file(L, snapshot, path, text);
       lua_insert(L, -2);
       return 2;
@@ -184,7 +153,7 @@ static int module_ended(lua_State *L, int status, lua_KContext context) {
   (void)context;
   const char *name = lua_tostring(L, 1);
   struct loading *loading = lua_touserdata(L, 2);
-  lua_rawgetp(L, LUA_REGISTRYINDEX, &loading_key);
+  instance_push_table(L, &loading_key);
   lua_pushnil(L);
   lua_setfield(L, -2, name);
   lua_pop(L, 1);
@@ -213,7 +182,7 @@ static int run_module(lua_State *L, const char *name) {
   loading->fiber = fiber_running(L);
   list_init(&loading->waiting);
   find_loader(L, name);
-  lua_rawgetp(L, LUA_REGISTRYINDEX, &loading_key);
+  instance_push_table(L, &loading_key);
   lua_pushvalue(L, 2);
   lua_setfield(L, -2, name);
   lua_pop(L, 1);
@@ -236,7 +205,7 @@ static bool is_waiting(const struct loading *loading, const struct fiber *fiber)
 /* The module that a fiber waits for, or NULL. */
 static const struct loading *find_wanted(lua_State *L, const struct fiber *fiber) {
   const struct loading *wanted = NULL;
-  lua_rawgetp(L, LUA_REGISTRYINDEX, &loading_key);
+  instance_push_table(L, &loading_key);
   for (lua_pushnil(L); lua_next(L, -2); lua_pop(L, 1)) {
     const struct loading *loading = lua_touserdata(L, -1);
     if (is_waiting(loading, fiber)) wanted = loading;
@@ -267,7 +236,7 @@ static int require(lua_State *L) {
   lua_getfield(L, 2, name);
   if (lua_toboolean(L, -1)) return 1;
   lua_settop(L, 1);
-  lua_rawgetp(L, LUA_REGISTRYINDEX, &loading_key);
+  instance_push_table(L, &loading_key);
   lua_getfield(L, 2, name);
   struct loading *loading = lua_touserdata(L, -1);
   if (loading) return wait_for(L, loading, name);
@@ -288,10 +257,6 @@ void require_push_caller(lua_State *L) {
 }
 
 void require_open(lua_State *L) {
-  lua_newtable(L);
-  lua_rawsetp(L, LUA_REGISTRYINDEX, &loading_key);
-  lua_newtable(L);
-  lua_rawsetp(L, LUA_REGISTRYINDEX, &app_modules_key);
   module_open(L);
   replace_loader(L, "load", 3);
   replace_loader(L, "loadfile", 2);

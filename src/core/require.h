@@ -6,7 +6,6 @@
 #define CORE_REQUIRE_H
 
 #include <lua.h>
-#include <stdbool.h>
 
 /* [owner] Replaces the functions in the state's globals; raises when out of memory. */
 void require_open(lua_State *L);
@@ -18,11 +17,5 @@ void require_load_app_file(lua_State *L, const char *path);
 /* [owner] Pushes a function that requires the module named by its first argument and calls what
  * that returns with the others: how C starts Lua of the framework. May wait. */
 void require_push_caller(lua_State *L);
-
-/* [owner] Whether the module has been loaded from the app's directory. */
-bool require_is_app_module(lua_State *L, const char *name);
-
-/* [owner] Forgets the app's modules in this state, so that its files are run anew. */
-void require_forget_app(lua_State *L);
 
 #endif

@@ -34,6 +34,7 @@ struct snapshot {
   struct list files; /* file.link */
   struct part parts[PARTS_MAX]; /* those below the count never change: read without the lock */
   _Atomic(int) part_count;
+  struct buffer settings;
   char *dir;
   const char *shown_dir; /* inside dir, or dir itself */
 };
@@ -55,6 +56,16 @@ struct snapshot *snapshot_create(const char *dir) {
   return snapshot;
 }
 
+void snapshot_set_settings(struct snapshot *snapshot, struct buffer *settings) {
+  buffer_finish(&snapshot->settings);
+  snapshot->settings = *settings;
+  *settings = (struct buffer){0};
+}
+
+struct slice snapshot_settings(const struct snapshot *snapshot) {
+  return (struct slice){snapshot->settings.data, snapshot->settings.len};
+}
+
 void snapshot_destroy(struct snapshot *snapshot) {
   if (!snapshot) return;
   struct list *link;
@@ -67,6 +78,7 @@ void snapshot_destroy(struct snapshot *snapshot) {
   for (int i = 0; i < snapshot->part_count; i++)
     snapshot->parts[i].kind->release(snapshot->parts[i].data);
   uv_mutex_destroy(&snapshot->lock);
+  buffer_finish(&snapshot->settings);
   free(snapshot->dir);
   free(snapshot);
 }

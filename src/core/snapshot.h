@@ -7,6 +7,7 @@
 #define CORE_SNAPSHOT_H
 
 #include "base/base.h"
+#include "base/buffer.h"
 
 #include <stdbool.h>
 
@@ -32,6 +33,11 @@ bool snapshot_read(struct snapshot *snapshot, const char *path, struct slice *te
  * as the snapshot. */
 void *snapshot_share(struct snapshot *snapshot, const struct snapshot_part *kind,
                      const void *context);
+
+/* [owner] What app.settings is for all states of the app, as a transfer message, before any of them
+ * loads; the bytes are taken over. Without: those of the process. */
+void snapshot_set_settings(struct snapshot *snapshot, struct buffer *settings);
+struct slice snapshot_settings(const struct snapshot *snapshot);
 
 /* [any thread] The directory, and how messages name it: relative to where the process was started
  * when it is inside. */

@@ -10,6 +10,7 @@
 #include "core/coroutine.h"
 #include "core/error.h"
 #include "core/holding.h"
+#include "core/instance.h"
 #include "core/place.h"
 #include "core/require.h"
 #include "core/stuck.h"
@@ -149,6 +150,7 @@ static int open_state(lua_State *L) {
   code_open(L, worker_of(L)->process->code_key);
   error_open(L);
   coroutine_open(L);
+  instance_open(L);
   require_open(L);
   place_open(L);
   call_open(L);

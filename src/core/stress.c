@@ -1,14 +1,16 @@
 /* stress.c - a seed, a random order of those that were woken, garbage collected at each resume.
  *
- * Called behind `if (STRESS)` only. A fiber may be overtaken for as long as others are woken, but
- * each of these has to land before it by chance: nobody starves. */
+ * Called behind `if (STRESS)`, or for a seed of `perilune test`. A fiber may be overtaken for as
+ * long as others are woken, but each of these has to land before it by chance: nobody starves. */
 #include "core/stress.h"
 
+#include "base/hash.h"
 #include "core/fiber.h"
 #include "core/worker.h"
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #define SEED_NAME "PERILUNE_STRESS_SEED"
 
@@ -29,14 +31,36 @@ void stress_choose_seed(void) {
   fprintf(stderr, "perilune: stress build, " SEED_NAME "=%s\n", text);
 }
 
-void stress_seed(struct worker *worker, uint64_t seed) {
+static void begin(struct worker *worker, uint64_t seed) {
   worker->stress_random = (seed | (seed == 0)) * 0x9E3779B97F4A7C15;
 }
 
+static uint64_t add_name(uint64_t hash, const char *name) {
+  return name ? hash_add(hash, name, strlen(name) + 1) : hash;
+}
+
+/* Workers of one process have different orders, and each the same one in every run. */
+static void shuffle_by(struct worker *worker, uint64_t seed) {
+  uint64_t hash = add_name(hash_add(HASH_SEED, &seed, sizeof seed), worker->role->name);
+  hash = add_name(add_name(hash, worker->title), worker->loop_name);
+  begin(worker, hash);
+  worker->shuffles = true;
+}
+
+void stress_set_seed(struct worker *worker, uint64_t seed) {
+  atomic_store_explicit(&worker->process->shuffle_seed, seed, memory_order_relaxed);
+  shuffle_by(worker, seed);
+}
+
 void stress_init(struct worker *worker) {
-  const char *seed = getenv(SEED_NAME);
-  uint64_t number = seed ? strtoull(seed, NULL, 10) : 1;
-  stress_seed(worker, number + (uint64_t)worker->index + 1);
+  uint64_t chosen = atomic_load_explicit(&worker->process->shuffle_seed, memory_order_relaxed);
+  if (chosen) {
+    shuffle_by(worker, chosen);
+  } else {
+    const char *seed = getenv(SEED_NAME);
+    uint64_t number = seed ? strtoull(seed, NULL, 10) : 1;
+    begin(worker, number + (uint64_t)worker->index + 1);
+  }
 }
 
 /* xorshift64* */
@@ -53,6 +77,8 @@ static bool was_woken(const struct list *link) {
   return container_of(link, const struct fiber, link)->waits_for != NULL;
 }
 
+/* Draws a number only where there is a choice: how often a fiber that waits for time is woken,
+ * alone, has no part in the order. */
 void stress_shuffle(struct fiber *fiber) {
   struct worker *worker = fiber->worker;
   if (fiber == worker->running) return; /* it only lets others run */
@@ -63,7 +89,8 @@ void stress_shuffle(struct fiber *fiber) {
     next = next->prev;
     places++;
   }
-  for (places = next_random(worker) % (places + 1); places > 0; places--) next = next->next;
+  if (places > 0) places = next_random(worker) % (places + 1);
+  for (; places > 0; places--) next = next->next;
   list_push(next, &fiber->link);
 }
 

@@ -18,11 +18,12 @@ struct worker;
  * environment for what this process starts. While no other thread runs. */
 void stress_choose_seed(void);
 
-/* [owner] Starts the worker's random numbers. */
+/* [owner] Starts the worker's random numbers, where it needs some. */
 void stress_init(struct worker *worker);
 
-/* [owner] Begins the worker's random numbers anew. */
-void stress_seed(struct worker *worker, uint64_t seed);
+/* [owner] From now on those that this worker wakes run in an order that the seed gives, as do those
+ * of workers that begin later: each has random numbers of its own, by its name. In every build. */
+void stress_set_seed(struct worker *worker, uint64_t seed);
 
 /* [owner] Moves a fiber that was woken just now to a random place among the last that are ready. */
 void stress_shuffle(struct fiber *fiber);

@@ -119,7 +119,7 @@ static struct watchdog_report *begin_report(struct watchdog *watchdog, struct wo
                                             uint64_t now) {
   struct watchdog_report *report = watchdog->_report;
   report->worker = worker;
-  report->log = worker->process->log;
+  report->log = log_of_process(worker->process->log);
   report->role = worker->role->name;
   report->consequence = NULL;
   report->cpu_ns = read_cpu_ns(worker) - worker->sight.cpu_ns;
@@ -344,6 +344,6 @@ void watchdog_report(struct worker *worker, lua_State *L) {
   uv_mutex_lock(&worker->process->watchdog->_lock);
   note_place(worker, &report);
   uv_mutex_unlock(&worker->process->watchdog->_lock);
-  write_stall(worker->process->log, worker->role->name, uv_hrtime() - report.since_ns,
-              read_cpu_ns(worker) - worker->sight.cpu_ns, &report);
+  write_stall(log_of_process(worker->process->log), worker->role->name,
+              uv_hrtime() - report.since_ns, read_cpu_ns(worker) - worker->sight.cpu_ns, &report);
 }

@@ -7,8 +7,10 @@
 #include "base/limits.h"
 #include "core/call_run.h"
 #include "core/clock.h"
+#include "core/coverage.h"
 #include "core/directory.h"
 #include "core/fiber.h"
+#include "core/instance.h"
 #include "core/stress.h"
 #include "core/watchdog.h"
 
@@ -21,9 +23,11 @@ uv_err worker_init(struct worker *worker) {
   list_init(&worker->ready);
   list_init(&worker->fibers);
   list_init(&worker->idle_fibers);
+  list_init(&worker->instances);
+  list_init(&worker->ended_instances);
   list_init(&worker->watched);
   list_init(&worker->listed);
-  if (STRESS) stress_init(worker);
+  stress_init(worker);
   uv_err error = uv_loop_init(&worker->loop);
   if (error) return error;
   worker->loop.data = worker; /* what tells that there is one to close */
@@ -40,6 +44,7 @@ uv_err worker_init(struct worker *worker) {
   atomic_store(&worker->heartbeat.interrupt_ns, HEARTBEAT_NEVER);
   watchdog_add(worker->process->watchdog, worker);
   directory_add(worker->process->directory, worker);
+  coverage_start(worker->L);
   return 0;
 }
 
@@ -106,6 +111,7 @@ static void free_fibers(struct worker *worker) {
   while ((link = list_pop(&worker->ready))) continue;
   while ((link = list_pop(&worker->fibers))) {
     struct fiber *fiber = container_of(link, struct fiber, live);
+    if (fiber->kind->lost) fiber->kind->lost(fiber);
     list_push(&worker->idle_fibers, &fiber->link); /* what it waited in is gone with the state */
   }
   while ((link = list_pop(&worker->idle_fibers))) {
@@ -129,12 +135,14 @@ static void close_loop(struct worker *worker) {
 
 void worker_finish(struct worker *worker) {
   if (worker->L) {
+    coverage_save(worker->L);
     directory_remove(worker->process->directory, worker);
     watchdog_remove(worker->process->watchdog, worker);
     state_destroy(worker->L);
     free_fibers(worker);
   }
   worker->L = NULL;
+  if (worker->instance) instance_free_all(worker);
   stuck_finish(worker);
   stall_unwatch(worker);
   clock_leave(worker);

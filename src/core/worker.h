@@ -17,15 +17,20 @@
 #include "core/timer.h"
 
 #include <lua.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <uv.h>
 
 struct clock;
 struct clock_face;
+struct coverage;
 struct directory;
 struct fiber;
+struct instance;
 struct line_writer;
 struct log;
+struct log_keeper;
+struct opened_list;
 struct settings;
 struct snapshot;
 struct spool;
@@ -48,10 +53,13 @@ struct worker_role {
   const char *(*stuck)(struct worker *worker, const struct stuck_report *report);
 };
 
-/* What the workers of a process share; read-only once they run. */
+/* What the workers of a process share; read-only once they run, but for what is atomic. */
 struct process {
   const struct settings *settings;
   struct log *log;
+  struct log_keeper *log_keeper; /* of a run of specs; NULL elsewhere, as the next two */
+  struct opened_list *opened;
+  struct coverage *coverage;
   struct line_writer *access_log; /* NULL: there is none */
   bool has_metrics;               /* workers publish what they count */
   bool warns_of_holding;          /* an app is being developed: core/holding.h */
@@ -60,6 +68,7 @@ struct process {
   struct directory *directory;
   struct spool *spool;                    /* temporary files of requests: lib/spool.h */
   struct sqlite_registry *databases;      /* that are open: lib/sqlite_registry.h */
+  _Atomic(uint64_t) shuffle_seed;         /* of workers that begin: core/stress.h; 0: none */
   const char *lua_dir;                    /* the framework's Lua files */
   struct slice app_settings;              /* app.settings, as a transfer message; empty: none */
   unsigned char code_key[CODE_KEY_BYTES]; /* seals code that crosses between states */
@@ -68,11 +77,18 @@ struct process {
   lua_CFunction open_libs; /* registers the modules in C; runs once in each new state */
 };
 
+/* How tasks end when the server stops; and the memory of the text, kept by who stops it. */
+struct task_end {
+  bool closed;                /* no more are scheduled */
+  bool overdue;               /* it has taken too long: what is left is interrupted */
+  struct buffer cancelled_at; /* lines of text: tasks that the stop has cancelled, and where */
+};
+
 struct worker {
   const struct worker_role *role;
   void *role_data;
   struct process *process;
-  struct snapshot *snapshot; /* the app's files, as first read */
+  struct snapshot *snapshot; /* the app's files, as first read; of the instance that is shown */
   int index;                 /* among those of its kind */
   const char *title;         /* for logs, where `stuck` is told: "thread 3 of pool default" */
   const char *loop_name;     /* of a background loop; NULL elsewhere */
@@ -85,14 +101,18 @@ struct worker {
   struct inbox inbox;
   uint64_t now_ns; /* uv_hrtime when this turn began */
   bool stopped;
-  bool again;   /* the role has more to do: the next turn does not wait */
-  bool loading; /* the app; kept by place.c */
+  bool again; /* the role has more to do: the next turn does not wait */
 
   struct clock *clock;     /* of the app, where specs move it, on its pools and loops; or NULL */
   struct clock_face *face; /* of that; kept by clock.c, as the next two */
   struct list faces;       /* clock_face.of_owner: of that, or of those that it moves */
   struct list still_faces; /* clock_face.of_owner */
   int holds;               /* kept by worker_hold */
+
+  struct instance *instance;   /* that the state shows; kept by instance.c, as the next three */
+  struct list instances;       /* instance.link */
+  struct list ended_instances; /* instance.link */
+  int instance_count;          /* in the first list */
 
   struct list ready;       /* fiber.link */
   struct list fibers;      /* fiber.live */
@@ -102,19 +122,17 @@ struct worker {
   int operations_left;    /* that the running fiber may do without a wait */
   uint64_t stress_random; /* kept by stress.c */
   bool shuffles;          /* fibers are woken in an order of that, in this build too */
+  int opened_new;         /* kept by opened.c */
   uint64_t request_count; /* makes request ids */
   struct metrics metrics;
   struct {
     int unfinished, shielded;
-    int watchers;               /* kept by lib/schedule_watch.c */
-    bool closed;                /* no more are scheduled: the server stops */
-    bool overdue;               /* the shutdown has taken too long: what is left is interrupted */
-    struct buffer cancelled_at; /* lines of text: tasks that the stop has cancelled, and where */
+    int watchers; /* kept by lib/schedule_watch.c */
+    struct task_end end;
     uint64_t full_logged_ns, shielded_logged_ns;
     int metatable;                   /* of tasks: a reference */
     const void *scheduler_metatable; /* for tests */
-  } tasks; /* kept by lib/task.c; closed, overdue and the memory of the text by who ends the worker
-            */
+  } tasks;                           /* kept by lib/task.c */
 
   struct heartbeat heartbeat;
   struct list watched; /* watchdog.workers */

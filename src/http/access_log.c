@@ -213,14 +213,10 @@ void access_log_add(struct access_log *log, const struct exchange *exchange,
                     const struct access_log_end *end) {
   struct line line;
   collect(&line, exchange, end);
-  switch (log->format) {
-  case LOG_FORMAT_TEXT:
-    add_text(log, &line);
-    break;
-  case LOG_FORMAT_JSON:
+  if (log->format == LOG_FORMAT_JSON)
     add_json(log, &line);
-    break;
-  }
+  else
+    add_text(log, &line);
   log->_count++;
   if (log->_lines.len >= LINE_WRITER_HASTE_BYTES) access_log_flush(log);
 }

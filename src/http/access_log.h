@@ -25,7 +25,7 @@ struct line_writer;
 
 struct access_log {
   struct line_writer *writer; /* NULL: there is no access log */
-  enum log_format format;
+  enum log_format format;     /* text or JSON */
   int worker;
   struct buffer _lines;
   unsigned _count;
@@ -41,7 +41,7 @@ struct access_log_end {
   bool is_delivered;
 };
 
-/* [owner] Lines of this worker go to `writer` in this form. */
+/* [owner] Lines of this worker go to `writer`, as text or JSON. */
 void access_log_init(struct access_log *log, struct line_writer *writer, enum log_format format,
                      int worker);
 

@@ -42,7 +42,10 @@ static int directory(lua_State *L) {
 
 /* settings() -> a fresh copy of app.settings: conf.lua's, with the environment over it */
 static int settings(lua_State *L) {
-  struct slice message = worker_of(L)->process->app_settings;
+  const struct worker *worker = worker_of(L);
+  struct slice message = worker->process->app_settings;
+  if (worker->snapshot && snapshot_settings(worker->snapshot).len > 0)
+    message = snapshot_settings(worker->snapshot);
   if (message.len > 0) return transfer_decode(L, message.data, message.len);
   lua_newtable(L);
   return 1;

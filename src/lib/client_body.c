@@ -2,7 +2,7 @@
  *
  * How long a body is curl says: a Content-Length of the caller is taken for the pieces of a
  * function, whose length nobody else knows, and must be right elsewhere. A file of a multipart form
- * is opened when it is sent and never read as a whole. */
+ * is opened and read by fetch_file.h, never as a whole. */
 #include "lib/client_body.h"
 
 #include "core/error.h"
@@ -106,15 +106,6 @@ static const char *push_part_text(lua_State *L, int part, const char *name, cons
   return text;
 }
 
-static void add_part(lua_State *L, struct fetch *fetch, const struct fetch_part *part) {
-  CURLcode code = fetch_setup_part(fetch, part);
-  if (code == CURLE_OUT_OF_MEMORY) client_request_raise_no_memory(L);
-  if (code == CURLE_OK) return;
-  error_push(L, "http", "%s: cannot read %s", fetch->label.data,
-             part->path ? part->path : "a part");
-  client_request_raise(L, code);
-}
-
 /* The table on top of the stack. */
 static void take_table_part(lua_State *L, struct fetch *fetch, const char *name) {
   int table = lua_gettop(L);
@@ -136,7 +127,7 @@ static void take_table_part(lua_State *L, struct fetch *fetch, const char *name)
     part.data = client_pairs_text(L, "multipart", name);
   }
   if (part.path) part.path = client_request_push_path(L, part.path);
-  add_part(L, fetch, &part);
+  if (!fetch_setup_part(fetch, &part)) client_request_raise_no_memory(L);
 }
 
 static void take_part(lua_State *L, struct fetch *fetch, const char *name) {
@@ -146,7 +137,7 @@ static void take_part(lua_State *L, struct fetch *fetch, const char *name) {
   }
   struct fetch_part part = {.name = name};
   part.data = client_pairs_text(L, "multipart", name);
-  add_part(L, fetch, &part);
+  if (!fetch_setup_part(fetch, &part)) client_request_raise_no_memory(L);
 }
 
 /* ---- the others ---- */

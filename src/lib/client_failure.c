@@ -5,6 +5,7 @@
 
 #include "core/error.h"
 #include "lib/client_request.h"
+#include "lib/fetch_file.h"
 
 #include <lauxlib.h>
 
@@ -46,6 +47,9 @@ static const char *push_size(lua_State *L, uint64_t bytes) {
 
 /* The reason of a failure in words. */
 static const char *push_problem(lua_State *L, const struct fetch *fetch) {
+  const char *path;
+  const char *file = fetch->code == CURLE_READ_ERROR ? fetch_file_problem(fetch, &path) : NULL;
+  if (file) return lua_pushfstring(L, "cannot read %s: %s", path, file);
   if (!fetch->too_large)
     return lua_pushstring(L, *fetch->problem ? fetch->problem : curl_easy_strerror(fetch->code));
   if (fetch->in_head)

@@ -3,6 +3,7 @@
  * A piece is all that has come since the last one. One task reads at a time. */
 #include "lib/client_stream.h"
 
+#include "core/opened.h"
 #include "lib/client_failure.h"
 #include "lib/client_response.h"
 #include "lib/fetch_flow.h"
@@ -16,7 +17,9 @@
 static const char waits_for[] = "response:chunks";
 
 static int release_fetch(lua_State *L) {
-  fetch_finish(lua_touserdata(L, 1));
+  struct fetch *fetch = lua_touserdata(L, 1);
+  opened_collect(&fetch->opened);
+  fetch_finish(fetch);
   return 0;
 }
 
@@ -36,6 +39,8 @@ void client_stream_attach(lua_State *L, int index) {
   lua_pushliteral(L, FIELD);
   lua_pushvalue(L, index);
   lua_rawset(L, -3);
+  struct fetch *fetch = lua_touserdata(L, index);
+  fetch->opened = opened_add(L, OPENED_STREAM);
 }
 
 /* The fetch of the response at `index`, NULL when its body is there; the stack stays. */
@@ -56,10 +61,15 @@ bool client_stream_is_at(lua_State *L, int index) {
 
 static lua_nret next_piece(lua_State *L, struct fetch *fetch);
 
+static void drop(struct fetch *fetch) {
+  opened_close(&fetch->opened);
+  fetch_finish(fetch);
+}
+
 static int came(lua_State *L, int status, lua_KContext context) {
   struct fetch *fetch = (struct fetch *)context;
   (void)status;
-  if (fiber_was_cancelled(L)) fetch_finish(fetch);
+  if (fiber_was_cancelled(L)) drop(fetch);
   fiber_check_cancelled(L);
   return next_piece(L, fetch);
 }
@@ -75,7 +85,9 @@ static lua_nret next_piece(lua_State *L, struct fetch *fetch) {
     fetch_flow_resume(fetch);
     return 1;
   }
-  if (fetch->outcome == FETCH_ENDED && fetch->code == CURLE_OK) return 0;
+  bool has_ended = fetch->outcome == FETCH_ENDED && fetch->code == CURLE_OK;
+  if (has_ended || client_failure_is_there(fetch)) opened_close(&fetch->opened);
+  if (has_ended) return 0;
   if (!fetch->easy) return luaL_error(L, "response:chunks() of a response that was closed");
   if (client_failure_is_there(fetch)) client_failure_raise(L, fetch);
   if (has_reader(fetch)) return luaL_error(L, "response:chunks(): another task is reading it");
@@ -112,7 +124,7 @@ int client_stream_close(lua_State *L) {
   client_response_check(L, "close");
   struct fetch *fetch = find_fetch(L, 1);
   if (!fetch) return 0;
-  fetch_finish(fetch);
+  drop(fetch);
   fetch_wake(fetch);
   return 0;
 }

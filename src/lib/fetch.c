@@ -4,6 +4,7 @@
 #include "lib/fetch.h"
 
 #include "core/scope.h"
+#include "lib/fetch_file.h"
 #include "lib/fetch_flow.h"
 #include "lib/fetch_pool.h"
 #include "lib/fetch_setup.h"
@@ -43,7 +44,8 @@ static void settle(struct fetch *fetch, enum fetch_outcome outcome) {
 
 void fetch_end(struct fetch *fetch, CURLcode code) {
   if (fetch->outcome != FETCH_PENDING) return;
-  fetch->code = code;
+  bool is_of_file = code == CURLE_ABORTED_BY_CALLBACK && fetch->files;
+  fetch->code = is_of_file ? CURLE_READ_ERROR : code;
   settle(fetch, FETCH_ENDED);
 }
 
@@ -74,7 +76,7 @@ static void look(struct timer *timer) {
   struct timers *timers = fetch->pool->timers;
   uint64_t limit_ns = fetch->request.idle_timeout_ns;
   uint64_t now_ns = timers_now(timers), moved = count_moved(fetch);
-  bool waits_for_us = fetch->is_clogged || fetch->wants_piece;
+  bool waits_for_us = fetch->is_clogged || fetch->wants_piece || fetch->wants_file;
   if (moved != fetch->moved || waits_for_us) fetch->moved_ns = now_ns;
   fetch->moved = moved;
   if (now_ns - fetch->moved_ns >= limit_ns)
@@ -118,7 +120,7 @@ static void forget_response(struct fetch *fetch) {
   fetch->outcome = FETCH_PENDING;
   fetch->socket = -1;
   fetch->has_begun = fetch->has_connected = fetch->has_head = fetch->in_head = false;
-  fetch->is_clogged = fetch->wants_piece = fetch->too_large = false;
+  fetch->is_clogged = fetch->wants_piece = fetch->wants_file = fetch->too_large = false;
   fetch->is_refused = false;
   fetch->body_bytes = fetch->moved = 0;
   *fetch->problem = '\0';
@@ -142,7 +144,6 @@ bool fetch_start(struct fetch_pool *pool, struct fetch *fetch) {
 
 void fetch_begin(struct fetch *fetch) {
   struct timers *timers = fetch->pool->timers;
-  fetch->has_begun = true;
   timer_start(timers, &fetch->connect_timer, timers_now(timers) + fetch->request.connect_timeout_ns,
               connect_reached);
 }
@@ -151,6 +152,7 @@ void fetch_finish(struct fetch *fetch) {
   fetch_stop(fetch);
   curl_easy_cleanup(fetch->easy);
   curl_mime_free(fetch->parts);
+  fetch_file_drop_all(fetch);
   curl_slist_free_all(fetch->headers);
   curl_free(fetch->url);
   fetch->easy = NULL;

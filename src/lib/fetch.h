@@ -15,7 +15,9 @@
 #include <curl/curl.h>
 #include <stdbool.h>
 
+struct fetch_file;
 struct fetch_pool;
+struct opened;
 
 enum fetch_body {
   FETCH_BODY_NONE,
@@ -44,19 +46,21 @@ enum fetch_limit { FETCH_LIMIT_TOTAL, FETCH_LIMIT_CONNECT, FETCH_LIMIT_IDLE };
 struct fetch {
   struct list link;        /* fetch_pool.fetches or .waiting */
   struct fetch_pool *pool; /* NULL unless it is on one of them */
-  bool is_running;         /* on the first: curl has it */
+  bool is_running;         /* on the first: its turn has come */
   CURL *easy;
   struct fetch_request request;
   char *url;                  /* owned by curl's allocator */
   struct buffer label;        /* method and URL without secrets, for messages; terminated */
   struct curl_slist *headers; /* to send */
   curl_mime *parts;           /* to send */
+  struct fetch_file *files;   /* of parts */
 
   struct buffer sent; /* bytes, or the piece that is being sent */
   size_t sent_at;     /* of that piece: what curl has taken */
   uint64_t given;     /* bytes of all pieces so far */
   bool gave_all;      /* no further piece comes; set for the other bodies too */
   bool wants_piece;   /* curl has nothing to send until one is given */
+  bool wants_file;    /* the same, until a piece of a file has been read */
   bool is_refused;    /* the server has said no before all pieces were given */
 
   uint64_t began_ns, deadline_ns;
@@ -71,16 +75,17 @@ struct fetch {
   bool reads, writes;     /* what curl waits for there */
   char problem[CURL_ERROR_SIZE];
 
-  bool has_begun; /* curl has got it */
+  bool has_begun; /* its turn has come */
   bool has_connected;
   bool in_head;      /* header lines are of a head; after it they are trailers */
   bool has_location; /* of that head */
   bool has_head;     /* of the response that counts: no 1xx, no redirect that is followed */
   bool is_clogged;   /* curl holds what has come, until fetch_flow_resume */
   bool too_large;
-  struct buffer head;  /* header lines of the last response, without the status line */
-  struct buffer body;  /* what has come of it, and was not taken yet */
-  uint64_t body_bytes; /* that have come */
+  struct buffer head;    /* header lines of the last response, without the status line */
+  struct buffer body;    /* what has come of it, and was not taken yet */
+  uint64_t body_bytes;   /* that have come */
+  struct opened *opened; /* of a body that is read bit by bit; kept by client_stream.c */
 };
 
 /* [owner] Makes curl's handle, for fetch_setup. False without memory. */
@@ -90,7 +95,8 @@ bool fetch_open(struct fetch *fetch);
  * memory until fetch_stop. False without memory. */
 bool fetch_start(struct fetch_pool *pool, struct fetch *fetch);
 
-/* [owner] For the pool: curl gets the fetch now; it has ended. */
+/* [owner] For the pool: curl gets the fetch now; it has ended. A file that could not be read is
+ * CURLE_READ_ERROR. */
 void fetch_begin(struct fetch *fetch);
 void fetch_end(struct fetch *fetch, CURLcode code);
 

@@ -124,10 +124,14 @@ unsigned fetch_flow_set(struct fetch *fetch) {
 
 /* ---- going on ---- */
 
+static int paused_receiving(const struct fetch *fetch) {
+  return fetch->is_clogged ? CURLPAUSE_RECV : 0;
+}
+
 static void unpause(struct fetch *fetch) {
   if (!fetch->is_running) return;
-  int paused = fetch->is_clogged ? CURLPAUSE_RECV : 0;
-  if (fetch->wants_piece) paused |= CURLPAUSE_SEND;
+  int paused = paused_receiving(fetch);
+  if (fetch->wants_piece || fetch->wants_file) paused |= CURLPAUSE_SEND;
   CURLcode code = curl_easy_pause(fetch->easy, paused);
   if (code) fetch_end(fetch, code);
 }
@@ -144,6 +148,14 @@ void fetch_flow_give(struct fetch *fetch, const char *data, size_t len) {
 void fetch_flow_give_end(struct fetch *fetch) {
   fetch->gave_all = true;
   fetch->wants_piece = false;
+  unpause(fetch);
+}
+
+void fetch_flow_go_on(struct fetch *fetch) {
+  if (!fetch->wants_file) return;
+  /* Behind the head of a part curl only remembers that it is to pause, and would not forget it. */
+  if (fetch->is_running) curl_easy_pause(fetch->easy, CURLPAUSE_SEND | paused_receiving(fetch));
+  fetch->wants_file = false;
   unpause(fetch);
 }
 

@@ -16,6 +16,9 @@ void fetch_flow_give(struct fetch *fetch, const char *data, size_t len);
 /* [owner] No further piece comes; only while one is wanted. */
 void fetch_flow_give_end(struct fetch *fetch);
 
+/* [owner] A piece of a file has been read: sends it, if it was wanted. */
+void fetch_flow_go_on(struct fetch *fetch);
+
 /* [owner] Forgets the part of the body that has come: it was taken, more may come. */
 void fetch_flow_resume(struct fetch *fetch);
 

@@ -9,6 +9,7 @@
 #include "base/limits.h"
 #include "core/worker.h"
 #include "lib/fetch.h"
+#include "lib/fetch_file.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -26,12 +27,16 @@ struct watch {
 
 /* ---- fetches ---- */
 
+void fetch_pool_go(struct fetch *fetch) {
+  fetch_begin(fetch);
+  if (curl_multi_add_handle(fetch->pool->multi, fetch->easy)) fetch_end(fetch, CURLE_OUT_OF_MEMORY);
+}
+
 static void begin(struct fetch_pool *pool, struct fetch *fetch) {
   list_push(&pool->fetches, &fetch->link);
-  fetch->is_running = true;
+  fetch->is_running = fetch->has_begun = true;
   pool->running++;
-  fetch_begin(fetch);
-  if (curl_multi_add_handle(pool->multi, fetch->easy)) fetch_end(fetch, CURLE_OUT_OF_MEMORY);
+  if (fetch_file_open_all(fetch)) fetch_pool_go(fetch);
 }
 
 static void begin_next(struct fetch_pool *pool) {

@@ -37,9 +37,12 @@ bool fetch_pool_init(struct fetch_pool *pool, struct worker *worker);
  * the loop are freed once it has run. Accepts a zeroed pool, and twice. */
 void fetch_pool_finish(struct fetch_pool *pool);
 
-/* [owner] Sends what the fetch's easy handle says, at once or when its turn has come: fetch_begin
- * is called then, fetch_end at the end of it. */
+/* [owner] Sends what the fetch's easy handle says, at once or when its turn has come; its files are
+ * opened then. fetch_end is called at the end of it. */
 void fetch_pool_add(struct fetch_pool *pool, struct fetch *fetch);
+
+/* [owner] For fetch_file.h: its files are open now. Calls fetch_begin, and gives it to curl. */
+void fetch_pool_go(struct fetch *fetch);
 
 /* [owner] How many fetches are on their way or wait for their turn. */
 int fetch_pool_count(const struct fetch_pool *pool);

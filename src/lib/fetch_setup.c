@@ -4,14 +4,18 @@
  * after redirects, and it sends no signals. */
 #include "lib/fetch_setup.h"
 
+#include "http/media_type.h"
+#include "lib/fetch_file.h"
 #include "lib/fetch_flow.h"
 
+#include <assert.h>
 #include <string.h>
 #include <strings.h>
-#include <sys/stat.h>
 
 /* curl's limit for a connection cannot be switched off. */
 #define CURL_CONNECT_TIMEOUT_MS (1000L * 3600 * 24)
+
+enum { MEDIA_TYPE_BYTES = 128 };
 
 /* ---- the URL ---- */
 
@@ -64,22 +68,33 @@ bool fetch_setup_header(struct fetch *fetch, const char *line) {
   return longer;
 }
 
-static bool is_file(const char *path) {
-  struct stat status;
-  return stat(path, &status) == 0 && S_ISREG(status.st_mode);
+/* As curl does for files that it reads itself. */
+static CURLcode describe_file(curl_mimepart *made, const struct fetch_part *part) {
+  const char *slash = strrchr(part->path, '/');
+  const char *name = part->filename ? part->filename : slash ? slash + 1 : part->path;
+  CURLcode code = curl_mime_filename(made, name);
+  if (code || part->content_type) return code;
+  struct slice type = media_type_find((struct slice){name, strlen(name)})->type;
+  char text[MEDIA_TYPE_BYTES];
+  const char *end = memchr(type.data, ';', type.len); /* its charset is not known */
+  size_t len = end ? (size_t)(end - type.data) : type.len;
+  assert(len < sizeof text);
+  memcpy(text, type.data, len);
+  text[len] = '\0';
+  return curl_mime_type(made, text);
 }
 
-CURLcode fetch_setup_part(struct fetch *fetch, const struct fetch_part *part) {
+bool fetch_setup_part(struct fetch *fetch, const struct fetch_part *part) {
   if (!fetch->parts) fetch->parts = curl_mime_init(fetch->easy);
   curl_mimepart *made = fetch->parts ? curl_mime_addpart(fetch->parts) : NULL;
-  if (!made) return CURLE_OUT_OF_MEMORY;
+  if (!made) return false;
   CURLcode code = curl_mime_name(made, part->name);
-  if (!code && part->path && !is_file(part->path)) return CURLE_READ_ERROR;
-  if (!code && part->path) code = curl_mime_filedata(made, part->path);
+  if (!code && part->path) code = describe_file(made, part);
   if (!code && !part->path) code = curl_mime_data(made, part->data.data, part->data.len);
-  if (!code && part->filename) code = curl_mime_filename(made, part->filename);
+  if (!code && !part->path && part->filename) code = curl_mime_filename(made, part->filename);
   if (!code && part->content_type) code = curl_mime_type(made, part->content_type);
-  return code;
+  if (!code && part->path) fetch_file_add(fetch, made, part->path);
+  return !code;
 }
 
 /* ---- rules ---- */

@@ -25,8 +25,9 @@ CURLcode fetch_setup_url(struct fetch *fetch, const char *url, const char *query
  * for none at all). False without memory. Needs no handle. */
 bool fetch_setup_header(struct fetch *fetch, const char *line);
 
-/* [owner] Adds a part; CURLE_READ_ERROR: the file is none, or cannot be read. */
-CURLcode fetch_setup_part(struct fetch *fetch, const struct fetch_part *part);
+/* [owner] Adds a part; its file is looked at when the request's turn has come. False without
+ * memory. */
+bool fetch_setup_part(struct fetch *fetch, const struct fetch_part *part);
 
 /* [owner] Whether the server's certificate is verified, and by which authorities (a file, a
  * directory; NULL: those of the system). */

@@ -5,6 +5,7 @@
 #include "lib/fs_handle.h"
 
 #include "core/class.h"
+#include "core/opened.h"
 #include "core/worker.h"
 #include "lib/fs_error.h"
 #include "lib/sync.h"
@@ -140,6 +141,7 @@ lua_nret fs_handle_open_step(lua_State *L, struct fs_handle *handle, bool has_ru
   if (!has_run) return fs_handle_operate(L, handle, FS_OPEN);
   if (handle->file->error) return fs_handle_fail(L, handle);
   handle->is_closed = false;
+  handle->opened = opened_add(L, OPENED_FILE);
   fs_handle_pass_on(L, handle);
   lua_settop(L, 1);
   return 1;
@@ -228,6 +230,7 @@ lua_nret fs_handle_close(lua_State *L, bool is_explicit) {
   lua_settop(L, 1);
   if (handle->is_closed) return 0;
   handle->is_closed = true;
+  opened_close(&handle->opened);
   struct fiber *fiber = fiber_running(L);
   if (!fiber || !lua_isyieldable(L) || fiber->unyieldable > 0) {
     fs_handle_shut_if_done(L, handle);
@@ -246,6 +249,7 @@ static int leave_scope(lua_State *L) {
 static int collect(lua_State *L) {
   struct fs_handle *handle = lua_touserdata(L, 1);
   handle->is_closed = true;
+  opened_collect(&handle->opened);
   shut(handle, worker_of(L));
   return 0;
 }

@@ -11,11 +11,13 @@
 #include <lua.h>
 
 struct fs_method;
+struct opened;
 
 struct fs_handle {
   struct fs_file *file; /* NULL: closed and gone */
   uint64_t bytes_max;   /* of one read */
   bool is_closed;       /* or not open yet */
+  struct opened *opened;
 
   /* From here on for fs_handle.c only. */
   bool _is_owned;

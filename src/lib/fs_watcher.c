@@ -6,6 +6,7 @@
 #include "lib/fs_watcher.h"
 
 #include "base/limits.h"
+#include "core/opened.h"
 #include "core/worker.h"
 #include "lib/content.h"
 #include "lib/fs_error.h"
@@ -41,6 +42,7 @@ struct watcher {
   struct timers *timers; /* the real clock: files do not know another one */
   struct timer timer;
   struct list waiting; /* fiber.link */
+  struct opened *opened;
 };
 
 /* ---- waiting for events ---- */
@@ -282,7 +284,16 @@ static int forget(lua_State *L) {
 }
 
 static int close_method(lua_State *L) {
-  close_watcher(sync_check(L, CLASS, "close"));
+  struct watcher *watcher = sync_check(L, CLASS, "close");
+  opened_close(&watcher->opened);
+  close_watcher(watcher);
+  return 0;
+}
+
+static int collect(lua_State *L) {
+  struct watcher *watcher = lua_touserdata(L, 1);
+  opened_collect(&watcher->opened);
+  close_watcher(watcher);
   return 0;
 }
 
@@ -294,6 +305,7 @@ static int create(lua_State *L) {
   watcher->fd = -1;
   list_init(&watcher->waiting);
   watcher->timers = &worker->timers;
+  watcher->opened = NULL;
   lua_pushvalue(L, 1);
   lua_setiuservalue(L, -2, AT_PATH);
   int fd = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
@@ -310,13 +322,14 @@ static int create(lua_State *L) {
   }
   watcher->poll->data = watcher;
   watcher->fd = fd;
+  watcher->opened = opened_add(L, OPENED_WATCH);
   return 1;
 }
 
 void fs_watcher_open(lua_State *L) {
-  static const luaL_Reg methods[] = {{"add", add},           {"read", read_events},
-                                     {"forget", forget},     {"close", close_method},
-                                     {"__gc", close_method}, {NULL, NULL}};
+  static const luaL_Reg methods[] = {{"add", add},       {"read", read_events},
+                                     {"forget", forget}, {"close", close_method},
+                                     {"__gc", collect},  {NULL, NULL}};
   sync_push_class(L, CLASS, methods, 0);
   sync_add_constructor(L, CLASS, create);
 }

@@ -15,6 +15,7 @@
 
 #define CLASS_REQ "perilune.req"
 
+struct instance;
 struct agenda;
 struct delivery;
 struct req;
@@ -40,10 +41,10 @@ struct req_source {
   struct list remotes;       /* remote.link */
   struct buffer chunk;       /* of the body, on its way to Lua */
 
-  struct timers *timers; /* the clock of its app */
-  void *instance;        /* of the app: fiber.instance */
-  bool is_event_stream;  /* the response is: it ends when the client ends its side */
-  bool wrote;            /* since keep_alive last fired */
+  struct timers *timers;     /* the clock of its app */
+  struct instance *instance; /* of the app: fiber.instance */
+  bool is_event_stream;      /* the response is: it ends when the client ends its side */
+  bool wrote;                /* since keep_alive last fired */
   uint64_t keep_alive_ns;
   struct timer keep_alive;
 };

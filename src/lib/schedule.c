@@ -10,6 +10,7 @@
 #include "core/call_run.h"
 #include "core/class.h"
 #include "core/fiber.h"
+#include "core/instance.h"
 #include "core/place.h"
 #include "core/worker.h"
 #include "lib/req.h"
@@ -140,10 +141,10 @@ void schedule_agenda_reach(struct agenda *agenda, enum task_when when, bool fail
 struct scheduler {
   struct agenda *agenda; /* a reference; NULL: every point counts as reached */
   enum task_when when;
-  bool is_remote; /* for the request at home[0], on another worker */
-  bool is_apps;   /* it is app.tasks, or made of it */
-  void *instance; /* of that app while it is served, and its clock; NULL: that of the caller */
-  struct timers *timers;
+  bool is_remote;            /* for the request at home[0], on another worker */
+  bool is_apps;              /* it is app.tasks, or made of it */
+  struct instance *instance; /* of that app while it is served; NULL: that of the caller */
+  struct timers *timers;     /* of that app's clock */
   struct schedule_home home[];
 };
 
@@ -163,7 +164,7 @@ static struct scheduler *push_scheduler(lua_State *L, size_t size, enum task_whe
 
 /* Pushes app.tasks of an instance and gives it; pushes nothing and gives NULL when there is none.
  */
-static struct scheduler *push_of_app(lua_State *L, const void *instance) {
+static struct scheduler *push_of_app(lua_State *L, const struct instance *instance) {
   if (!instance) return NULL;
   lua_rawgetp(L, LUA_REGISTRYINDEX, &apps_key);
   lua_rawgetp(L, -1, instance);
@@ -347,7 +348,7 @@ static int insert_copy(lua_State *L, int box, const struct task_options *options
 }
 
 /* Lets a spec that watches the app put another function in the place of that at 2. */
-static void ask_watcher(lua_State *L, const void *instance) {
+static void ask_watcher(lua_State *L, const struct instance *instance) {
   int options = lua_gettop(L) + 1;
   bool has_options = lua_getiuservalue(L, 1, SCHEDULER_OPTIONS) == LUA_TUSERDATA;
   schedule_watch_ask(L, instance, 2, has_options ? options : 0);
@@ -364,7 +365,7 @@ static int schedule_here(lua_State *L, const struct scheduler *scheduler,
                          const struct scheduler *home) {
   bool is_dropped;
   const struct fiber *scheduling = fiber_running(L);
-  void *instance = home ? home->instance : scheduling ? scheduling->instance : NULL;
+  struct instance *instance = home ? home->instance : scheduling ? scheduling->instance : NULL;
   bool is_watched = UNLIKELY(worker_of(L)->tasks.watchers > 0);
   if (is_watched) ask_watcher(L, instance);
   int box = push_call(L, 2);
@@ -379,7 +380,7 @@ static int schedule_here(lua_State *L, const struct scheduler *scheduler,
   if (is_queued_now) call_submit(L, box);
   struct task *task = task_push(L, lua_gettop(L) - function, options_at, copy);
   task->scheduled = true;
-  metrics_add(&worker_of(L)->metrics, METRIC_TASKS_SCHEDULED, 1);
+  instance_count_tasks(worker_of(L), instance, METRIC_TASKS_SCHEDULED);
   task->late = scheduler->when != TASK_NOW && passed;
   task->dropped = is_dropped;
   task_make_fiber(L, box);
@@ -477,7 +478,8 @@ int schedule_make(lua_State *L) {
   return 1;
 }
 
-void schedule_begin_app(lua_State *L, int index, void *instance, struct timers *timers) {
+void schedule_begin_app(lua_State *L, int index, struct timers *timers) {
+  struct instance *instance = instance_shown(L);
   index = lua_absindex(L, index);
   lua_pushliteral(L, "tasks");
   lua_rawget(L, index);
@@ -493,7 +495,7 @@ void schedule_begin_app(lua_State *L, int index, void *instance, struct timers *
   lua_pop(L, 1);
 }
 
-void schedule_end_app(lua_State *L, void *instance) {
+void schedule_end_app(lua_State *L, const struct instance *instance) {
   struct scheduler *scheduler = push_of_app(L, instance);
   if (!scheduler) return;
   scheduler->instance = NULL;

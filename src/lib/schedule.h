@@ -15,6 +15,7 @@
 #define CLASS_SCHEDULER "perilune.scheduler"
 
 struct fiber;
+struct instance;
 struct req_source;
 struct task;
 struct timers;
@@ -75,10 +76,10 @@ void schedule_start(struct task *task);
 /* [owner] A spawned task belongs to the request of the one that spawns it, until it ends. */
 void schedule_join_parent(struct task *task);
 
-/* [owner] The app at `index` is served as this instance, whose fibers run on that clock: its
- * `tasks` are those that its fibers find. Ended by schedule_end_app. Raises. */
-void schedule_begin_app(lua_State *L, int index, void *instance, struct timers *timers);
-void schedule_end_app(lua_State *L, void *instance);
+/* [owner] The app at `index` is served as the instance that is shown, whose fibers run on that
+ * clock: its `tasks` are those that its fibers find. Ended by schedule_end_app. Raises. */
+void schedule_begin_app(lua_State *L, int index, struct timers *timers);
+void schedule_end_app(lua_State *L, const struct instance *instance);
 
 /* [owner] scheduler() -> one without options that belongs to no app yet: what becomes app.tasks. */
 int schedule_make(lua_State *L);

@@ -12,7 +12,7 @@
 /* Registry key: a table from instances to their watchers. */
 static const char watchers_key = 0;
 
-void schedule_watch_set(lua_State *L, const void *instance) {
+void schedule_watch_set(lua_State *L, const struct instance *instance) {
   int *watchers = &worker_of(L)->tasks.watchers;
   if (lua_rawgetp(L, LUA_REGISTRYINDEX, &watchers_key) != LUA_TTABLE) {
     lua_pop(L, 1);
@@ -29,7 +29,7 @@ void schedule_watch_set(lua_State *L, const void *instance) {
 }
 
 /* Pushes the watcher, or pushes nothing and gives false. */
-static bool push_watcher(lua_State *L, const void *instance) {
+static bool push_watcher(lua_State *L, const struct instance *instance) {
   if (!instance || worker_of(L)->tasks.watchers == 0) return false;
   lua_rawgetp(L, LUA_REGISTRYINDEX, &watchers_key);
   lua_rawgetp(L, -1, instance);
@@ -48,7 +48,7 @@ static void push_name(lua_State *L, int function, int options) {
     lua_pushstring(L, luaL_typename(L, function));
 }
 
-void schedule_watch_ask(lua_State *L, const void *instance, int function, int options) {
+void schedule_watch_ask(lua_State *L, const struct instance *instance, int function, int options) {
   luaL_checkstack(L, LUA_MINSTACK, "watch");
   if (!push_watcher(L, instance)) return;
   lua_pushliteral(L, "before");
@@ -61,7 +61,7 @@ void schedule_watch_ask(lua_State *L, const void *instance, int function, int op
     lua_replace(L, function);
 }
 
-void schedule_watch_tell(lua_State *L, const void *instance, const char *when) {
+void schedule_watch_tell(lua_State *L, const struct instance *instance, const char *when) {
   luaL_checkstack(L, LUA_MINSTACK, "watch");
   if (!push_watcher(L, instance)) return;
   lua_pushliteral(L, "after");

@@ -6,6 +6,7 @@
 #include "base/limits.h"
 #include "core/class.h"
 #include "core/error.h"
+#include "core/opened.h"
 #include "core/require.h"
 #include "core/snapshot.h"
 #include "core/timer.h"
@@ -119,7 +120,8 @@ static const char *push_absolute(lua_State *L, const char *path) {
 static int opened(lua_State *L, int status, lua_KContext nulls) {
   (void)status;
   const struct sqlite_job *job = sqlite_call_check(L, AT_BOX);
-  sqlite_handle_push(L, job->database, nulls != 0);
+  struct sqlite_handle *handle = sqlite_handle_push(L, job->database, nulls != 0);
+  handle->opened = opened_add(L, OPENED_DATABASE);
   sqlite_call_drop(L, AT_BOX);
   return 1;
 }

@@ -8,6 +8,7 @@
 #include "core/context.h"
 #include "core/error.h"
 #include "core/fiber.h"
+#include "core/opened.h"
 #include "core/transfer.h"
 #include "core/worker.h"
 #include "lib/sqlite_database.h"
@@ -118,13 +119,14 @@ static int describe_blob(lua_State *L) {
 
 static int release_handle(lua_State *L) {
   struct sqlite_handle *handle = lua_touserdata(L, 1);
+  opened_collect(&handle->opened);
   if (handle->database) sqlite_database_release(handle->database);
   handle->database = NULL;
   return 0;
 }
 
 static int close_handle(lua_State *L) {
-  sqlite_handle_check(L, "close");
+  opened_close(&sqlite_handle_check(L, "close")->opened);
   return release_handle(L);
 }
 
@@ -173,8 +175,10 @@ struct crossing {
   bool nulls;
 };
 
+/* Who closes a database that is known in several states cannot be told. */
 static bool encode_handle(lua_State *L, int index, struct buffer *out) {
-  const struct sqlite_handle *handle = lua_touserdata(L, index);
+  struct sqlite_handle *handle = lua_touserdata(L, index);
+  opened_close(&handle->opened);
   struct crossing crossing = {.nulls = handle->nulls};
   if (handle->database) crossing.database = handle->database->id;
   buffer_add(out, &crossing, sizeof crossing);

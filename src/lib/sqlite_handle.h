@@ -12,6 +12,7 @@
 #include <lua.h>
 #include <stdbool.h>
 
+struct opened;
 struct sqlite_database;
 struct sqlite_unit;
 
@@ -22,6 +23,7 @@ struct sqlite_unit;
 struct sqlite_handle {
   struct sqlite_database *database; /* a reference; NULL: closed */
   bool nulls;                       /* rows have perilune.null for NULL */
+  struct opened *opened;            /* where it was opened; not where it has come to */
 };
 
 struct sqlite_transaction {

@@ -11,6 +11,7 @@
 #include "core/error.h"
 #include "core/fiber.h"
 #include "core/function_name.h"
+#include "core/instance.h"
 #include "core/place.h"
 #include "core/worker.h"
 #include "lib/attempt.h"
@@ -122,7 +123,8 @@ static int skip(lua_State *L) {
   struct task *task = lua_touserdata(L, 1);
   if (task->has_box) call_drop(L, 2);
   push_reason(L, task);
-  if (UNLIKELY(worker_of(L)->tasks.closed) && !task->dropped) task_report_stopped(L, NULL);
+  if (UNLIKELY(instance_end_of(worker_of(L), fiber_running(L))->closed) && !task->dropped)
+    task_report_stopped(L, NULL);
   if (task->has_on_cancel) return lua_error(L);
   keep_error(L, task);
   return 0;
@@ -185,7 +187,7 @@ static int failed(lua_State *L) {
   task->status = error_is(L, 2, "cancelled") ? TASK_CANCELLED : TASK_FAILED;
   task->is_joined = fiber_is_joined(L, 2);
   task_response_keep(L, 1);
-  if (UNLIKELY(fiber->worker->tasks.closed) && task->status == TASK_CANCELLED)
+  if (UNLIKELY(instance_end_of(fiber->worker, fiber)->closed) && task->status == TASK_CANCELLED)
     task_report_stopped(L, fiber->traceback);
   if (task_has_errors(task)) {
     task_group_keep_failed(L, 1);
@@ -203,7 +205,7 @@ static void ended(struct fiber *fiber) {
   if (task->status == TASK_RUNNING) task->status = fiber->succeeded ? TASK_DONE : TASK_FAILED;
   fiber->worker->tasks.unfinished--;
   if (task->shielded) fiber->worker->tasks.shielded--;
-  if (task->scheduled) task_report_end(fiber->worker, task);
+  if (task->scheduled) task_report_end(fiber, task);
   if (task->agenda && fiber->succeeded) task_response_keep_done(fiber->co, task);
   fiber_wake_all(&task->waiting);
   task_group_tell(task);

@@ -1,8 +1,8 @@
 /* task_remote.c - the two sides of a handle on a task of another worker.
  *
  * A wait travels to the task's worker, where a fiber waits for the task and sends results or error
- * back. The block of a wait belongs to the message while that is on its way, and after that to the
- * box of the one who waits; one who has stopped waiting leaves it to the message. */
+ * back. The block of a wait has two owners: the box of the one who waits, and the message, from its
+ * sending until it is back or has nowhere to go. Either may be the last, on any thread. */
 #include "lib/task_remote.h"
 
 #include "core/call.h"
@@ -20,6 +20,7 @@
 
 #include <inttypes.h>
 #include <lauxlib.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -34,6 +35,7 @@ struct home {
 
 struct wait {
   struct message message;
+  _Atomic(int) owners; /* the box, and the message while it is under way */
   struct home task;
   uint64_t asker;           /* number of the worker that waits */
   const struct fiber *root; /* what waits for the code that waits; call.root */
@@ -44,15 +46,17 @@ struct wait {
 
   /* the answer */
   struct buffer bytes; /* results, fields, or the error; empty: no memory */
+  bool is_lost;        /* the thread has ended meanwhile: there is no answer */
   bool returned;
   bool has_ended; /* the task has, so that it is its error */
 
   /* the asker's own */
   struct ticket ticket;
-  bool is_back, is_orphaned;
+  bool is_orphaned; /* the box has let go: nobody is to be woken */
 };
 
-static void destroy_wait(struct wait *wait) {
+static void drop_wait(struct wait *wait) {
+  if (atomic_fetch_sub_explicit(&wait->owners, 1, memory_order_acq_rel) > 1) return;
   buffer_finish(&wait->bytes);
   free(wait);
 }
@@ -62,16 +66,19 @@ static void destroy_wait(struct wait *wait) {
 static void deliver_answer(struct message *message, void *owner) {
   (void)owner;
   struct wait *wait = container_of(message, struct wait, message);
-  wait->is_back = true;
-  if (wait->is_orphaned)
-    destroy_wait(wait);
-  else
-    fiber_wake(wait->ticket);
+  if (!wait->is_orphaned) fiber_wake(wait->ticket);
+  drop_wait(wait);
 }
 
 static void send_answer(struct worker *worker, struct wait *wait) {
   wait->message.deliver = deliver_answer;
-  if (!directory_post(worker->process->directory, wait->asker, &wait->message)) destroy_wait(wait);
+  if (!directory_post(worker->process->directory, wait->asker, &wait->message)) drop_wait(wait);
+}
+
+/* There will be no answer from this worker any more. */
+static void send_loss(struct worker *worker, struct wait *wait) {
+  wait->is_lost = true;
+  send_answer(worker, wait);
 }
 
 static int task_ended(lua_State *L, int status, lua_KContext context) {
@@ -150,11 +157,20 @@ static void wait_ended(struct fiber *fiber) {
   send_answer(fiber->worker, fiber->data);
 }
 
+static void wait_lost(struct fiber *fiber) {
+  send_loss(fiber->worker, fiber->data);
+}
+
 static void deliver_wait(struct message *message, void *owner) {
   struct worker *worker = owner;
   struct wait *wait = container_of(message, struct wait, message);
-  static const struct fiber_kind kind = {wait_here, wait_failed, .ended = wait_ended};
-  struct fiber *fiber = worker->L ? fiber_create(worker, &kind) : NULL;
+  static const struct fiber_kind kind = {wait_here, wait_failed, .ended = wait_ended,
+                                         .lost = wait_lost};
+  if (!worker->L) {
+    send_loss(worker, wait);
+    return;
+  }
+  struct fiber *fiber = fiber_create(worker, &kind);
   if (!fiber) {
     send_answer(worker, wait);
     return;
@@ -204,10 +220,8 @@ static int release_wait(lua_State *L) {
   struct wait *wait = *box;
   *box = NULL;
   if (!wait) return 0;
-  if (wait->is_back)
-    destroy_wait(wait);
-  else
-    wait->is_orphaned = true;
+  wait->is_orphaned = true;
+  drop_wait(wait);
   return 0;
 }
 
@@ -241,12 +255,17 @@ static int give_results(lua_State *L, const struct wait *wait) {
   return count;
 }
 
+static NO_RETURN void raise_disconnected(lua_State *L) {
+  error_raise(L, "disconnected", "the thread that the task lived on has ended");
+}
+
 /* Stack: the handle, the box. */
 static int waited(lua_State *L, int status, lua_KContext context) {
   (void)status;
   const struct wait *wait = (const struct wait *)context;
   fiber_check_cancelled(L);
   if (wait->returned) return give_results(L, wait);
+  if (wait->is_lost) raise_disconnected(L);
   if (wait->bytes.len == 0) return luaL_error(L, "not enough memory");
   transfer_decode_error(L, wait->bytes.data, wait->bytes.len);
   fiber_set_trail(L, -2, lua_tostring(L, -1));
@@ -263,6 +282,7 @@ static struct wait *push_wait(lua_State *L, struct fiber *fiber, const struct ho
   *box = NULL;
   luaL_setmetatable(L, WAIT_CLASS);
   struct wait *wait = *box = memory_alloc_zero(sizeof **box);
+  atomic_init(&wait->owners, 1);
   wait->task = *home;
   wait->asker = fiber->worker->number;
   wait->message.deliver = deliver_wait;
@@ -273,16 +293,16 @@ static struct wait *push_wait(lua_State *L, struct fiber *fiber, const struct ho
 
 /* False when the task's worker has ended. */
 static bool send_wait(struct worker *worker, struct wait *wait) {
+  atomic_fetch_add_explicit(&wait->owners, 1, memory_order_relaxed);
   bool is_sent = directory_post(worker->process->directory, wait->task.worker, &wait->message);
-  if (!is_sent) wait->is_back = true;
+  if (!is_sent) drop_wait(wait);
   return is_sent;
 }
 
 /* Sends a wait to the task's worker, and waits itself. */
 static lua_nret await_answer(lua_State *L, struct fiber *fiber, struct wait *wait,
                              const char *waits_for) {
-  if (!send_wait(fiber->worker, wait))
-    error_raise(L, "disconnected", "the thread that the task lived on has ended");
+  if (!send_wait(fiber->worker, wait)) raise_disconnected(L);
   return fiber_park(L, fiber, waits_for, (lua_KContext)wait, waited);
 }
 

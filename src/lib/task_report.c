@@ -8,6 +8,7 @@
 #include "base/settings.h"
 #include "core/error.h"
 #include "core/fiber.h"
+#include "core/instance.h"
 #include "core/worker.h"
 #include "lib/req.h"
 #include "lib/task.h"
@@ -156,11 +157,11 @@ void task_report_full(lua_State *L) {
 /* ---- the end of the server ---- */
 
 void task_report_check_open(lua_State *L) {
-  if (UNLIKELY(worker_of(L)->tasks.closed))
+  if (UNLIKELY(instance_end_of(worker_of(L), fiber_running(L))->closed))
     error_raise(L, "stopping", "nothing can be scheduled any more: the server stops");
 }
 
-void task_report_end(struct worker *worker, const struct task *task) {
+void task_report_end(const struct fiber *fiber, const struct task *task) {
   enum metric metric = METRIC_TASKS_ENDED_CANCELLED;
   if (task->dropped)
     metric = METRIC_TASKS_ENDED_DROPPED;
@@ -168,9 +169,9 @@ void task_report_end(struct worker *worker, const struct task *task) {
     metric = METRIC_TASKS_ENDED_DONE;
   else if (task->status == TASK_FAILED)
     metric = METRIC_TASKS_ENDED_FAILED;
-  metrics_add(&worker->metrics, metric, 1);
-  if (task->shielded && worker->tasks.closed)
-    metrics_add(&worker->metrics, METRIC_TASKS_WAITED_FOR, 1);
+  instance_count_tasks(fiber->worker, fiber->instance, metric);
+  if (task->shielded && instance_end_of(fiber->worker, fiber)->closed)
+    instance_count_tasks(fiber->worker, fiber->instance, METRIC_TASKS_WAITED_FOR);
 }
 
 /* The first line of a traceback that is one of Lua code: "app.lua:12". */
@@ -185,8 +186,8 @@ static struct slice find_line(const char *traceback) {
 }
 
 void task_report_stopped(lua_State *L, const char *traceback) {
-  struct worker *worker = worker_of(L);
-  struct buffer *text = &worker->tasks.cancelled_at;
+  struct task_end *end = instance_end_of(worker_of(L), fiber_running(L));
+  struct buffer *text = &end->cancelled_at;
   const struct task *task = lua_touserdata(L, 1);
   struct slice at = {"its start", 9};
   if (traceback && task->has_box)
@@ -197,7 +198,7 @@ void task_report_stopped(lua_State *L, const char *traceback) {
   if (task->scheduled && text->len < TASKS_CANCELLED_AT_BYTES_MAX)
     buffer_printf(text, "%s at %.*s\n", lua_tostring(L, -1), (int)at.len, at.data);
   lua_pop(L, 1);
-  if (!worker->tasks.overdue) return;
+  if (!end->overdue) return;
   struct line line;
   begin_line(L, &line);
   add(&line, log_text("traceback", traceback ? traceback : ""));

@@ -9,6 +9,7 @@
 
 #include <lua.h>
 
+struct fiber;
 struct task;
 struct worker;
 
@@ -32,8 +33,8 @@ NO_RETURN void task_report_full(lua_State *L);
 /* [owner] Raises kind "stopping" when the worker takes no tasks any more. */
 void task_report_check_open(lua_State *L);
 
-/* [owner] Counts a scheduled task that has ended. */
-void task_report_end(struct worker *worker, const struct task *task);
+/* [owner] Counts a scheduled task that has ended, with its fiber. */
+void task_report_end(const struct fiber *fiber, const struct task *task);
 
 /* [owner] Notes that the stop of the server has cancelled the task at 1, and where that was; logs
  * it when the shutdown has taken too long. `traceback` is that of its error, NULL: it had not

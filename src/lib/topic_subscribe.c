@@ -7,6 +7,7 @@
 #include "base/limits.h"
 #include "core/error.h"
 #include "core/module.h"
+#include "core/opened.h"
 #include "core/timer.h"
 #include "core/transfer.h"
 #include "core/worker.h"
@@ -31,6 +32,7 @@ struct memory_of_state {
 /* User value 1: the handle of the topic. */
 struct holder {
   struct subscription subscription;
+  struct opened *opened;
   struct topic_handle *handle;
 };
 
@@ -193,10 +195,12 @@ static lua_nret receive_now(lua_State *L, lua_KContext due_ns) {
     forget_unused(L);
   }
   if (subscription->count > 0) return give(L, holder, due_ns);
-  if (subscription->has_overflowed)
+  if (subscription->has_overflowed) {
+    opened_close(&holder->opened);
     error_raise(L, "overflow",
                 "the subscription has ended: more than %d values of topic \"%s\" were not received",
                 (int)subscription->buffer, holder->handle->ref->topic->name);
+  }
   if (subscription->branch) return park(L, holder, due_ns);
   lua_pushnil(L);
   return 1;
@@ -230,8 +234,7 @@ static int next_value(lua_State *L) {
 
 /* ---- the end ---- */
 
-static int close_subscription(lua_State *L) {
-  struct holder *holder = sync_check(L, CLASS, "close");
+static int end_subscription(lua_State *L, struct holder *holder) {
   struct subscription *subscription = &holder->subscription;
   if (!subscription->unused) return 0;
   const struct topic_branch *branch = subscription_end(subscription);
@@ -241,6 +244,18 @@ static int close_subscription(lua_State *L) {
   forget_unused(L);
   fiber_wake_all(&subscription->waiting);
   return 0;
+}
+
+static int close_subscription(lua_State *L) {
+  struct holder *holder = sync_check(L, CLASS, "close");
+  opened_close(&holder->opened);
+  return end_subscription(L, holder);
+}
+
+static int collect_subscription(lua_State *L) {
+  struct holder *holder = lua_touserdata(L, 1);
+  opened_collect(&holder->opened);
+  return end_subscription(L, holder);
 }
 
 /* ---- what can be read of it ---- */
@@ -309,7 +324,9 @@ static lua_nret begin(lua_State *L) {
   }
   struct gate *gate = gate_of(handle->branch);
   if (!gate_wait_enter(L, gate)) return gate_wait(L, gate, 0, begin_again);
-  take(handle, lua_touserdata(L, 2));
+  struct holder *holder = lua_touserdata(L, 2);
+  take(handle, holder);
+  holder->opened = opened_add(L, OPENED_SUBSCRIPTION);
   lua_pushnil(L);
   lua_pushnil(L);
   lua_pushvalue(L, 2);
@@ -325,6 +342,7 @@ int topic_subscribe(lua_State *L) {
   struct holder *holder = sync_push(L, sizeof *holder, SYNC_PART_CLASS);
   holder->subscription = options;
   subscription_init(&holder->subscription, &memory->unused);
+  holder->opened = NULL;
   holder->handle = handle;
   lua_pushvalue(L, 1);
   lua_setiuservalue(L, 2, 1);
@@ -349,7 +367,7 @@ void topic_subscribe_push_class(lua_State *L) {
                                      {"close", close_subscription},
                                      {"__call", next_value},
                                      {"__close", close_subscription},
-                                     {"__gc", close_subscription},
+                                     {"__gc", collect_subscription},
                                      {"__tostring", describe},
                                      {NULL, NULL}};
   luaL_newmetatable(L, BOX_CLASS);

@@ -88,7 +88,7 @@ static void release(struct call_host *host) {
     struct background_loop *loop = loop_at(link);
     free(loop->name);
     free(loop->problem);
-    buffer_finish(&loop->worker.tasks.cancelled_at);
+    buffer_finish(&loop->worker.tasks.end.cancelled_at);
     free(loop);
   }
   uv_mutex_destroy(&background->lock);

@@ -9,6 +9,7 @@
 #include "core/clock.h"
 #include "core/error.h"
 #include "core/fiber.h"
+#include "core/opened.h"
 #include "core/place.h"
 #include "core/require.h"
 #include "lib/life.h"
@@ -109,6 +110,7 @@ static void set_start_problem(struct background_loop *loop, const char *text) {
 static void end_call(struct background_loop *loop, struct call_run *run) {
   struct call *call = run->call;
   call_run_end(run);
+  opened_settle(loop->worker.L);
   lock(loop);
   list_remove(&call->link);
   loop->calls--;
@@ -156,7 +158,7 @@ static void look(struct background_loop *loop) {
   loop->cancels = false;
   loop->settling = loop->settles;
   loop->stopping = loop->stops;
-  loop->worker.tasks.overdue = loop->overdue;
+  loop->worker.tasks.end.overdue = loop->overdue;
   clear_cancel(loop);
   cancel_unwanted(loop);
   unlock(loop);
@@ -190,7 +192,7 @@ static void start_call(struct background_loop *loop, struct call *call) {
   fiber->name = "background function";
   fiber->is_generic = true;
   fiber->request = call->request;
-  fiber->instance = loop;
+  fiber->instance = loop->worker.instance;
   call_run_give(fiber, run);
   run->main = fiber;
   fiber_start(fiber, 0);
@@ -281,7 +283,7 @@ static int app_loaded(lua_State *L, int status, lua_KContext context) {
   struct background_loop *loop = loop_of(worker_of(L));
   place_end_load(L);
   lua_pushvalue(L, 1);
-  schedule_begin_app(L, -1, loop, loop->worker.app_timers);
+  schedule_begin_app(L, -1, loop->worker.app_timers);
   loop->app = luaL_ref(L, LUA_REGISTRYINDEX);
   lua_callk(L, life_push_loop(L, 1, "begin_loop", loop->name), 1, 0, begun);
   return begun(L, LUA_OK, 0);
@@ -344,7 +346,7 @@ static void start_step(struct background_loop *loop, const struct fiber_kind *ki
     return;
   }
   fiber->name = name;
-  fiber->instance = loop;
+  fiber->instance = loop->worker.instance;
   fiber_start(fiber, 0);
 }
 
@@ -378,8 +380,8 @@ static void end(struct background_loop *loop) {
 /* What is shielded goes on, unless the end of the server has taken too long. */
 static void cancel_left(struct background_loop *loop) {
   struct worker *worker = &loop->worker;
-  worker->tasks.closed = true;
-  if (worker->tasks.overdue)
+  worker->tasks.end.closed = true;
+  if (worker->tasks.end.overdue)
     worker_cancel_all(worker, OVERDUE);
   else
     worker_cancel_unshielded(worker, loop->settling ? SETTLED : STOPPED);

@@ -480,7 +480,7 @@ static void start(struct run *run) {
   fiber->name = route ? route->pattern : "on_status";
   fiber->request = run->source.id;
   fiber->source = &run->source;
-  fiber->instance = run->source.instance = run->service;
+  fiber->instance = run->source.instance = run->service->instance;
   fiber_start(fiber, 0);
   if (UNLIKELY(exchange_has_left(run->source.exchange))) half_closed(run->source.exchange);
   fiber_resume_first(fiber);

@@ -5,6 +5,8 @@
 
 #include "base/settings.h"
 #include "core/fiber.h"
+#include "core/instance.h"
+#include "core/line_writer.h"
 #include "lib/schedule.h"
 #include "roles/http.h"
 
@@ -40,8 +42,9 @@ static bool has_statuses(const struct route_table *table) {
 
 static void set_access_log(struct http_service *service, const struct process *process) {
   if (!process->access_log) return;
-  access_log_init(&service->access_log, process->access_log,
-                  (enum log_format)process->settings->log_format, service->worker->index);
+  enum log_format format = log_choose_format((enum log_format)process->settings->log_format,
+                                             line_writer_is_terminal(process->access_log));
+  access_log_init(&service->access_log, process->access_log, format, service->worker->index);
   service->hub.access_log = &service->access_log;
 }
 
@@ -52,6 +55,7 @@ struct http_service *http_service_create(lua_State *L, int index, const struct r
   route_table_push_statuses(L, table, index);
   struct http_service *service = memory_alloc_zero(sizeof *service);
   service->worker = worker;
+  service->instance = worker->instance;
   const struct fiber *fiber = fiber_running(L);
   service->clock = fiber ? fiber->timers : worker->app_timers;
   service->table = table;
@@ -75,7 +79,7 @@ struct http_service *http_service_create(lua_State *L, int index, const struct r
   service->hub.log = worker->process->log;
   service->hub.compresses = worker->process->settings->compress == SETTINGS_COMPRESS_AUTO;
   list_push(http_services(worker), &service->link);
-  schedule_begin_app(L, index, service, service->clock);
+  schedule_begin_app(L, index, service->clock);
   return service;
 }
 
@@ -107,7 +111,7 @@ void http_service_destroy(struct http_service *service) {
   for (size_t i = 0; i < service->table->count; i++)
     luaL_unref(service->worker->L, LUA_REGISTRYINDEX, service->handlers[i]);
   luaL_unref(service->worker->L, LUA_REGISTRYINDEX, service->statuses);
-  schedule_end_app(service->worker->L, service);
+  schedule_end_app(service->worker->L, service->instance);
   list_remove(&service->link);
   hub_finish(&service->hub);
   access_log_finish(&service->access_log);

@@ -15,11 +15,11 @@
 #include <lua.h>
 #include <stdbool.h>
 
-/* Also the instance that fibers of the app belong to (fiber.instance). */
 struct http_service {
   struct list link; /* state.services */
   struct worker *worker;
-  struct timers *clock; /* of this app instance: what its handlers wait on */
+  struct instance *instance; /* that its fibers belong to */
+  struct timers *clock;      /* of that: what its handlers wait on */
   struct hub hub;
   struct listener listener;
   struct http_limits limits;

@@ -9,6 +9,7 @@
 #include "core/call_run.h"
 #include "core/clock.h"
 #include "core/error.h"
+#include "core/opened.h"
 #include "core/require.h"
 #include "core/transfer.h"
 #include "lib/life.h"
@@ -248,6 +249,7 @@ static void await_call(struct runner *runner) {
  * a loop meets it, and then takes several results at once, than that it runs in between for each.
  */
 static void next_call(struct runner *runner) {
+  opened_settle(runner->worker.L);
   look_at_memory(runner);
   uv_mutex_lock(&runner->pools->lock);
   end_call(runner);

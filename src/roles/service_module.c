@@ -13,11 +13,10 @@
 #include "core/clock.h"
 #include "core/error.h"
 #include "core/fiber.h"
+#include "core/instance.h"
 #include "core/place.h"
-#include "core/require.h"
 #include "core/snapshot.h"
 #include "core/transfer.h"
-#include "core/watchdog.h"
 #include "core/worker.h"
 #include "http/listener.h"
 #include "lib/schedule_watch.h"
@@ -36,8 +35,8 @@
 
 #define HANDLE_CLASS "perilune.service"
 
-/* Registry key: the handle that has not been destroyed. */
-static const char open_key = 0;
+/* Field of the registry: those that have not been destroyed, handle -> true. */
+#define OPEN_HANDLES "perilune.services"
 
 /* 100 years: longer is for ever. */
 #define SECONDS_MAX 3.2e9
@@ -45,16 +44,16 @@ static const char open_key = 0;
 #define TOTALS_FIELDS 10 /* of the table, with those that Lua adds */
 
 struct handle {
-  struct snapshot *snapshot, *snapshot_before;
+  struct instance *instance; /* NULL: it has been destroyed, or was not opened */
+  struct snapshot *snapshot;
   struct pools *pools;
   struct background *background;
   struct route_table *table;
   struct http_service *service;
-  struct clock *clock; /* of its own; NULL: real time */
-  struct slice settings_before;
-  struct buffer settings;
-  struct task_totals totals; /* less what was counted before */
-  struct buffer places;      /* where tasks were cancelled, as text */
+  struct clock *clock;    /* of all that are open and have one; NULL: real time */
+  struct task_end end;    /* of its tasks */
+  struct buffer places;   /* where tasks were cancelled, as text */
+  struct buffer settings; /* until the snapshot has them */
   bool open;
 };
 
@@ -62,9 +61,22 @@ static struct handle *check_handle(lua_State *L) {
   return luaL_checkudata(L, 1, HANDLE_CLASS);
 }
 
+/* The clock that other open handles are on, or NULL. */
+static struct clock *find_clock(lua_State *L) {
+  struct clock *clock = NULL;
+  luaL_getsubtable(L, LUA_REGISTRYINDEX, OPEN_HANDLES);
+  for (lua_pushnil(L); lua_next(L, -2); lua_pop(L, 1)) {
+    const struct handle *other = lua_touserdata(L, -2);
+    if (other->clock) clock = other->clock;
+  }
+  lua_pop(L, 1);
+  return clock;
+}
+
 /* The app, its threads and the running fiber live on a clock that moves by itself. */
 static void give_clock(lua_State *L, struct handle *handle) {
-  handle->clock = clock_create(worker_of(L));
+  handle->clock = find_clock(L);
+  if (!handle->clock) handle->clock = clock_create(worker_of(L));
   pools_set_clock(handle->pools, handle->clock);
   background_set_clock(handle->background, handle->clock);
   fiber_running(L)->timers = clock_timers(handle->clock);
@@ -73,17 +85,20 @@ static void give_clock(lua_State *L, struct handle *handle) {
 /* The table at `index` (nil: they stay as they are) is app.settings from now on, in the app's
  * threads too. */
 static void read_settings(lua_State *L, struct handle *handle, int index) {
-  if (!lua_isnil(L, index)) transfer_encode_named(L, index, "settings", &handle->settings);
+  if (lua_isnil(L, index)) return;
+  transfer_encode_named(L, index, "settings", &handle->settings);
+  snapshot_set_settings(handle->snapshot, &handle->settings);
 }
 
-static void give_settings(struct handle *handle, struct process *process) {
-  handle->settings_before = process->app_settings;
-  if (handle->settings.len > 0)
-    process->app_settings = (struct slice){handle->settings.data, handle->settings.len};
-}
-
-static void take_settings_back(struct handle *handle, struct process *process) {
-  process->app_settings = handle->settings_before;
+static void note_open(lua_State *L, int index, bool is_open) {
+  luaL_getsubtable(L, LUA_REGISTRYINDEX, OPEN_HANDLES);
+  lua_pushvalue(L, index);
+  if (is_open)
+    lua_pushboolean(L, true);
+  else
+    lua_pushnil(L);
+  lua_rawset(L, -3);
+  lua_pop(L, 1);
 }
 
 /* open(dir, has_clock, settings) -> a handle */
@@ -93,26 +108,20 @@ static int open_service(lua_State *L) {
   struct worker *worker = worker_of(L);
   if (worker->role->begin != http_role.begin)
     return luaL_error(L, "an app can be served from specs only");
-  if (lua_rawgetp(L, LUA_REGISTRYINDEX, &open_key) != LUA_TNIL)
-    return luaL_error(L, "another test client is open: end it first (client:close())");
   struct handle *handle = lua_newuserdatauv(L, sizeof *handle, 0);
   *handle = (struct handle){0};
   luaL_setmetatable(L, HANDLE_CLASS);
-  read_settings(L, handle, 3);
-  lua_pushvalue(L, -1);
-  lua_rawsetp(L, LUA_REGISTRYINDEX, &open_key);
   handle->snapshot = snapshot_create(dir);
+  read_settings(L, handle, 3);
+  handle->instance = instance_begin(L, handle->snapshot);
+  handle->instance->end = &handle->end;
+  instance_watch_load(L, handle->instance);
   handle->pools = pools_create(worker->process, handle->snapshot);
   handle->background =
       background_create(worker->process, handle->snapshot, pools_host(handle->pools));
   if (lua_toboolean(L, 2)) give_clock(L, handle);
-  give_settings(handle, worker->process);
-  task_totals_subtract(&handle->totals, worker);
-  handle->snapshot_before = worker->snapshot;
+  note_open(L, lua_gettop(L), true);
   handle->open = true;
-  watchdog_set_snapshot(worker, handle->snapshot);
-  require_forget_app(L);
-  place_forget(L);
   place_begin_load(L, pools_host(handle->pools));
   return 1;
 }
@@ -135,6 +144,7 @@ static int prepare(lua_State *L) {
   app_pools_read(L, 2, handle->pools);
   background_read(L, handle->background);
   handle->service = http_service_create(L, 2, handle->table);
+  instance_watch_load(L, NULL);
   return 0;
 }
 
@@ -163,7 +173,7 @@ static int spawn(lua_State *L) {
   struct handle *handle = check_service(L);
   luaL_checktype(L, 2, LUA_TFUNCTION);
   struct fiber *fiber = task_spawn(L, lua_gettop(L) - 2)->fiber;
-  fiber->instance = handle->service;
+  fiber->instance = handle->instance;
   fiber->timers = handle->service->clock;
   return 1;
 }
@@ -173,7 +183,7 @@ static int watch(lua_State *L) {
   const struct handle *handle = check_service(L);
   luaL_checktype(L, 2, LUA_TFUNCTION);
   lua_settop(L, 2);
-  schedule_watch_set(L, handle->service);
+  schedule_watch_set(L, handle->instance);
   return 0;
 }
 
@@ -181,7 +191,7 @@ static int close_service(lua_State *L) {
   struct handle *handle = check_handle(L);
   if (!handle->open) return 0;
   handle->open = false;
-  place_end_load(L);
+  handle->instance->loading = false;
   if (handle->service) http_service_close(handle->service);
   return 0;
 }
@@ -189,7 +199,7 @@ static int close_service(lua_State *L) {
 /* Whether a fiber is a handler, a hook or a task of the app; the running one asks. */
 static bool is_of_app(const struct handle *handle, const struct fiber *fiber) {
   bool is_running = fiber == fiber->worker->running;
-  return handle->service && fiber->instance == handle->service && !is_running;
+  return fiber->instance == handle->instance && !is_running;
 }
 
 /* cancel(self): handlers and tasks of the app */
@@ -323,20 +333,15 @@ static int has_exchanges(lua_State *L) {
 /* refuse_tasks(self): none is scheduled any more; what is cancelled is noted with its line */
 static int refuse_tasks(lua_State *L) {
   check_service(L);
-  worker_of(L)->tasks.closed = true;
+  check_handle(L)->end.closed = true;
   return 0;
-}
-
-static void allow_tasks(struct worker *worker) {
-  worker->tasks.closed = worker->tasks.overdue = false;
-  buffer_finish(&worker->tasks.cancelled_at);
 }
 
 /* cancel_left(self): what is not shielded, and once it is overdue the rest */
 static int cancel_left(lua_State *L) {
   const struct handle *handle = check_handle(L);
   struct worker *worker = worker_of(L);
-  bool is_overdue = worker->tasks.overdue;
+  bool is_overdue = handle->end.overdue;
   for (struct list *link = worker->fibers.next; link != &worker->fibers; link = link->next) {
     struct fiber *fiber = container_of(link, struct fiber, live);
     if (!is_of_app(handle, fiber) || (fiber->shielded && !is_overdue)) continue;
@@ -348,7 +353,7 @@ static int cancel_left(lua_State *L) {
 /* interrupt(self): it has taken too long */
 static int interrupt(lua_State *L) {
   struct handle *handle = check_handle(L);
-  worker_of(L)->tasks.overdue = true;
+  handle->end.overdue = true;
   background_interrupt(handle->background);
   return cancel_left(L);
 }
@@ -371,17 +376,22 @@ static void set_totals(lua_State *L, const struct task_totals *totals) {
 /* totals(self) -> what has become of its tasks; all loops have ended */
 static int totals(lua_State *L) {
   struct handle *handle = check_service(L);
-  struct task_totals totals = handle->totals;
+  struct task_totals totals = {0};
   size_t count = background_workers(handle->background, NULL, 0) + 1;
   lua_settop(L, 1);
   const struct worker **workers = lua_newuserdatauv(L, count * sizeof *workers, 0);
-  workers[0] = worker_of(L);
+  const struct task_end **ends = lua_newuserdatauv(L, count * sizeof *ends, 0);
   background_workers(handle->background, workers + 1, count - 1);
-  for (size_t i = 0; i < count; i++) task_totals_add(&totals, workers[i]);
+  task_totals_add(&totals, &handle->instance->metrics);
+  ends[0] = &handle->end;
+  for (size_t i = 1; i < count; i++) {
+    task_totals_add(&totals, &workers[i]->metrics);
+    ends[i] = &workers[i]->tasks.end;
+  }
   lua_createtable(L, 0, TOTALS_FIELDS);
   set_totals(L, &totals);
   buffer_clear(&handle->places);
-  task_totals_list_places(workers, count, &handle->places);
+  task_totals_list_places(ends, count, &handle->places);
   lua_pushlstring(L, handle->places.data, handle->places.len);
   lua_setfield(L, -2, "cancelled_at");
   return 1;
@@ -460,6 +470,14 @@ static int fail(lua_State *L) {
   error_raise(L, luaL_checkstring(L, 1), "%s", luaL_checkstring(L, 2));
 }
 
+/* settings() -> a fresh copy of those of the process, whatever app is shown */
+static int process_settings(lua_State *L) {
+  struct slice message = worker_of(L)->process->app_settings;
+  if (message.len > 0) return transfer_decode(L, message.data, message.len);
+  lua_newtable(L);
+  return 1;
+}
+
 /* set_variable(name, value): of the environment; nil: there is none of that name */
 static int set_variable(lua_State *L) {
   const char *name = luaL_checkstring(L, 1);
@@ -471,34 +489,36 @@ static int set_variable(lua_State *L) {
  * destroyed with the state, after http_close. */
 static int destroy(lua_State *L) {
   struct handle *handle = check_handle(L);
-  if (!handle->snapshot) {
+  if (!handle->instance) {
+    snapshot_destroy(handle->snapshot);
+    handle->snapshot = NULL;
     buffer_finish(&handle->settings);
     return 0;
   }
-  lua_pushnil(L);
-  lua_rawsetp(L, LUA_REGISTRYINDEX, &open_key);
+  note_open(L, 1, false);
   if (handle->open) close_service(L);
-  struct worker *worker = worker_of(L);
-  if (worker->snapshot == handle->snapshot) watchdog_set_snapshot(worker, handle->snapshot_before);
+  struct fiber *fiber = fiber_running(L);
+  if (fiber && fiber->loads == handle->instance) instance_watch_load(L, NULL);
   if (handle->service) {
     lua_pushnil(L);
-    schedule_watch_set(L, handle->service);
+    schedule_watch_set(L, handle->instance);
     http_service_destroy(handle->service);
   }
+  instance_end(L, handle->instance);
+  handle->instance = NULL;
   handle->service = NULL;
   background_destroy(handle->background);
   handle->background = NULL;
   pools_destroy(handle->pools);
   handle->pools = NULL;
-  if (handle->clock) clock_stop(handle->clock);
+  struct clock *clock = handle->clock;
   handle->clock = NULL;
+  if (clock && !find_clock(L)) clock_stop(clock);
   route_table_destroy(handle->table);
   handle->table = NULL;
   snapshot_destroy(handle->snapshot);
   handle->snapshot = NULL;
-  take_settings_back(handle, worker->process);
-  allow_tasks(worker);
-  buffer_finish(&handle->settings);
+  buffer_finish(&handle->end.cancelled_at);
   buffer_finish(&handle->places);
   return 0;
 }
@@ -546,6 +566,8 @@ int service_module_open(lua_State *L) {
   lua_createtable(L, 0, 4);
   lua_pushcfunction(L, open_service);
   lua_setfield(L, -2, "open");
+  lua_pushcfunction(L, process_settings);
+  lua_setfield(L, -2, "settings");
   lua_pushcfunction(L, pause_fiber);
   lua_setfield(L, -2, "pause");
   lua_pushcfunction(L, fail);

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static void count(struct task_totals *totals, const struct worker *worker, int64_t sign) {
+void task_totals_add(struct task_totals *totals, const struct metrics *metrics) {
   const struct {
     int64_t *total;
     enum metric metric;
@@ -20,15 +20,7 @@ static void count(struct task_totals *totals, const struct worker *worker, int64
               {&totals->dropped, METRIC_TASKS_ENDED_DROPPED},
               {&totals->shielded, METRIC_TASKS_WAITED_FOR}};
   for (size_t i = 0; i < array_len(rows); i++)
-    *rows[i].total += sign * (int64_t)metrics_get(&worker->metrics, rows[i].metric);
-}
-
-void task_totals_add(struct task_totals *totals, const struct worker *worker) {
-  count(totals, worker, 1);
-}
-
-void task_totals_subtract(struct task_totals *totals, const struct worker *worker) {
-  count(totals, worker, -1);
+    *rows[i].total += (int64_t)metrics_get(metrics, rows[i].metric);
 }
 
 int64_t task_totals_unfinished(const struct task_totals *totals) {
@@ -40,11 +32,10 @@ static int compare_lines(const void *a, const void *b) {
 }
 
 /* The same place once, with how many. */
-void task_totals_list_places(const struct worker *const *workers, size_t count,
-                             struct buffer *out) {
+void task_totals_list_places(const struct task_end *const *ends, size_t count, struct buffer *out) {
   struct buffer text = {0}, lines = {0};
   for (size_t i = 0; i < count; i++) {
-    const struct buffer *places = &workers[i]->tasks.cancelled_at;
+    const struct buffer *places = &ends[i]->cancelled_at;
     buffer_add(&text, places->data, places->len);
   }
   buffer_add_byte(&text, '\0');

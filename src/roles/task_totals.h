@@ -10,22 +10,22 @@
 #include <stddef.h>
 #include <stdint.h>
 
-struct worker;
+struct metrics;
+struct task_end;
 
 /* Zeroed: nothing was counted. */
 struct task_totals {
   int64_t scheduled, done, failed, cancelled, dropped, shielded;
 };
 
-/* [any thread] Adds what the worker has counted, or takes it away. */
-void task_totals_add(struct task_totals *totals, const struct worker *worker);
-void task_totals_subtract(struct task_totals *totals, const struct worker *worker);
+/* [any thread] Adds what was counted. */
+void task_totals_add(struct task_totals *totals, const struct metrics *metrics);
 
 /* [any thread] How many have not ended. */
 int64_t task_totals_unfinished(const struct task_totals *totals);
 
-/* [owner] Appends where tasks of these workers, which schedule nothing any more, were cancelled:
- * "2 x send_mail at app.lua:12, 1 x ...". */
-void task_totals_list_places(const struct worker *const *workers, size_t count, struct buffer *out);
+/* [owner] Appends where tasks were cancelled at these ends of workers, which schedule nothing any
+ * more: "2 x send_mail at app.lua:12, 1 x ...". */
+void task_totals_list_places(const struct task_end *const *ends, size_t count, struct buffer *out);
 
 #endif

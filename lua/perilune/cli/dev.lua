@@ -14,7 +14,7 @@ local dev = {
   description = "Serves the app in DIR with one worker and loads it anew when its files change: the"
     .. " port stays open, requests in flight end in the version they began in, and while a new"
     .. " version does not load the last one that did goes on. Errors are shown in the responses."
-    .. " The options are those of serve.",
+    .. " The log is text unless --log-format says otherwise. The options are those of serve.",
 }
 
 function dev.add_options(command)
@@ -27,6 +27,7 @@ function dev.run(parsed)
   local dir = directory.of_app(parsed.dir)
   local texts, app_settings = settings.collect(parsed.dir, parsed)
   texts.workers = "1"
+  settings.prefer_text(texts)
   return native.develop {
     dir = dir,
     settings = texts,

@@ -15,6 +15,7 @@ local run = {}
 ---@return integer exit_code
 function run.module(shown, dir, module, arguments)
   local texts, app_settings = settings.collect(shown, {})
+  settings.prefer_text(texts)
   return native.run {
     dir = dir,
     settings = texts,

@@ -101,6 +101,12 @@ local function app_settings_of(conf_settings, environment)
   return merged
 end
 
+--- The log is read by a person, unless its form was chosen.
+---@param texts table<string, string> as of settings.collect
+function settings.prefer_text(texts)
+  texts["log-format"] = texts["log-format"] or "text"
+end
+
 local function check(name, text, code, origin)
   local problem = native.check(name, text)
   if problem then fail(code, "%s%s", origin, problem:sub(#name + 3)) end

@@ -29,20 +29,12 @@ function test.split(argv)
   return dir, table.move(argv, 3, #argv, 1, {})
 end
 
---- luacov puts a hook into each coroutine that Lua makes; without the rest its numbers are wrong.
-local function check_coverage(options)
-  if not (options["-c"] or options["--coverage"]) then return end
-  fail("usage", "--coverage: luacov does not see handlers and tasks, whose coroutines are made in"
-    .. " C, so its numbers would be wrong: there is no coverage here")
-end
-
 ---@param dir string as typed
 ---@param busted_arguments string[]
 ---@return integer exit_code
 function test.run(dir, busted_arguments)
   local absolute = directory.absolute(dir)
-  local options, roots = busted_words.parse(busted_arguments)
-  check_coverage(options)
+  local _, roots = busted_words.parse(busted_arguments)
   if not directory.has_app(absolute) and not directory.has_specs(absolute) then
     fail("failed", "%s has no app.lua and no *_spec.lua", dir)
   end

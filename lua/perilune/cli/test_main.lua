@@ -6,10 +6,12 @@
 local busted_words = require "perilune.cli.busted_words"
 local check_native = require "perilune.native.checks"
 local checks = require "perilune.test.checks"
+local coverage = require "perilune.test.coverage"
 local deadlock = require "perilune.native.deadlock"
 local lfs = require "lfs"
 local native = require "perilune.native.app"
 local runner = require "perilune.runner"
+local spec_log = require "perilune.test.spec_log"
 
 local function spec_root(dir)
   return lfs.attributes(dir .. "/app.lua", "mode") == "file" and dir .. "/spec" or dir
@@ -20,6 +22,22 @@ local guarded = {}
 for _, name in ipairs { "it", "setup", "teardown", "before_each", "after_each", "finally",
   "lazy_setup", "lazy_teardown", "strict_setup", "strict_teardown" } do
   guarded[name] = true
+end
+
+--- Keeps the log of a spec with what is around it, and puts it into the message when one fails.
+local function show_logs(busted, passes_on)
+  local safe, publish = busted.safe, busted.publish
+  function busted.safe(descriptor, run, element)
+    local is_around_spec = descriptor == "it" and element.descriptor == "it" and run ~= element.run
+    if not is_around_spec then return safe(descriptor, run, element) end
+    return spec_log.keep(passes_on, safe, descriptor, run, element)
+  end
+  function busted.publish(channel, element, parent, message, ...)
+    if channel[1] == "failure" or channel[1] == "error" then
+      message = spec_log.add_to(message)
+    end
+    return publish(channel, element, parent, message, ...)
+  end
 end
 
 --- Runs a spec, and looks at what it has left.
@@ -56,14 +74,36 @@ local function tell_broken_output(message)
   io.stderr:write(("perilune: busted's output has failed: %s\n"):format(tostring(message)))
 end
 
+--- With a seed the order of specs, and that in which tasks are woken, is one that it gives. Each
+--- run of --repeat has the next seed.
+local function follow_seed(busted, seed, counts)
+  local now = seed
+  check_native.shuffle(seed)
+  busted.subscribe({ "suite", "reset" }, function(_, run)
+    now = seed + run - 1
+    busted.randomseed = now
+    check_native.shuffle(now)
+    return nil, true
+  end)
+  local function note()
+    local seeds = counts.seeds
+    if seeds[#seeds] ~= now then seeds[#seeds + 1] = now end
+    return nil, true
+  end
+  busted.subscribe({ "failure" }, note)
+  busted.subscribe({ "error" }, note)
+end
+
 --- Counts the results of the instance of busted that its runner makes.
-local function count_results()
-  local counts = { success = 0, failure = 0, error = 0, pending = 0 }
+local function count_results(seed, shows_log)
+  local counts = { success = 0, failure = 0, error = 0, pending = 0, seeds = {} }
   local core = require "busted.core"
   package.loaded["busted.core"] = function(...)
     local busted = core(...)
     guard_functions(busted)
+    show_logs(busted, shows_log)
     native.environment(environment_of(busted))
+    if seed then follow_seed(busted, seed, counts) end
     busted.subscribe({ "test", "end" }, function(_, _, status)
       counts[status] = (counts[status] or 0) + 1
       return nil, true
@@ -78,12 +118,10 @@ local function count_results()
   return counts
 end
 
---- With a seed the order of specs, and that in which tasks are woken, is one that it gives.
-local function shuffle(words, options)
+--- The seed; with one busted shuffles, too.
+local function read_seed(words, options)
   local seed = math.tointeger(tonumber(options["--seed"]))
-  if not seed then return nil end
-  table.insert(words, 1, "--shuffle")
-  check_native.shuffle(seed)
+  if seed then table.insert(words, 1, "--shuffle") end
   return seed
 end
 
@@ -100,9 +138,11 @@ local function counts_file(options)
   return is_document and io.stderr or io.stdout
 end
 
-local function print_counts(counts, seed, file)
+local function print_counts(counts, file)
   local failed = counts.failure + counts.error
-  if failed > 0 and seed then file:write(("the same order again: --seed %d\n"):format(seed)) end
+  for _, seed in ipairs(counts.seeds) do
+    file:write(("the same order again: --seed %d\n"):format(seed))
+  end
   local line = ("%d passed, %d failed"):format(counts.success, failed)
   if counts.pending > 0 then line = ("%s, %d skipped"):format(line, counts.pending) end
   io.stdout:flush()
@@ -111,19 +151,31 @@ local function print_counts(counts, seed, file)
   return failed == 0 and counts.success > 0
 end
 
---- busted ends by os.exit: here that ends the run instead.
-local function run_busted(words)
-  local exit_code
+local EXIT_USAGE = 2
+
+--- busted ends by os.exit: here that ends the run instead. Gives whether all is right, the counts,
+--- and the exit code where the run could not begin.
+local function run_busted(words, seed, shows_log)
+  local exit_code, refused
   local ending = {}
   require "busted.compatibility".exit = function(code)
     exit_code = code
     error(ending, 0)
   end
+  --- Stands in for what busted starts luacov with.
+  local function cover(config)
+    local ok, problem = pcall(coverage.begin, config)
+    if ok then return true end
+    io.stderr:write(("perilune: --coverage: %s\n"):format(tostring(problem):match "[^\n]*"))
+    refused = EXIT_USAGE
+    error(ending, 0)
+  end
+  package.loaded["busted.modules.luacov"] = function() return cover end
   _G.arg = words
-  local counts = count_results()
+  local counts = count_results(seed, shows_log)
   local ok, err = pcall(require "busted.runner", { standalone = false })
   if not ok and err ~= ending then error(err, 0) end
-  return exit_code == nil or exit_code == 0 or exit_code == true, counts
+  return exit_code == nil or exit_code == 0 or exit_code == true, counts, refused
 end
 
 ---@param arguments table dir, arguments
@@ -136,10 +188,11 @@ local function main(arguments)
   local options, roots = busted_words.parse(words)
   if #roots == 0 then table.insert(words, 1, spec_root(arguments.dir)) end
   package.path = ("%s/?.lua;%s/?/init.lua;%s"):format(arguments.dir, arguments.dir, package.path)
-  local seed = shuffle(words, options)
-  local ok, counts = run_busted(words)
+  local shows_log = options["-v"] or options["--verbose"]
+  local ok, counts, refused = run_busted(words, read_seed(words, options), shows_log)
+  if refused then return refused end
   if only_tells(options) then return ok and 0 or 1 end
-  return print_counts(counts, seed, counts_file(options)) and ok and 0 or 1
+  return print_counts(counts, counts_file(options)) and ok and 0 or 1
 end
 
 return main

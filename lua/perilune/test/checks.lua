@@ -1,8 +1,9 @@
--- test/checks.lua - what is looked at after each spec: stalls, tasks, files, calls, errors.
+-- test/checks.lua - what is looked at after each spec: stalls, tasks, what is open, calls, errors.
 --
 -- A spec that has passed fails when it held the event loop for too long or left something behind.
--- The test clients that were open during it say which checks apply. `begin` and `finish` are called
--- by cli/test_main.lua around each `it`.
+-- What an app has opened and still refers to is its own until its client is closed; what nobody
+-- refers to any more was left. The test clients that were open during it say which checks apply.
+-- `begin` and `finish` are called by cli/test_main.lua around each `it`.
 
 local check = require "perilune.check"
 local native = require "perilune.native.checks"
@@ -16,7 +17,8 @@ local GRACE_POLLS = 200
 local POLL_SECONDS = 0.001
 
 --- By name, in the order of their reports.
-checks.names = { "stalls", "tasks", "files", "calls", "errors" }
+checks.names = { "stalls", "tasks", "files", "watches", "databases", "subscriptions", "streams",
+  "calls", "errors" }
 
 --- Of the spec that runs; nil between specs. Busted loads modules of specs anew for each file: this
 --- one is loaded before.
@@ -26,18 +28,22 @@ local current
 
 local function note_file(file)
   local is_file = current and io.type(file) == "file"
-  if is_file then current.files[file] = check.where() end
+  if not is_file then return file end
+  table.insert(current.files, { file = file, line = check.where(), is_of_app = native.is_of_app() })
   return file
 end
 
---- Lets io.open note which line has called it; once in a state. (io.popen warns of itself.)
+--- Lets functions of io note which line has called them; once in a state. (io.popen warns of
+--- itself.)
 function checks.watch_files()
-  local open = io.open
-  rawset(io, "open", function(...)
-    local file, problem, code = open(...)
-    if not file then return file, problem, code end
-    return note_file(file)
-  end)
+  for _, name in ipairs { "open", "tmpfile" } do
+    local open = io[name]
+    rawset(io, name, function(...)
+      local file, problem, code = open(...)
+      if not file then return file, problem, code end
+      return note_file(file)
+    end)
+  end
 end
 
 -- --- the options of clients ---------------------------------------------------------------------
@@ -91,11 +97,19 @@ local function find_stall(problems)
   problems[#problems + 1] = text:format(seconds, limit, place)
 end
 
+--- What the collector has found stays.
+local function may_end(found)
+  for _, row in ipairs(found) do
+    if type(row) ~= "table" or not row.is_collected then return true end
+  end
+  return false
+end
+
 --- Lets others run until `find` finds nothing, for a while.
 local function settle(find)
   local found = find()
   for _ = 1, GRACE_POLLS do
-    if #found == 0 then break end
+    if not may_end(found) then break end
     service.pause(POLL_SECONDS)
     found = find()
   end
@@ -119,19 +133,81 @@ local function find_tasks(problems)
   end
 end
 
-local function find_files(problems)
-  if not applies "files" then return end
+local function has_open_client()
+  for client in pairs(current.clients) do
+    if client.service then return true end
+  end
+  return false
+end
+
+--- Which of these files nobody but this list refers to. Runs in a coroutine of its own, so that no
+--- stack has them.
+local function find_unreferenced(entries)
+  local seen = setmetatable({}, { __mode = "v" })
+  for i, entry in ipairs(entries) do
+    seen[i] = entry.file
+    entry.file = nil
+  end
+  collectgarbage()
+  for i, entry in ipairs(entries) do
+    entry.is_collected = seen[i] == nil
+    entry.file = seen[i]
+  end
+end
+
+--- Files of io that are still open; those of an app only where they are left.
+local function find_io_files()
+  local of_app, left = {}, {}
+  for _, entry in ipairs(current.files) do
+    if io.type(entry.file) == "file" then
+      table.insert(entry.is_of_app and of_app or left, entry)
+    end
+  end
+  current.files = {}
+  if #of_app > 0 then coroutine.wrap(find_unreferenced)(of_app) end
+  for _, entry in ipairs(of_app) do
+    if entry.is_collected or not has_open_client() then left[#left + 1] = entry end
+  end
+  for _, entry in ipairs(left) do
+    if entry.file then entry.file:close() end
+  end
+  return left
+end
+
+local function is_left(row)
+  return row.is_collected or not row.is_of_app or not has_open_client()
+end
+
+local function find_opened()
+  native.settle_opened()
+  local found = {}
+  for _, row in ipairs(native.opened()) do
+    if applies(row.check) and is_left(row) then found[#found + 1] = row end
+  end
+  return found
+end
+
+local shown_as = {
+  files = "a file",
+  watches = "a watch of fs.watch",
+  databases = "a database",
+  subscriptions = "a subscription",
+  streams = "the stream of a response",
+}
+
+local function find_open(problems)
   local lines = {}
-  for file, line in pairs(current.files) do
-    if io.type(file) == "file" then
-      lines[#lines + 1] = line
-      file:close()
+  for _, row in ipairs(settle(find_opened)) do
+    local what = shown_as[row.check]
+    lines[#lines + 1] = ("%s was left open that %s has opened"):format(what, row.line)
+  end
+  if applies "files" then
+    for _, entry in ipairs(find_io_files()) do
+      lines[#lines + 1] = ("a file was left open that %s has opened"):format(entry.line)
     end
   end
   table.sort(lines)
-  for _, line in ipairs(lines) do
-    problems[#problems + 1] = ("a file was left open that %s has opened"):format(line)
-  end
+  table.move(lines, 1, #lines, #problems + 1, problems)
 end
 
 local function find_busy_calls()
@@ -177,6 +253,7 @@ function checks.begin()
   current = { clients = {}, tasks = {}, files = {} }
   for client in pairs(runner.clients) do current.clients[client] = #client.scheduled end
   for _, row in ipairs(native.tasks()) do current.tasks[row.task] = true end
+  native.watch_opened()
   native.watch_stalls()
 end
 
@@ -186,13 +263,14 @@ end
 function checks.finish(has_passed, line)
   local problems = {}
   if has_passed then
-    for _, find in ipairs { find_stall, find_tasks, find_files, find_calls, find_errors } do
+    for _, find in ipairs { find_stall, find_tasks, find_open, find_calls, find_errors } do
       find(problems)
     end
   else
     native.end_stalls()
   end
   current = nil
+  native.unwatch_opened()
   if #problems > 0 then error(line .. ": " .. table.concat(problems, "\n"), 0) end
 end
 

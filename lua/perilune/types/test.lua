@@ -11,6 +11,20 @@ local test = {}
 ---@field settings table<string, any>?
 ---@field env table<string, string>?
 ---@field dir boolean? a temporary working copy
+---@field stall_limit number? seconds
+---@field checks boolean|perilune.test.Checks|nil what is looked at after each spec
+
+--- What is not wanted is false.
+---@class perilune.test.Checks
+---@field stalls boolean? the event loop was held
+---@field tasks boolean? a task was left running, or waits for time
+---@field files boolean? of perilune.fs and io
+---@field watches boolean? of fs.watch
+---@field databases boolean?
+---@field subscriptions boolean? of topics
+---@field streams boolean? responses of perilune.http that are read bit by bit
+---@field calls boolean? in pools
+---@field errors boolean? of tasks, that nobody has looked at
 
 --- Serves an app (default: the one under test) on a free port of this process.
 ---@param app_or_dir perilune.App|string|perilune.test.Options|nil

@@ -18,6 +18,7 @@ local LONG_SECONDS = 60
 
 local seen = {} -- by key: what happened with it
 local counts = {} -- by key: requests
+local gates = {} -- by key: what a request waits for
 local crowd = { now = 0, most = 0, is_there = async.event() }
 
 local function run_case(req)
@@ -106,6 +107,17 @@ end)
 
 --- Answers before the body has come.
 app:post("/refuse", { stream_body = true }, function() return 413, "no" end)
+
+--- Reads no body before it is told to by another request.
+app:post("/closed/{key}", { stream_body = true, max_body = "1g" }, function(req)
+  local gate = async.event()
+  gates[req.params.key] = gate
+  count(req.params.key)
+  gate:wait(LONG_SECONDS)
+  for _ in req:chunks() do end
+  return "read"
+end)
+app:post("/opened/{key}", function(req) gates[req.params.key]:set() end)
 
 --- Answers with the number of bytes of a body, and how often some came.
 app:post("/count", { stream_body = true, max_body = "1g" }, function(req)

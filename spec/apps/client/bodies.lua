@@ -5,7 +5,9 @@
 local assert = require "luassert"
 local async = require "perilune.async"
 local expect = require "expect"
+local fs = require "perilune.fs"
 local http = require "perilune.http"
+local process = require "perilune.process"
 
 local cases = {}
 
@@ -159,6 +161,97 @@ cases["a form with files arrives"] = function(base)
     assert.equal("image/png", got.files[3].content_type)
     assert.equal("\0\1\r\n--x", got.files[3].text)
   end)
+end
+
+--- Text that is different everywhere, of many pieces of a file.
+local function make_long_text()
+  local lines = {}
+  for i = 1, 60000 do lines[i] = ("line %d\n"):format(i) end
+  return table.concat(lines)
+end
+
+cases["a long file arrives as it is, and again when it must be sent again"] = function(base)
+  local text = make_long_text()
+  local function find_text(got) return got.body:match "\r\n\r\n(line.*\n)\r\n%-%-" end
+  with_file(text, function(path)
+    local options = { multipart = { a = { path = path } }, follow_redirects = true, retries = 2,
+      backoff = { initial = 0 } }
+    assert.is_true(text == find_text(http.post(base .. "/echo", options):json()))
+    local url = base .. "/redirect?status=307&to=/echo"
+    assert.is_true(text == find_text(http.post(url, options):json()))
+    url = ("%s/flaky/%s"):format(base, expect.new_key())
+    assert.equal("3", http.put(url, options).body)
+    url = ("%s/redirect?status=307&to=/flaky/%s?times=1"):format(base, expect.new_key())
+    assert.equal("2", http.put(url, options).body)
+  end)
+end
+
+cases["files of all kinds of names have a type"] = function(base)
+  with_file("", function(path)
+    local got = http.post(base .. "/form", { multipart = {
+      a = { path = path, filename = "a.txt" }, b = { path = path, filename = "b.JPG" },
+      c = { path = path, content_type = "text/x-c" }, d = { path = path },
+    } }):json().files
+    assert.same({ "text/plain", "image/jpeg", "text/x-c", "application/octet-stream" },
+      { got[1].content_type, got[2].content_type, got[3].content_type, got[4].content_type })
+    assert.equal(0, got[1].size)
+  end)
+end
+
+--- A file of so many bytes, of which none is on the disk.
+local function with_hole(bytes, fn)
+  with_file("", function(path)
+    local file <close> = fs.open(path, "r+")
+    file:truncate(bytes)
+    fn(path, file)
+  end)
+end
+
+local HOLE = 1 << 26 -- more than sockets hold
+
+cases["a file that becomes shorter ends the request"] = function(base)
+  with_hole(HOLE, function(path, file)
+    local key = expect.new_key()
+    local url = ("%s/closed/%s"):format(base, key)
+    local task = async.spawn(pcall, http.post, url, { multipart = { a = { path = path } } })
+    expect.arrived(base, key)
+    file:truncate(0)
+    http.post(("%s/opened/%s"):format(base, key))
+    local err = expect.fails_with("http",
+      ("/closed/%s: cannot read %s: it has become shorter"):format(key, path),
+      function() error(select(2, task:wait()), 0) end)
+    assert.equal("CURLE_READ_ERROR", err.code_name)
+  end)
+end
+
+cases["a file that is being sent is let go, in time and by a cancel"] = function(base)
+  with_hole(HOLE, function(path)
+    local options = { multipart = { a = { path = path } }, timeout = expect.SHORT }
+    local url = ("%s/closed/%s"):format(base, expect.new_key())
+    expect.fails_with("timeout", "no complete response within", http.post, url, options)
+    local key = expect.new_key()
+    options.timeout = nil
+    local task = async.spawn(http.post, ("%s/closed/%s"):format(base, key), options)
+    expect.arrived(base, key)
+    task:cancel "enough"
+    expect.fails_with("cancelled", "enough", task.wait, task)
+  end)
+end
+
+cases["an early answer ends the sending of a file"] = function(base)
+  with_hole(HOLE, function(path)
+    local res = http.post(base .. "/refuse", { multipart = { a = { path = path } } })
+    assert.equal(413, res.status)
+  end)
+end
+
+cases["a pipe is no file"] = function(base)
+  local path = os.tmpname()
+  os.remove(path)
+  process.run { "mkfifo", path, check = true }
+  expect.fails_with("http", ("cannot read %s: it is no regular file"):format(path), http.post,
+    base .. "/form", { multipart = { a = "text", b = { path = path } } })
+  os.remove(path)
 end
 
 cases["a list of files is one name again and again"] = function(base)
