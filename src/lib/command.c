@@ -119,9 +119,12 @@ void command_read_settings(lua_State *L, int index, struct settings *settings) {
 }
 
 void command_add_functions(lua_State *L) {
-  static const luaL_Reg functions[] = {
-      {"versions", versions}, {"settings", list_settings}, {"limits", list_limits},
-      {"check", check},       {"nearest", nearest},        {"environment", environment},
-      {NULL, NULL}};
+  static const luaL_Reg functions[] = {{"versions", versions},
+                                       {"settings", list_settings},
+                                       {"limits", list_limits},
+                                       {"check", check},
+                                       {"nearest", nearest},
+                                       {"environment", environment},
+                                       {NULL, NULL}};
   luaL_setfuncs(L, functions, 0);
 }
