@@ -45,16 +45,26 @@ describe("README.md", function()
     assert.equal("    ./perilune serve apps/hello\n    ./perilune test", first)
   end)
 
+  local function check_table(name, made)
+    if os.getenv "PERILUNE_WRITE_README" then
+      readme = settings_table.replace(readme, name, made)
+      program.write(program.root() .. "/README.md", readme)
+    else
+      assert.equal(made, settings_table.read(readme, name))
+    end
+  end
+
   it("has the settings of --help", function()
     local made = settings_table.make(program.run({ "serve", "--help" }).out)
     assert.is_truthy(made:find("--max-body", 1, true))
-    if os.getenv "PERILUNE_WRITE_README" then
-      local file = assert(io.open(program.root() .. "/README.md", "wb"))
-      file:write(settings_table.replace(readme, made))
-      file:close()
-    else
-      assert.equal(made, settings_table.read(readme))
-    end
+    check_table("settings", made)
+  end)
+
+  it("has the limits of --help", function()
+    if os.getenv "STRESS" == "1" then return pending "they are others there" end
+    local made = settings_table.make_limits(program.run({ "serve", "--help" }).out)
+    assert.is_truthy(made:find("| 256 MiB | that one call of perilune.fs reads", 1, true))
+    check_table("limits", made)
   end)
 
   it("shows the code of the apps, each block as it stands in one of their files", function()

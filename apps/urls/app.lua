@@ -1,10 +1,11 @@
 -- app.lua - a link shortener: accounts, links, clicks, and a page for whoever runs it.
 --
--- store.lua has the database, account.lua passwords and sessions, limit.lua the limits of a client,
--- pages.lua the HTML. The page at / is public/index.html.
+-- store.lua and links.lua have the database, account.lua passwords and sessions, limit.lua the
+-- limits of a client, pages.lua the HTML. The page at / is public/index.html.
 
 local account = require "account"
 local limit = require "limit"
+local links = require "links"
 local pages = require "pages"
 local perilune = require "perilune"
 local store = require "store"
@@ -13,6 +14,7 @@ local app = perilune.app { name = "urls" }
 local settings = app.settings
 
 store.open(settings.database)
+links.open(settings.database)
 app:on_start(store.migrate)
 app:every(3600, store.remove_old_sessions)
 
@@ -42,21 +44,21 @@ app:delete("/sessions", function(req)
   return account.end_session(req, perilune.response { status = 204 })
 end)
 
-app:group("/links", { middleware = { account.required } }, function(links)
-  links:get("", function(req) return { links = store.links_of(account.name(req)) } end)
+app:group("/links", { middleware = { account.required } }, function(group)
+  group:get("", function(req) return { links = links.of(account.name(req)) } end)
 
-  links:post("", { middleware = { limit.of("links", settings.links_a_minute) } }, function(req)
+  group:post("", { middleware = { limit.of("links", settings.links_a_minute) } }, function(req)
     local wanted = object(req)
     if type(wanted.url) ~= "string" or #wanted.url > 2000
       or not wanted.url:find "^https?://[^%s%c/]+[^%s%c]*$" then
       perilune.abort(422, { url = "an address that begins with http:// or https://" })
     end
-    local code = store.add_link(account.name(req), wanted.url)
+    local code = links.add(account.name(req), wanted.url)
     return 201, { code = code, url = wanted.url }, { Location = app:url("follow", { code = code }) }
   end)
 
-  links:delete("/{code}", function(req)
-    if not store.remove_link(account.name(req), req.params.code) then
+  group:delete("/{code}", function(req)
+    if not links.remove(account.name(req), req.params.code) then
       perilune.abort(404, "you have no such link")
     end
   end)
@@ -64,13 +66,13 @@ end)
 
 app:get("/admin", { middleware = { account.required } }, function(req)
   if account.name(req) ~= settings.admin then perilune.abort(403, "this page is not yours") end
-  return perilune.html(pages.admin(store.totals(), store.most_clicked(20)))
+  return perilune.html(pages.admin(links.totals(), links.most_clicked(20)))
 end)
 
 -- What all of it is for. The click is counted when the browser is on its way already.
 app:get("/{code}", { name = "follow" }, function(req)
-  local url = store.url_of(req.params.code) or perilune.abort(404, "there is no such link")
-  req.tasks.after_response:schedule(store.count_click, req.params.code)
+  local url = links.url_of(req.params.code) or perilune.abort(404, "there is no such link")
+  req.tasks.after_response:schedule(links.count_click, req.params.code)
   return perilune.redirect(url):header("Cache-Control", "no-store")
 end)
 

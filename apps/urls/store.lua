@@ -1,14 +1,12 @@
--- store.lua - accounts, sessions and links in their database.
+-- store.lua - the database: its tables, accounts and sessions; links.lua has the links.
 --
--- All of SQL is here. Writes that come at the same time share a transaction by themselves, so
--- counting a click is one statement and no batch of our own.
+-- Each function can be called from handlers, tasks and blocking functions.
 
 local crypto = require "perilune.crypto"
 local sqlite = require "perilune.sqlite"
 
 local store = {}
 
-local CODE_BYTES = 5
 local SESSION_SECONDS = 30 * 24 * 3600
 
 local migrations = { [[
@@ -57,40 +55,5 @@ function store.remove_session(token)
 end
 
 function store.remove_old_sessions() db:exec "DELETE FROM sessions WHERE ends <= unixepoch()" end
-
---- The code of a new link.
-function store.add_link(name, url)
-  while true do
-    local code = crypto.base64(crypto.random(CODE_BYTES), { url = true }):gsub("=", "")
-    local sql = "INSERT INTO links (code, account, url) VALUES (?, ?, ?) ON CONFLICT DO NOTHING"
-    if db:exec(sql, code, name, url) > 0 then return code end
-  end
-end
-
---- False where the account has no such link.
-function store.remove_link(name, code)
-  return db:exec("DELETE FROM links WHERE code = ? AND account = ?", code, name) > 0
-end
-
-function store.url_of(code) return db:value("SELECT url FROM links WHERE code = ?", code) end
-
-function store.count_click(code)
-  db:exec("UPDATE links SET clicks = clicks + 1 WHERE code = ?", code)
-end
-
-function store.links_of(name)
-  return db:query([[SELECT code, url, clicks, created FROM links WHERE account = ?
-    ORDER BY created DESC, rowid DESC]], name)
-end
-
-function store.most_clicked(count)
-  return db:query([[SELECT code, account, url, clicks FROM links
-    ORDER BY clicks DESC, code LIMIT ?]], count)
-end
-
-function store.totals()
-  return db:row [[SELECT (SELECT count(*) FROM accounts) AS accounts, (SELECT count(*) FROM links)
-    AS links, (SELECT coalesce(sum(clicks), 0) FROM links) AS clicks]]
-end
 
 return store

@@ -253,7 +253,7 @@ static void messages_have_a_limit(void **state) {
   assert_int_equal(lua_pcall(pair->from, 1, 0, 0), LUA_ERRRUN);
   const char *message = luaL_tolstring(pair->from, -1, NULL);
   assert_non_null(strstr(message, "argument 1.list[2] cannot be sent to another Lua state: the "
-                                  "message would be larger than 2147483648 bytes"));
+                                  "message would be larger than 2146435072 bytes"));
   assert_true(full.buffer.len <= TRANSFER_BYTES_MAX);
   munmap(space, TRANSFER_BYTES_MAX);
 }

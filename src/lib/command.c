@@ -1,8 +1,11 @@
 /* command.c - the functions behind command.h.
  *
- * settings() is the table that --help is made of; check() says what is wrong with a value before
- * anything is started. */
+ * settings() and limits() are the tables that --help is made of; check() says what is wrong with a
+ * value before anything is started. */
 #include "lib/command.h"
+
+#include "base/base.h"
+#include "base/limits.h"
 
 #include <lauxlib.h>
 #include <llhttp.h>
@@ -42,6 +45,28 @@ static int list_settings(lua_State *L) {
     set_text(L, "unit", row->unit);
     set_text(L, "help", row->help);
     lua_rawseti(L, -2, ++count);
+  }
+  return 1;
+}
+
+static int list_limits(lua_State *L) {
+  static const struct {
+    lua_Integer number;
+    const char *unit, *what;
+  } rows[] = {
+#define ROW(name, limit_number, limit_unit, limit_what)                                            \
+  {.number = name, .unit = limit_unit, .what = limit_what},
+      LIMITS(ROW)
+#undef ROW
+  };
+  lua_createtable(L, array_len(rows), 0);
+  for (size_t i = 0; i < array_len(rows); i++) {
+    lua_createtable(L, 0, 3);
+    lua_pushinteger(L, rows[i].number);
+    lua_setfield(L, -2, "number");
+    set_text(L, "unit", rows[i].unit);
+    set_text(L, "what", rows[i].what);
+    lua_rawseti(L, -2, (lua_Integer)i + 1);
   }
   return 1;
 }
@@ -94,8 +119,12 @@ void command_read_settings(lua_State *L, int index, struct settings *settings) {
 }
 
 void command_add_functions(lua_State *L) {
-  static const luaL_Reg functions[] = {
-      {"versions", versions}, {"settings", list_settings},  {"check", check},
-      {"nearest", nearest},   {"environment", environment}, {NULL, NULL}};
+  static const luaL_Reg functions[] = {{"versions", versions},
+                                       {"settings", list_settings},
+                                       {"limits", list_limits},
+                                       {"check", check},
+                                       {"nearest", nearest},
+                                       {"environment", environment},
+                                       {NULL, NULL}};
   luaL_setfuncs(L, functions, 0);
 }

@@ -13,7 +13,7 @@ describe("tasks", function()
 
   before_each(function()
     path = os.tmpname()
-    client = test.client { settings = { journal = path } }
+    client = test.client { settings = { journal = path }, stall_limit = 1 } -- threads compute too
   end)
 
   after_each(function()

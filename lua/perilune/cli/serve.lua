@@ -5,6 +5,7 @@
 
 local native = require "perilune.native.server"
 local directory = require "perilune.cli.directory"
+local limits = require "perilune.cli.limits"
 local settings = require "perilune.cli.settings"
 
 local serve = {
@@ -18,6 +19,7 @@ local serve = {
 
 function serve.add_options(command)
   settings.add_options(command)
+  command:epilog(limits.text())
 end
 
 ---@param parsed table dir and the flags by name with underscores
