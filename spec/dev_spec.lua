@@ -354,4 +354,12 @@ describe("perilune dev", function()
     local app = start { ["app.lua"] = text_app "one" }
     contains_not(app:log(), "\27[")
   end)
+
+  it("logs text to people wherever it goes, JSON when asked to", function()
+    local app = start { ["app.lua"] = text_app "one" }
+    assert.is_truthy(app:log():find " info  listening url=http://", app:log())
+    app:stop()
+    app = start({ ["app.lua"] = text_app "one" }, { "--log-format", "json" })
+    contains(app:log(), '"level":"info","message":"listening","url":"http://')
+  end)
 end)
