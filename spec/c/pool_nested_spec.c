@@ -206,6 +206,30 @@ static void runs_inline_what_would_close_a_circle(void **state) {
   }
 }
 
+/* Both threads of a wait for b, of b one waits for a and one for the only thread of c: that may not
+ * wait for a, though c could start another thread. */
+static void never_waits_in_a_circle_through_a_pool_that_may_start_a_thread(void **state) {
+  struct site *site = *state;
+  struct run runs[4];
+  start_run(site->fixture, &runs[0],
+            "run_in_b [==[run_in_c 'await(GATE, 1)'\n"
+            "  count(BEGUN) await(GATE, 3) run_in_c [[run_in_a '']] ]==]");
+  turn_until_pool(site, "b", pool.waiting == 1);
+  start_run(site->fixture, &runs[1], "run_in_b [[count(BEGUN) await(GATE, 2) run_in_a '']]");
+  turn_until_counted(site, BEGUN, 1);
+  atomic_store(&counters[GATE], 1);
+  turn_until_counted(site, BEGUN, 2);
+  for (int i = 2; i < 4; i++) start_run(site->fixture, &runs[i], "run_in_a [[run_in_b '']]");
+  turn_until_pool(site, "a", pool.waiting == 2);
+  atomic_store(&counters[GATE], 2);
+  turn_until_pool(site, "b", pool.waiting == 1);
+  atomic_store(&counters[GATE], 3);
+  for (int i = 0; i < 4; i++) {
+    turn_until(site->fixture, runs[i].ended);
+    expect_done(&runs[i]);
+  }
+}
+
 /* ---- children ---- */
 
 static void gives_children_to_idle_threads(void **state) {
@@ -343,6 +367,7 @@ int main(void) {
       three_test(never_waits_in_a_circle_of_two),
       three_test(never_waits_in_a_circle_of_three),
       three_test(runs_inline_what_would_close_a_circle),
+      three_test(never_waits_in_a_circle_through_a_pool_that_may_start_a_thread),
       three_test(gives_children_to_idle_threads),
       three_test(runs_children_inline_when_no_thread_is_idle),
       three_test(computes_on_several_threads),

@@ -1,8 +1,9 @@
 /* pool_nested.c - the accounts of waiting threads, and the look for circles.
  *
- * A pool goes on while some thread of it waits for nobody, or may be started. One that does not
- * waits for pools that do, at the end of each way: whoever would be its last thread to wait is
- * looked at first. A thread that takes a call of a child runs it at once, so this is no wait. */
+ * A thread goes on if all calls that it waits for do: one that runs if its thread does, one that is
+ * queued if some thread of the pool does, or another may be started there. At all times all threads
+ * go on: whoever is about to wait for a pool that would not, without it, is looked at first. A
+ * thread that takes a call of a child runs it at once, so this is no wait. */
 #include "roles/pool_nested.h"
 
 #include "base/limits.h"
@@ -44,32 +45,53 @@ bool pool_nested_has_free_thread(const struct pools *pools, const struct pool *p
   return false;
 }
 
-static bool goes_on(const struct pools *pools, const struct pool *pool,
-                    const struct runner *about_to_wait) {
-  int waiting = pool->waiting + (about_to_wait && about_to_wait->waits == 0);
-  return may_start(pool, waiting) || pool_nested_has_free_thread(pools, pool, about_to_wait);
+/* ---- the look for circles ---- */
+
+/* What runs goes on with its thread, what is queued with its pool. */
+static bool call_goes_on(const struct call *call) {
+  if (call->state == CALL_RUNNING) return ((const struct runner *)call->runner)->goes_on;
+  return ((const struct pool *)call->queue)->goes_on;
 }
 
-/* Whether `from` waits for `to`, over pools that do not go on by themselves. */
-static bool reaches(const struct pools *pools, const struct pool *from, const struct pool *to,
-                    uint64_t *seen) {
-  if (from == to) return true;
-  if ((*seen & pool_nested_bit(from)) || goes_on(pools, from, NULL)) return false;
-  *seen |= pool_nested_bit(from);
-  for (struct list *link = pools->runners.next; link != &pools->runners; link = link->next) {
-    const struct runner *runner = container_of(link, struct runner, link);
-    if (runner->pool != from) continue;
-    for (struct list *at = runner->nested.next; at != &runner->nested; at = at->next)
-      if (reaches(pools, container_of(at, struct call, nested)->queue, to, seen)) return true;
+static bool all_go_on(const struct list *nested) {
+  for (const struct list *link = nested->next; link != nested; link = link->next)
+    if (!call_goes_on(container_of(link, const struct call, nested))) return false;
+  return true;
+}
+
+/* Notes the threads that wait for nobody but are not `about_to_wait`, and the pools that may start
+ * one. */
+static void begin_look(const struct pools *pools, const struct runner *about_to_wait) {
+  for (struct list *link = pools->pools.next; link != &pools->pools; link = link->next) {
+    struct pool *pool = container_of(link, struct pool, link);
+    bool has_it = pool == about_to_wait->pool;
+    pool->goes_on = may_start(pool, pool->waiting + (has_it && about_to_wait->waits == 0));
   }
-  return false;
+  for (struct list *link = pools->runners.next; link != &pools->runners; link = link->next)
+    container_of(link, struct runner, link)->goes_on = false;
+}
+
+/* Notes further threads that go on, and so their pools; false if there are none. */
+static bool look_on(const struct pools *pools, const struct runner *about_to_wait) {
+  bool found = false;
+  for (struct list *link = pools->runners.next; link != &pools->runners; link = link->next) {
+    struct runner *runner = container_of(link, struct runner, link);
+    if (runner->goes_on || runner->left || runner == about_to_wait) continue;
+    if (!all_go_on(&runner->nested)) continue;
+    found = runner->goes_on = runner->pool->goes_on = true;
+  }
+  return found;
 }
 
 bool pool_nested_would_deadlock(const struct pools *pools, const struct runner *runner,
                                 const struct pool *pool) {
-  uint64_t seen = 0;
-  return !goes_on(pools, runner->pool, runner) && reaches(pools, pool, runner->pool, &seen);
+  if (pool_nested_has_free_thread(pools, pool, runner)) return false;
+  begin_look(pools, runner);
+  while (!pool->goes_on && look_on(pools, runner)) continue;
+  return !pool->goes_on;
 }
+
+/* ---- the accounts ---- */
 
 void pool_nested_begin(struct runner *runner, struct call *call) {
   call->waiter = runner;

@@ -2,8 +2,8 @@
  * circle.
  *
  * A thread that waits for a call it has made is on its pool's account but does not run; a pool may
- * start one replacement meanwhile. A pool whose threads all wait does not go on by itself; such
- * pools never wait for each other: the call that would close the circle is refused. */
+ * start one replacement meanwhile. Threads and pools never wait for each other in a circle: the
+ * call that would close it is refused. */
 #ifndef ROLES_POOL_NESTED_H
 #define ROLES_POOL_NESTED_H
 
@@ -33,7 +33,8 @@ bool pool_nested_has_surplus(const struct pool *pool);
 bool pool_nested_has_free_thread(const struct pools *pools, const struct pool *pool,
                                  const struct runner *except);
 
-/* [any thread] Whether pools would wait for each other if the runner waited for `pool`. */
+/* [any thread] Whether the runner would wait for ever, for itself over others, if it waited for a
+ * thread of `pool`. */
 bool pool_nested_would_deadlock(const struct pools *pools, const struct runner *runner,
                                 const struct pool *pool);
 

@@ -20,6 +20,7 @@ struct pool {
   int waiting; /* threads that wait for a call to another pool */
   int lost;    /* threads whose call is given up and stuck in C */
   int queued;
+  bool goes_on;      /* as the last look for circles found it */
   struct list queue; /* call.link */
   struct list idle;  /* runner.idle */
   struct pool_figures figures;
@@ -50,6 +51,7 @@ struct runner {
   struct list idle;   /* pool.idle */
   struct list nested; /* call.nested: what its call waits for; under the lock */
   int waits;          /* how many of these it does not run itself; under the lock */
+  bool goes_on;       /* as the last look for circles found it; under the lock */
   struct worker worker;
   struct pools *pools;
   struct pool *pool;
