@@ -34,7 +34,7 @@ end
 --- Whether a spec has a case of that name.
 local function has_case(path, name)
   local source = program.read(apps .. path)
-  for _, before in ipairs { 'it("', 'it(("', 'cases["' } do
+  for _, before in ipairs { 'it("', 'it(("', '["' } do
     if source:find(before .. name .. '"', 1, true) then return true end
   end
   return false

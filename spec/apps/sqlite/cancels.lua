@@ -44,6 +44,16 @@ cancels["a query that is cancelled is interrupted"] = case(function(db)
   expect_usable(db)
 end)
 
+cancels["a query that computes holds no loop"] = case(function(db)
+  local query = async.spawn(db.value, db, FOREVER)
+  query.started:wait()
+  for _ = 1, 100 do async.checkpoint() end
+  for _ = 1, 10 do async.sleep(0.001) end
+  assert.equal("running", query.status)
+  query:cancel()
+  expect.kind("cancelled", query.wait, query)
+end)
+
 cancels["a write that is timed out leaves nothing"] = case(function(db)
   local sql = "insert into t (a) " .. FOREVER
   expect.kind("timeout", async.timeout, SOON_S, db.exec, db, sql)
