@@ -38,6 +38,12 @@ local CHECK_PAGE = [[
 </script>
 ]]
 
+local function installed_chromium()
+  for _, name in ipairs { "chromium-headless-shell", "chromium" } do
+    if pcall(process.run, { name, "--version", check = true }) then return name end
+  end
+end
+
 describe("analytics", function()
   local client, path
 
@@ -119,16 +125,15 @@ describe("analytics", function()
   end)
 
   it("draws a live chart in a browser", function()
-    if not pcall(process.run, { "chromium", "--version", check = true }) then
-      return pending "chromium is not installed"
-    end
+    local chromium = installed_chromium()
+    if not chromium then return pending "chromium is not installed" end
     client:close()
     client = test.client { settings = { file = path, batch = 2, interval = 0.05 }, dir = true }
     fs.write(client.dir .. "/public/check.html", CHECK_PAGE)
     send "purchase"
     local profile = os.tmpname()
     fs.remove(profile)
-    local page = process.run { "chromium", "--headless", "--no-sandbox", "--disable-gpu",
+    local page = process.run { chromium, "--headless", "--no-sandbox", "--disable-gpu",
       "--disable-dev-shm-usage", "--no-first-run", "--no-proxy-server",
       "--disable-background-networking", "--disable-component-update",
       "--user-data-dir=" .. profile, "--dump-dom", client.url .. "/check.html", timeout = 100,
