@@ -6,6 +6,7 @@
 
 #include "base/limits.h"
 #include "base/log.h"
+#include "terminal.h"
 
 #include <fcntl.h>
 #include <poll.h>
@@ -248,8 +249,7 @@ static void says_why_it_cannot_open(void **state) {
 
 static void knows_a_terminal(void **state) {
   struct fixture *f = *state;
-  int terminal = posix_openpt(O_RDWR | O_NOCTTY);
-  assert_true(terminal >= 0 && grantpt(terminal) == 0 && unlockpt(terminal) == 0);
+  int terminal = open_terminal();
   struct line_writer *writer = line_writer_create(ptsname(terminal), &f->log, f->message);
   if (!writer) fail_msg("%s", f->message);
   assert_true(line_writer_is_terminal(writer));

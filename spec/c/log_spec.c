@@ -4,6 +4,7 @@
 #include "base/log.h"
 
 #include "base/limits.h"
+#include "terminal.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -229,8 +230,7 @@ static enum log_format format_on(int fd) {
 
 static void test_the_form_is_chosen_by_the_reader(void **state) {
   struct capture *capture = *state;
-  int terminal = posix_openpt(O_RDWR | O_NOCTTY);
-  assert_true(terminal >= 0);
+  int terminal = open_terminal();
   assert_int_equal(format_on(terminal), LOG_FORMAT_TEXT);
   assert_int_equal(format_on(capture->writer), LOG_FORMAT_JSON);
   struct log log;
