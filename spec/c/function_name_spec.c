@@ -8,7 +8,7 @@
 
 static const char names_app[] =
     "local M, wrap, T = {}, function(f) return f end, {} --> -\n"
-    "F = {}\n"
+    "F = {} function T:take(f) T[1] = f end local async = { take = function(f) T[1] = f end }\n"
     "local function plain() end F[3] = plain --> plain\n"
     "local function spaced  ( ) end F[4] = spaced --> spaced\n"
     "function M.dotted() end F[5] = M.dotted --> M.dotted\n"
@@ -26,12 +26,15 @@ static const char names_app[] =
     "T.a = wrap { function() end } F[17] = T.a[1] --> T.a\n"
     "local fixed <const> = function() end F[18] = fixed --> fixed\n"
     "  local function indented(a, b) end F[19] = indented --> indented\n"
+    "local kept = T:take(function() end) F[20] = T[1] --> -\n"
+    "local task = async.take(function() end) F[21] = T[1] --> -\n"
+    "local both = { first = function() end } F[22] = both.first --> -\n"
     "return require 'perilune'.app {}\n";
 
 static const char names_chunk[] =
     "local lines, n = {}, 0\n"
     "for line in text:gmatch '[^\\n]*' do n = n + 1 lines[n] = line end\n"
-    "for i = 3, 19 do\n"
+    "for i = 3, 22 do\n"
     "  local expected = lines[i]:match '%-%-> (%S+)'\n"
     "  if expected == '-' then expected = file .. ':' .. i end\n"
     "  eq(function_name(F[i]), expected)\n"

@@ -47,10 +47,17 @@ static bool name_behind(struct slice line, const char *word, struct slice *name)
   return is_name(*name);
 }
 
+/* Whether what stands before a function wraps it, or is nothing. A method, a function of
+ * perilune.async and a field take the function, and give something else. */
+static bool wraps(struct slice text) {
+  if (text.len >= 6 && strncmp(text.data, "async.", 6) == 0) return false;
+  return !memchr(text.data, ':', text.len) && !memchr(text.data, '=', text.len);
+}
+
 /* `local NAME <const> = ... function`: what stands before the first equals sign. */
 static bool name_before(struct slice line, const char *word, struct slice *name) {
   const char *equals = memchr(line.data, '=', (size_t)(word - line.data));
-  if (!equals) return false;
+  if (!equals || !wraps(trim(equals + 1, word))) return false;
   *name = trim(line.data, equals);
   if (name->len > 6 && strncmp(name->data, "local ", 6) == 0)
     *name = trim(name->data + 6, name->data + name->len);
