@@ -257,6 +257,21 @@ describe("an after_response task", function()
     assert.same({ "handler", "A", "end", "B", "C" }, served:events(5))
   end)
 
+  it("P33: can see that the client has left before the handler returned", function()
+    for _, leave in ipairs { "close", "reset" } do
+      local task
+      app.handler = function(req)
+        task = req.tasks.after_response:schedule(function() return task.response.delivered end)
+        wait.wait_until(function() return req:is_disconnected() end)
+        return "nobody reads this"
+      end
+      local connection = ask "/do"
+      wait.wait_until(function() return task end)
+      connection[leave](connection)
+      assert.is_false(task_site.ended(task).results[1])
+    end
+  end)
+
   it("P34: is not started when the handler fails, and is told so", function()
     assert.equal(500, expect_started("after_response", { "now" }, raise).status)
     local reason

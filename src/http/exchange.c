@@ -501,6 +501,7 @@ void exchange_release(struct exchange *exchange) {
 }
 
 void exchange_settle(struct exchange *exchange, bool is_delivered) {
+  is_delivered = is_delivered && !exchange_has_left(exchange);
   log_access(exchange, is_delivered);
   exchange->state = EXCHANGE_ENDED;
   exchange->delivered = is_delivered;
