@@ -181,6 +181,36 @@ static void ends_what_computes_on_after_its_cancel(void **state) {
   expect_failed(&run, "cancelled: spec");
 }
 
+static int compute_when_failed(lua_State *L) {
+  fixture_run_failed(L);
+  lua_getglobal(L, "compute");
+  lua_call(L, 0, 0);
+  return 0;
+}
+
+/* Who cancels it from another thread goes on asking. */
+static void lets_what_handles_a_cancel_compute(void **state) {
+  static const struct fiber_kind kind = {fixture_run_chunk, compute_when_failed,
+                                         .ended = fixture_run_ended};
+  enum { CALL = 7 };
+  struct fixture *fixture = *state;
+  struct heartbeat *heartbeat = &fixture->worker.heartbeat;
+  struct run run;
+  struct fiber *fiber = make_run(fixture, &run,
+                                 "function compute()\n"
+                                 "  local due = now() + 0.05 while now() < due do end trace 'a'\n"
+                                 "end\n"
+                                 "forever()");
+  fiber->kind = &kind;
+  fiber_start(fiber, 0);
+  atomic_store(&heartbeat->call, CALL);
+  atomic_store(&heartbeat->cancel, CALL);
+  turn_until(fixture, run.ended);
+  atomic_store(&heartbeat->cancel, 0);
+  expect_trace(fixture, "a");
+  expect_failed(&run, "cancelled: by its caller");
+}
+
 static void ends_texts_of_errors_after_a_grace(void **state) {
   expect_chunk(*state, "local err = setmetatable({}, { __tostring = function()\n"
                        "  while true do pcall(forever) end end })\n"
@@ -367,6 +397,7 @@ int main(void) {
       test(lets_closers_catch_what_is_theirs),
       test(gives_the_traceback_of_where_it_was),
       test(ends_what_computes_on_after_its_cancel),
+      test(lets_what_handles_a_cancel_compute),
       test(ends_texts_of_errors_after_a_grace),
       test(ends_closers_after_their_grace),
       test(is_interrupted_by_both_of_two_deadlines),

@@ -8,6 +8,7 @@ local spec = debug.getinfo(1, "S").source:match "^@(.*)/lua/[^/]+$"
 package.path = spec .. "/?.lua;" .. package.path
 
 local async = require "perilune.async"
+local perilune = require "perilune"
 local program = require "support.program"
 local site = require "support.site"
 local task_site = require "support.task_site"
@@ -179,6 +180,12 @@ describe("a failing task", function()
       wait.for_log(server, ("task failed task=failing attempt=1 request=%%x+ error=what%d "
         .. "?\n    stack traceback:.-(app.lua:%%d+)"):format(i))
     end
+  end)
+
+  it("P69: is logged with its traceback when it aborts", function()
+    local task = ended(served:run("now", nil, function() perilune.abort(404, "gone") end))
+    assert.equal("failed", task.status)
+    assert.is_truthy(task.traceback:find "in .-\n.*tasks_parity_errors_spec.lua:%d+")
   end)
 
   it("P70: has on_error called once, behind the log line, with the task and the error", function()

@@ -77,6 +77,16 @@ describe("the end of the server", function()
     assert.is_nil(find_note(server, "plain ends"))
   end)
 
+  it("P82: on_cancel of any kind may wait, and compute, until it has cleaned up", function()
+    local server, gate = start()
+    get(server, "/cancelled", gate)
+    begin_stop(server)
+    expect_end(server, 0)
+    for _, name in ipairs { "plain", "computing", "blocking" } do
+      assert.is_truthy(find_note(server, "on_cancel of " .. name .. " ends"), server:log())
+    end
+  end)
+
   it("P83: a shielded task runs to its end, whatever its timing", function()
     local server, gate = start()
     get(server, "/timings", gate)

@@ -195,13 +195,17 @@ lua_nret fiber_park_inside(lua_State *L, struct fiber *fiber, struct list *waiti
   return fiber_park_in(L, fiber, waiting, waits_for, context, k);
 }
 
-static void wake(struct fiber *fiber, bool cancelled) {
+static void wake_in_order(struct fiber *fiber, bool cancelled) {
   fiber->wait++;
   fiber->waits_inside = false;
   fiber->woken_cancelled = cancelled;
   list_remove(&fiber->link);
   timer_stop(fiber->timers, &fiber->timer);
   make_ready(fiber);
+}
+
+static void wake(struct fiber *fiber, bool cancelled) {
+  wake_in_order(fiber, cancelled);
   if (STRESS || UNLIKELY(fiber->worker->shuffles)) stress_shuffle(fiber);
 }
 
@@ -230,6 +234,14 @@ lua_nret fiber_pause(lua_State *L, const char *waits_for, lua_KContext context, 
   struct fiber *fiber = fiber_running(L);
   begin_park(L, fiber, waits_for);
   wake(fiber, fiber->cancelled);
+  return lua_yieldk(L, 0, context, k);
+}
+
+lua_nret fiber_go_behind(lua_State *L, const char *waits_for, lua_KContext context,
+                         lua_KFunction k) {
+  struct fiber *fiber = fiber_running(L);
+  begin_park(L, fiber, waits_for);
+  wake_in_order(fiber, fiber->cancelled);
   return lua_yieldk(L, 0, context, k);
 }
 
@@ -303,7 +315,7 @@ static void retire(struct fiber *fiber, int status) {
   fiber->wait++;
   timer_stop(fiber->timers, &fiber->timer);
   fiber->waits_for = NULL;
-  fiber->insist = false;
+  fiber->insist = fiber->cancel_taken = false;
   if (UNLIKELY(fiber->run != NULL)) call_run_leave(fiber);
   context_drop(fiber);
   free(fiber->traceback);
@@ -451,7 +463,8 @@ static int results_taken(lua_State *L, int status, lua_KContext context) {
 static int save_traceback(lua_State *L) {
   struct fiber *fiber = fiber_running(L);
   const char *kind = error_kind(L, 1);
-  if (!fiber || !fiber->kind->failed || (kind && strcmp(kind, "abort") == 0)) return 1;
+  if (!fiber || !fiber->kind->failed) return 1;
+  if (fiber->kind->answers && kind && strcmp(kind, "abort") == 0) return 1;
   fiber_push_traceback(L, 1, 1);
   size_t len;
   const char *text = lua_tolstring(L, -1, &len);

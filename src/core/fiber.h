@@ -43,6 +43,7 @@ struct fiber_kind {
   void (*ended)(struct fiber *fiber); /* may be NULL; the last thing, no Lua */
   void (*lost)(struct fiber *fiber);  /* may be NULL: the state is gone before the fiber's end */
   int kept;
+  bool answers; /* an abort is an answer, and needs no traceback */
 };
 
 struct fiber {
@@ -91,6 +92,7 @@ struct fiber {
   bool co_given_out;    /* coroutine.running() gave it to Lua: not to be used again */
   bool cancelled;       /* kept by scope.c, as the next */
   bool insist;
+  bool cancel_taken;   /* one that another thread asked for: its code is ending */
   bool context_shared; /* kept by context.c */
   bool shielded;       /* what it runs survives the shutdown: the server waits for it */
   bool is_generic;     /* its name says only what kind it is: its function says more */
@@ -146,6 +148,10 @@ bool fiber_must_pause(lua_State *L);
 
 /* [owner] Lets others run; `k` begins with fiber_check_cancelled. */
 lua_nret fiber_pause(lua_State *L, const char *waits_for, lua_KContext context, lua_KFunction k);
+
+/* [owner] Lets those run that are ready now, whatever the order of wakes. */
+lua_nret fiber_go_behind(lua_State *L, const char *waits_for, lua_KContext context,
+                         lua_KFunction k);
 
 /* [owner] Wakes all that are parked in a list, in order. */
 void fiber_wake_all(struct list *waiting);

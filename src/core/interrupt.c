@@ -105,7 +105,8 @@ static NO_RETURN void raise_killed(lua_State *L, struct fiber *fiber) {
   error_raise(L, "stall", "interrupted: %s", reason);
 }
 
-/* Takes over a cancellation that another thread asked for. */
+/* Takes over a cancellation that another thread asked for, and goes on asking for as long as the
+ * call runs. What computes gives way at once; what runs because of that has a grace. */
 static void take_cancel(struct worker *worker, struct fiber *fiber) {
   struct heartbeat *heartbeat = &worker->heartbeat;
   uint64_t cancel = atomic_load_explicit(&heartbeat->cancel, memory_order_acquire);
@@ -116,7 +117,8 @@ static void take_cancel(struct worker *worker, struct fiber *fiber) {
   struct scope *base = scope_base(fiber);
   if (base->cause != SCOPE_OPEN) return;
   scope_cancel(base, reason);
-  base->interrupt_ns = 0; /* at once: it computes */
+  if (!fiber->cancel_taken) base->interrupt_ns = 0;
+  fiber->cancel_taken = true;
 }
 
 /* Takes what is asked of this resume. The hook may have been set for one that has ended: what was

@@ -127,6 +127,7 @@ int task_report_handle(lua_State *L) {
     lua_pushvalue(L, AT_ERROR);
   else
     push_reason(L);
+  if (task->status == TASK_CANCELLED) fiber_running(L)->shielded = true; /* it has to clean up */
   return handled(L, lua_pcallk(L, 2, 0, AT_MESSAGE_HANDLER, 0, handled), 0);
 }
 

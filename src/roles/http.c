@@ -192,6 +192,12 @@ static int streamed(lua_State *L, int status, lua_KContext context) {
   return 0;
 }
 
+static int write_stream(lua_State *L, int status, lua_KContext context) {
+  (void)status;
+  lua_callk(L, stream_push(L, 1, &((struct run *)context)->source), 0, context, streamed);
+  return streamed(L, LUA_OK, context);
+}
+
 /* Whether tasks may ask for the response. */
 static bool has_tasks(const struct run *run) {
   return run->source.agenda && run->source.agenda->unfinished > 1;
@@ -251,8 +257,9 @@ static int returned(lua_State *L, int status, lua_KContext context) {
   stream_keep_alive(L, 1, &run->source);
   if (run->service->draining) dismiss(run, "the server stops");
   if (exchange_has_left(run->source.exchange)) dismiss(run, LEFT);
-  lua_callk(L, stream_push(L, 1, &run->source), 0, context, streamed);
-  return streamed(L, LUA_OK, context);
+  if (UNLIKELY(has_tasks(run)))
+    return fiber_go_behind(L, "the tasks that begin before its stream", context, write_stream);
+  return write_stream(L, LUA_OK, context);
 }
 
 /* NULL when no handler was found: the app is asked for the answer. */
@@ -459,8 +466,8 @@ static void drained(struct exchange *exchange) {
 }
 
 static void start(struct run *run) {
-  static const struct fiber_kind handler = {run_handler, failed, .ended = ended};
-  static const struct fiber_kind on_status = {run_status, failed, .ended = ended};
+  static const struct fiber_kind handler = {run_handler, failed, .ended = ended, .answers = true};
+  static const struct fiber_kind on_status = {run_status, failed, .ended = ended, .answers = true};
   struct worker *worker = run->service->worker;
   const struct route *route = route_of(run);
   struct fiber *fiber = fiber_create(worker, route ? &handler : &on_status);

@@ -72,6 +72,28 @@ app:get("/failing", function(req)
   end
 end)
 
+local function clean_up(task)
+  async.sleep(0.01)
+  note("on_cancel of", task.args[2], "ends")
+end
+local function clean_up_computing(task)
+  local due = async.now() + 0.05
+  while async.now() < due do end
+  note("on_cancel of", task.args[2], "ends")
+end
+local blocking_clean_up = perilune.blocking(function(task)
+  async.sleep(0.01)
+  log.info(("note on_cancel of %s ends"):format(task.args[2]))
+end)
+
+app:get("/cancelled", function(req)
+  for name, on_cancel in pairs {
+    plain = clean_up, computing = clean_up_computing, blocking = blocking_clean_up,
+  } do
+    req.tasks:task { on_cancel = on_cancel }:schedule(wait_at, req.query.gate, name)
+  end
+end)
+
 app:get("/late", function(req)
   local tasks = req.tasks
   tasks:task { shield = true }:schedule(function()
