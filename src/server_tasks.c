@@ -40,6 +40,7 @@ static void write_table(const struct workers *workers, bool have_ended, uint64_t
   for (size_t i = 0; i < workers->count; i++) task_totals_add(&totals, &workers->all[i]->metrics);
   if (totals.scheduled == 0) return;
   if (have_ended) list_places(workers, &places);
+  if (totals.shielded == 0) waited_ns = 0; /* it was for requests */
   buffer_add_byte(&places, '\0');
   const struct log_field fields[] = {
       log_integer("scheduled", totals.scheduled),

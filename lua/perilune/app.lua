@@ -68,7 +68,7 @@ function App:on_status(status, fn)
   check.self(self, App, "on_status")
   if self.is_loaded then check.fail("on_status is called while the app loads, not later") end
   if math.type(status) ~= "integer" or status < STATUS_MIN or status > STATUS_MAX then
-    check.fail("on_status takes a status from 400 to 599, not %s", tostring(status))
+    check.fail("on_status takes a status from 400 to 599, not %s", check.show(status))
   end
   if status == STATUS_ERROR then
     check.fail("500 is the answer for an error of a handler: use app:on_error")

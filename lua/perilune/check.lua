@@ -26,6 +26,11 @@ function check.fail(message, ...)
   error(select("#", ...) > 0 and message:format(...) or message, user_level())
 end
 
+--- A value in a message: a string with its quotes, so that "3" is not 3.
+function check.show(value)
+  return type(value) == "string" and ("%q"):format(value) or tostring(value)
+end
+
 --- Where the app author's running line is: "apps/hello/app.lua:12".
 function check.where()
   local info = debug.getinfo(user_level(), "Sl")

@@ -30,14 +30,14 @@ local function check_max_age(seconds)
   local whole = math.tointeger(seconds)
   if whole and whole >= 0 then return whole end
   check.fail("max_age is a whole number of seconds, 0 to delete the cookie, not %s",
-    tostring(seconds))
+    check.show(seconds))
 end
 
 local function format_expires(time)
   if time >= 0 and time <= LAST_TIME then
     return os.date("!%a, %d %b %Y %H:%M:%S GMT", math.floor(time))
   end
-  check.fail("expires is a time as os.time() gives it, not %s", tostring(time))
+  check.fail("expires is a time as os.time() gives it, not %s", check.show(time))
 end
 
 local function check_same_site(options)

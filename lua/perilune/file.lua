@@ -31,7 +31,7 @@ function file.cache_control(options)
   if max_age ~= nil then
     local is_age = math.type(max_age) == "integer" and max_age >= 0 and max_age <= MAX_AGE_MAX_S
     if not is_age then
-      check.fail('option "max_age" is a whole number of seconds, not %s', tostring(max_age))
+      check.fail('option "max_age" is a whole number of seconds, not %s', check.show(max_age))
     end
   elseif immutable then
     check.fail 'option "immutable" needs max_age, the seconds for which the file may be kept'

@@ -54,7 +54,7 @@ end
 ---@usage app:every(60, function() sessions.expire() end)
 function methods.every(self, seconds, fn, ...)
   if type(seconds) ~= "number" or seconds <= 0 or seconds ~= seconds then
-    check.fail("every takes a number of seconds above 0, not %s", tostring(seconds))
+    check.fail("every takes a number of seconds above 0, not %s", check.show(seconds))
   end
   record(self, "every", fn, seconds, ...)
 end

@@ -159,7 +159,7 @@ local function read_max_age(options)
   if type(seconds) == "number" and whole and whole >= 0 and whole <= MAX_AGE_MAX_S then
     return whole
   end
-  check.fail('option "max_age" is a whole number of seconds, not %s', tostring(seconds))
+  check.fail('option "max_age" is a whole number of seconds, not %s', check.show(seconds))
 end
 
 --- Says which other origins' pages may use the app (the Fetch standard's CORS protocol).

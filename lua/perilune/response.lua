@@ -23,7 +23,7 @@ local known = { "status", "headers", "body", "json" }
 
 local function check_status(status)
   if math.type(status) == "integer" and status >= 200 and status <= 599 then return end
-  check.fail("a status is a whole number from 200 to 599, not %s", tostring(status))
+  check.fail("a status is a whole number from 200 to 599, not %s", check.show(status))
 end
 
 --- Checks a table of headers as an app author gives it.

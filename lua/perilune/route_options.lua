@@ -21,7 +21,7 @@ local suffix_bits = { [""] = 0, k = 10, m = 20, g = 30 }
 local function check_timeout(seconds)
   if seconds == nil then return nil end
   if type(seconds) ~= "number" or seconds <= 0 or seconds ~= seconds then
-    check.fail('option "timeout" is a number of seconds above 0, not %s', tostring(seconds))
+    check.fail('option "timeout" is a number of seconds above 0, not %s', check.show(seconds))
   end
   return math.tointeger(math.ceil(math.min(seconds * 1000, TIMEOUT_MS_MAX)))
 end
@@ -37,7 +37,7 @@ local function check_bytes(value)
   elseif math.type(value) == "integer" and value >= 0 then
     return value
   end
-  check.fail('option "max_body" is a number of bytes (65536 or "20m"), not %s', tostring(value))
+  check.fail('option "max_body" is a number of bytes (65536 or "20m"), not %s', check.show(value))
 end
 
 --- What a function that runs for requests may be: a function, or a table that can be called.

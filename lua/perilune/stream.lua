@@ -75,7 +75,7 @@ local function format(event)
   if event.retry ~= nil then
     if math.type(event.retry) ~= "integer" or event.retry < 0 then
       check.fail("retry of an event is a whole number of milliseconds, not %s",
-        tostring(event.retry))
+        check.show(event.retry))
     end
     text = text .. line("retry", event.retry)
   end
@@ -87,7 +87,7 @@ local function check_keep_alive(seconds)
   if seconds == nil then return KEEP_ALIVE_SECONDS end
   if seconds == false then return false end
   if type(seconds) ~= "number" or seconds <= 0 or seconds == math.huge or seconds ~= seconds then
-    check.fail("keep_alive is a number of seconds above 0, or false, not %s", tostring(seconds))
+    check.fail("keep_alive is a number of seconds above 0, or false, not %s", check.show(seconds))
   end
   return seconds
 end

@@ -97,7 +97,7 @@ describe("open", function()
       function() sqlite.open(":memory:", { reader = 1 }) end)
     misuse('option "readers" is a whole number from 1 to 64, not 0',
       function() sqlite.open(":memory:", { readers = 0 }) end)
-    misuse('option "synchronous" is "off", "normal" or "full", not on',
+    misuse('option "synchronous" is "off", "normal" or "full", not "on"',
       function() sqlite.open(":memory:", { synchronous = "on" }) end)
     misuse('option "busy_timeout" is a number of seconds, not -1',
       function() sqlite.open(":memory:", { busy_timeout = -1 }) end)

@@ -93,7 +93,7 @@ static int push_value(lua_State *L, int index, const char *name) {
 
 /* Raises for the value on top of the stack. */
 static NO_RETURN void raise_wrong(lua_State *L, const char *name, const char *expected) {
-  luaL_error(L, "option \"%s\" is %s, not %s", name, expected, luaL_tolstring(L, -1, NULL));
+  luaL_error(L, "option \"%s\" is %s, not %s", name, expected, options_push_shown(L, -1));
   __builtin_unreachable();
 }
 
@@ -120,6 +120,11 @@ uint64_t options_bytes(lua_State *L, int index, const char *name, uint64_t fallb
   return (uint64_t)value;
 }
 
+const char *options_push_shown(lua_State *L, int index) {
+  if (lua_type(L, index) != LUA_TSTRING) return luaL_tolstring(L, index, NULL);
+  return lua_pushfstring(L, "\"%s\"", lua_tostring(L, index));
+}
+
 lua_Integer options_integer(lua_State *L, int index, const char *name, lua_Integer fallback,
                             lua_Integer smallest, lua_Integer largest) {
   int type = push_value(L, index, name), is_whole = type == LUA_TNIL;
@@ -127,7 +132,7 @@ lua_Integer options_integer(lua_State *L, int index, const char *name, lua_Integ
   if (type == LUA_TNUMBER) value = lua_tointegerx(L, -1, &is_whole);
   if (!is_whole || value < smallest || value > largest) {
     luaL_error(L, "option \"%s\" is a whole number from %I to %I, not %s", name,
-               (LUAI_UACINT)smallest, (LUAI_UACINT)largest, luaL_tolstring(L, -1, NULL));
+               (LUAI_UACINT)smallest, (LUAI_UACINT)largest, options_push_shown(L, -1));
   }
   lua_pop(L, 1);
   return value;

@@ -36,6 +36,10 @@ lua_Integer options_integer(lua_State *L, int index, const char *name, lua_Integ
                             lua_Integer smallest, lua_Integer largest);
 mode_t options_mode(lua_State *L, int index, const char *name, mode_t fallback);
 
+/* [owner] Pushes what a message says of the value at `index`: a string has its quotes, so that "3"
+ * is not 3. */
+const char *options_push_shown(lua_State *L, int index);
+
 /* [owner] Pushes the value of an option that is a string and gives its bytes, or pushes nil and
  * gives NULL as data. */
 struct slice options_push_text(lua_State *L, int index, const char *name);

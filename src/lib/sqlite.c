@@ -46,7 +46,7 @@ static int read_count(lua_State *L, const char *name, int otherwise, int most) {
   lua_Integer value = lua_tointegerx(L, -1, &is_integer);
   if (type != LUA_TNIL && (type != LUA_TNUMBER || !is_integer || value < 1 || value > most))
     luaL_error(L, "option \"%s\" is a whole number from 1 to %d, not %s", name, most,
-               luaL_tolstring(L, -1, NULL));
+               options_push_shown(L, -1));
   lua_pop(L, 1);
   return type == LUA_TNIL ? otherwise : (int)value;
 }
@@ -56,7 +56,7 @@ static uint64_t read_busy_timeout(lua_State *L) {
   uint64_t timeout_ns = SQLITE_BUSY_TIMEOUT_MS * NS_PER_MS;
   if (type != LUA_TNIL && (type != LUA_TNUMBER || !(lua_tonumber(L, -1) >= 0)))
     luaL_error(L, "option \"busy_timeout\" is a number of seconds, not %s",
-               luaL_tolstring(L, -1, NULL));
+               options_push_shown(L, -1));
   if (type != LUA_TNIL) timeout_ns = options_check_seconds(L, lua_gettop(L));
   lua_pop(L, 1);
   return timeout_ns;
@@ -70,7 +70,7 @@ static enum sqlite_synchronous read_synchronous(lua_State *L) {
     if (strcmp(lua_tostring(L, -1), names[i]) == 0) found = i;
   if (found < 0)
     luaL_error(L, "option \"synchronous\" is \"off\", \"normal\" or \"full\", not %s",
-               luaL_tolstring(L, -1, NULL));
+               options_push_shown(L, -1));
   lua_pop(L, 1);
   return (enum sqlite_synchronous)found;
 }

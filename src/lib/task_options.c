@@ -80,7 +80,7 @@ static void check_retries(lua_State *L, struct task_options *options) {
   if (lua_type(L, -1) != LUA_TNUMBER || !is_whole || options->retries < 0 ||
       options->retries > retries_max)
     luaL_error(L, "option \"retries\" is a whole number from 0 to %I, not %s",
-               (LUAI_UACINT)retries_max, luaL_tolstring(L, -1, NULL));
+               (LUAI_UACINT)retries_max, options_push_shown(L, -1));
 }
 
 static void check_retry_on(lua_State *L, struct task_options *options) {

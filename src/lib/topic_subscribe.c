@@ -296,7 +296,7 @@ static void read_options(lua_State *L, struct subscription *subscription) {
     lua_Integer buffer = lua_isinteger(L, -1) ? lua_tointeger(L, -1) : 0;
     if (buffer < 1 || buffer > TOPIC_BUFFER_MAX)
       luaL_error(L, "option \"buffer\" is a whole number from 1 to %d, not %s", TOPIC_BUFFER_MAX,
-                 luaL_tolstring(L, -1, NULL));
+                 options_push_shown(L, -1));
     subscription->buffer = (uint32_t)buffer;
   }
   if (lua_getfield(L, 2, "overflow") != LUA_TNIL) {
@@ -304,7 +304,7 @@ static void read_options(lua_State *L, struct subscription *subscription) {
     subscription->drops_oldest = overflow && strcmp(overflow, "drop_oldest") == 0;
     if (!subscription->drops_oldest && (!overflow || strcmp(overflow, "close") != 0))
       luaL_error(L, "option \"overflow\" is \"drop_oldest\" or \"close\", not %s",
-                 luaL_tolstring(L, -1, NULL));
+                 options_push_shown(L, -1));
   }
 }
 

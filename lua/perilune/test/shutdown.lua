@@ -138,7 +138,7 @@ function shutdown.run(client, service, limits)
   stop_loops(ending)
   local totals = service:totals()
   service:destroy()
-  totals.shielded_waited_s = waited
+  totals.shielded_waited_s = totals.shielded > 0 and waited or 0
   totals.exit_code = (ending.is_overdue or ending.problem) and 1 or 0
   totals.problem = ending.problem
   return totals

@@ -369,12 +369,13 @@ cases["wrong options are told with what is right"] = function()
   misuse('unknown option "maks" (did you mean "max"?)', fs.read, "x", { maks = 1 })
   misuse('unknown option "parent" (did you mean "parents"?)', fs.mkdir, "x", { parent = true })
   misuse('option "max" is a number of bytes (65536 or "20m"), not -1', fs.read, "x", { max = -1 })
-  misuse('option "max" is a number of bytes (65536 or "20m"), not 1x', fs.read, "x", { max = "1x" })
+  misuse('option "max" is a number of bytes (65536 or "20m"), not "1x"', fs.read, "x",
+    { max = "1x" })
   misuse('option "mode" is octal digits in a string ("644"), not 644', fs.write, "x", "",
     { mode = 644 })
-  misuse('option "mode" is octal digits in a string ("644"), not 648', fs.write, "x", "",
+  misuse('option "mode" is octal digits in a string ("644"), not "648"', fs.write, "x", "",
     { mode = "648" })
-  misuse('option "sync" is true or false, not yes', fs.write, "x", "", { sync = "yes" })
+  misuse('option "sync" is true or false, not "yes"', fs.write, "x", "", { sync = "yes" })
   misuse('option "type" is "file", "directory", "link" or "other", not "dir"', fs.list, "/",
     { type = "dir" })
   misuse("fs.read cannot wait inside 'string.gsub'", string.gsub, "x", "x", function()

@@ -264,7 +264,7 @@ cases["misuse is told"] = function()
   misuse('option "buffer" is a whole number from 1 to 1000000, not 0', t.subscribe, t,
     { buffer = 0 })
   misuse('option "buffer" is a whole number', t.subscribe, t, { buffer = 1.5 })
-  misuse('option "overflow" is "drop_oldest" or "close", not drop', t.subscribe, t,
+  misuse('option "overflow" is "drop_oldest" or "close", not "drop"', t.subscribe, t,
     { overflow = "drop" })
   misuse("the name of a topic has 1 to 1024 bytes", topic, "")
   misuse("string expected", topic)
