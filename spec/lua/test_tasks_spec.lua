@@ -83,6 +83,9 @@ describe("the tasks of a test client", function()
     local text = failure(client.finish_tasks, client)
     assert.matches("spec/lua/test_tasks_spec.lua:%d+: task break_down failed: .*out of paper", text)
     client:finish_tasks() -- told once
+    client:post "/fails?apart"
+    assert.matches("task break_apart failed: { code = 7 }", failure(client.finish_tasks, client), 1,
+      true)
   end)
 
   it("are waited for only so long", function()

@@ -164,6 +164,12 @@ static int nearest(lua_State *L) {
   return 1;
 }
 
+/* error_text(error) -> what the log would say of it */
+static int error_text(lua_State *L) {
+  error_push_text(L, 1);
+  return 1;
+}
+
 /* check_header(name, value): raises when it may not be sent */
 static int check_header(lua_State *L) {
   struct slice name, value;
@@ -213,6 +219,7 @@ int app_open(lua_State *L) {
                                        {"class", class},
                                        {"nearest", nearest},
                                        {"error", make_error},
+                                       {"error_text", error_text},
                                        {"check_header", check_header},
                                        {"check_directory", check_directory},
                                        {"check_origin", check_origin},

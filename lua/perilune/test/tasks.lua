@@ -4,6 +4,7 @@
 -- and what pool threads and background loops schedule for a request. What a background loop
 -- schedules for itself runs in another Lua state and is not seen here.
 
+local app_native = require "perilune.native.app"
 local check = require "perilune.check"
 local native = require "perilune.native.service"
 
@@ -88,7 +89,7 @@ end
 
 local function describe(entry)
   local traceback = entry.task.traceback
-  return ("task %s failed: %s%s"):format(entry.name, tostring(entry.task.error),
+  return ("task %s failed: %s%s"):format(entry.name, app_native.error_text(entry.task.error),
     traceback and "\n" .. traceback or "")
 end
 

@@ -27,9 +27,10 @@ app:post("/from_pool", perilune.blocking(function(req)
 end))
 
 local function break_down() error "out of paper" end
+local function break_apart() error { code = 7 } end
 
 app:post("/fails", function(req)
-  req.tasks:schedule(break_down)
+  req.tasks:schedule(req.query.apart and break_apart or break_down)
   return 204
 end)
 
