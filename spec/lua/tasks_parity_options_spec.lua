@@ -58,7 +58,7 @@ describe("a task", function()
     assert.is_true(task.started:is_set())
   end)
 
-  it("P42: tells when it begins, by an event; a blocking handler sees it by the status", function()
+  it("P42: tells when it begins, by an event, a blocking handler, too", function()
     local before, after
     served:handle(function(req)
       local task = req.tasks:schedule(async.checkpoint)
@@ -66,12 +66,21 @@ describe("a task", function()
       after = task.started:wait()
     end)
     assert.same({ false, true }, { before, after })
-    assert.same({ 1, 0, "waiting" }, client:get("/blocking/started"):json())
-    for key, text in pairs(client:get("/blocking/unsent"):json()) do
-      local expected = key == "progress" and "task.progress cannot be set"
-        or ("task.%s is there on the thread of the task alone: "):format(key)
-      assert.is_truthy(text:find(expected, 1, true), text)
-      assert.is_truthy(text:find "tasks_parity/app.lua:%d+: ", text)
+    assert.same({ true, true, false, 1, 0, "timeout", "use a colon" },
+      client:get("/blocking/started"):json())
+  end)
+
+  it("P42: has what it has on other threads, too", function()
+    for _, kind in ipairs { "blocking", "background" } do
+      local seen = client:get(("/%s/fields"):format(kind)):json()
+      assert.is_truthy(seen.err:find('tasks_parity/app.lua:%d+: a task has no field "status" that'))
+      seen.err = nil
+      assert.same({ same = true, name = "mine", retries = 1, progress = { 1, 2 },
+        response = "nil" }, seen)
+      local task = served:run("after_response", nil, math.max, 1)
+      task:wait()
+      assert.same({ 204, true },
+        client:get(("/%s/response"):format(kind), { query = { id = task.id } }):json())
     end
   end)
 

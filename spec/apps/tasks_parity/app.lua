@@ -77,17 +77,26 @@ app.scripts = {
       named = later.name, args = now.args.n }
   end,
   started = function(req)
-    local task, later = req.tasks:schedule(where), req.tasks.after_response:schedule(where)
-    task:wait()
-    return { task.attempt, later.attempt, later.status }
+    local later = req.tasks.after_response:schedule(where)
+    local task = req.tasks:schedule(async.sleep, 60)
+    local seen = { task.started:wait(), task.started:is_set(), later.started:is_set(), task.attempt,
+      later.attempt }
+    seen[#seen + 1] = select(2, pcall(later.started.wait, later.started, 0.01)).kind
+    seen[#seen + 1] = select(2, pcall(task.started.wait)):match "use a colon"
+    task:cancel()
+    return seen
   end,
-  unsent = function(req)
-    local task, said = req.tasks:schedule(where), {}
-    for _, key in ipairs { "fn", "config", "response", "started" } do
-      said[key] = select(2, pcall(function() return task[key] end))
-    end
-    said.progress = select(2, pcall(function() task.progress = 1 end))
-    return said
+  fields = function(req)
+    local task = req.tasks:task { name = "mine", retries = 1 }:schedule(where)
+    task.progress = { 1, 2 }
+    task:wait()
+    local set = { pcall(function() task.status = "done" end) }
+    return { same = task.fn == where, name = task.config.name, retries = task.config.retries,
+      progress = task.progress, response = type(task.response), err = set[2] }
+  end,
+  response = function(req)
+    local response = app.tasks:find(req.query.id).response
+    return { response.status, response.delivered }
   end,
   full = function(req)
     local tasks, seen = {}, {}
