@@ -4,6 +4,7 @@
 -- every layer gives a response object: what it returned, or what became of its error. Only
 -- cancellation is raised through all layers.
 
+local async = require "perilune.async"
 local develop = require "perilune.native.develop"
 local native = require "perilune.native.chain"
 local response = require "perilune.response"
@@ -50,13 +51,20 @@ local function ask(what, status, req, cause, fn, ...)
   native.log_failed(req, what .. " failed", result, cause)
 end
 
+local function has_header(res, wanted)
+  for name in pairs(res.headers) do
+    if name:lower() == wanted then return true end
+  end
+  return false
+end
+
 --- What the server itself answers.
 local function answer_default(req, status, statuses)
   local fn = statuses[status]
-  local result = fn and fn(req)
-  if result then return result end
-  result = native.default_response(status)
-  if status == BUSY then result.headers["Retry-After"] = "1" end
+  local result = fn and fn(req) or native.default_response(status)
+  if status == BUSY and not has_header(result, "retry-after") then
+    result.headers["Retry-After"] = "1"
+  end
   return result
 end
 
@@ -140,6 +148,7 @@ local function around_below(fn, below, around)
     call.has_ended = true
     if not ok then return rescue(req, result, "middleware", around) end
     if call.has_proceeded and not call.response then
+      async.checkpoint() -- a cancellation that it has swallowed goes on
       local problem = "the middleware returned while proceed() was still running in another task"
       return rescue(req, problem, "middleware", around)
     end
@@ -167,13 +176,6 @@ function chain.compose(handler, layers, rescuers, statuses)
     run = (its.is_blocking and before or around_below)(layer.fn, run, its)
   end
   return run
-end
-
-local function has_header(res, wanted)
-  for name in pairs(res.headers) do
-    if name:lower() == wanted then return true end
-  end
-  return false
 end
 
 --- What answers for the server with a status: fn, whose answers have that status where they name

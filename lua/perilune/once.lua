@@ -26,7 +26,7 @@ local function close_all(list)
 end
 
 local function fail_ended(key)
-  check.fail("req:once(%q): the request has ended", tostring(key))
+  check.fail("req:once(%q): the request has ended: make it in the task itself", tostring(key))
 end
 
 local function check_arguments(key, fn, close)

@@ -11,9 +11,11 @@ local response = {}
 
 local Response = { __name = "response" }
 
---- Methods, and `delivered`: nil until the response has left, then whether the client got it.
+--- Methods; `delivered`: nil until the response has left, then whether the client got it; and the
+--- `status` of a response that names none, for which an error handler has one of its own.
 function Response.__index(self, key)
   if key == "delivered" then return native.delivered(self) end
+  if key == "status" then return 200 end
   return Response[key]
 end
 
@@ -47,12 +49,14 @@ function response.new(fields)
   check.options(fields, known)
   if fields.status ~= nil then check_status(fields.status) end
   response.check_headers(fields.headers)
+  if type(fields.body) == "table" then
+    check.fail 'option "body" is a string; a table goes into json (perilune.response { json = t })'
+  end
   check.field(fields, "body", "string")
   if fields.body ~= nil and fields.json ~= nil then
     check.fail("a response has body or json, not both")
   end
-  local result = { status = fields.status or 200, headers = {}, body = fields.body,
-    json = fields.json }
+  local result = { status = fields.status, headers = {}, body = fields.body, json = fields.json }
   for name, value in pairs(fields.headers or {}) do result.headers[name] = value end
   return setmetatable(result, Response)
 end

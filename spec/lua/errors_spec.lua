@@ -48,6 +48,7 @@ describe("on_error", function()
     aborts = { 410, '{"detail":"gone"}' },
     waits = { 500, "waited" },
     object = { 500, '["object"]' },
+    fine = { 200, "all is well" },
     text_answer = { 500, "sorry" },
     stream = { 502, "streamed" },
     result = { 500, "caught the handler returned nil" },
@@ -213,6 +214,7 @@ describe("on_status", function()
       return lines "info +holding" == 1 and lines "info +queueing" == 2
     end, nil, "the full queue")
     assert.same({ 503, "full house" }, { answer "/full" })
+    assert.equal("1", app:get("/full").headers["retry-after"])
     wait.for_log(app, "warn +refused with 503[^\n]*target=/full")
     assert.same({ 503, "known: full" }, { answer "/full/known" })
     assert.equal(500, (answer "/full/plain"))

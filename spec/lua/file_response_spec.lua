@@ -145,7 +145,7 @@ describe("perilune.file", function()
     assert.equal("hello, file", get("link.txt", "rooted").body)
     for _, path in ipairs { "../secret.txt", "../../secret.txt", "sub/../../app.lua", "out.txt",
       "up/app.lua", app.dir .. "/public/hello.txt", "/etc/passwd", "absolute.txt", "environ", "",
-      "hello.txt\0", "../../secret.txt\0.txt", "dangling.txt" } do
+      "hello.txt\0", "../../secret.txt\0.txt", "dangling.txt", "sub", "fifo" } do
       local res = get(path, "rooted")
       assert.equal(404, res.status, path)
       assert.is_nil(res.body:find(files_site.SECRET, 1, true))

@@ -153,6 +153,7 @@ describe("a middleware", function()
     local res = app:get("/timeout")
     assert.equal(503, res.status)
     wait.wait_until(function() return log_line "handler timed out" end, nil, "the log")
+    assert.is_nil(log_line "middleware failed[^\n]*target=/timeout")
   end)
 
   it("leaves `delivered` to the handler's own response", function()

@@ -165,7 +165,7 @@ describe("a streamed body", function()
     assert.equal("kept", post("/keep-chunks", "abc").body)
     local res = app:get("/use-chunks"):json()
     assert.is_false(res.ok)
-    assert.truthy(res.err:find("a request that has ended", 1, true))
+    assert.truthy(res.err:find("the request has ended: read its body in the handler", 1, true))
   end)
 
   for _, path in ipairs { "/chunks", "/wrapped/chunks", "/blocking/chunks" } do

@@ -149,9 +149,12 @@ static void answer_refused(struct file *file, int status) {
   answer_status(exchange, status);
 }
 
-/* What is no file: in a static directory there is nothing to see, in a handler it is a mistake. */
+/* What is no file: below a directory there is nothing to see, the path of a handler is a mistake.
+ */
 static void answer_wrong(struct file *file, int static_status, const char *what) {
-  if (!is_static(file))
+  if (!is_static(file) && file->lookup.root && static_status == STATUS_NOT_FOUND)
+    answer_nothing(file);
+  else if (!is_static(file))
     answer_problem(file, STATUS_INTERNAL_SERVER_ERROR, what);
   else if (static_status == STATUS_NOT_FOUND)
     answer_nothing(file);

@@ -216,7 +216,6 @@ static void set_object(struct reply *reply, int index) {
   push_field(L, index, "json");
   int status = lua_gettop(L) - 3;
   if (!lua_isnil(L, status)) set_status(reply, status);
-  if (reply->response.status == STATUS_OK) reply->response.status = reply->status;
   choose_redirect(reply, index);
   bool has_type = add_headers(reply, status + 1);
   bool has_body = !lua_isnil(L, status + 2), has_json = !lua_isnil(L, status + 3);
@@ -286,6 +285,11 @@ static void set_results(struct reply *reply, int first, int count) {
   case LUA_TNUMBER: {
     set_status(reply, first);
     if (count > 3) luaL_error(L, "%s returned more than status, body and headers", reply->who);
+    if (count > 1 && reply_is_object(L, first + 1))
+      luaL_error(L,
+                 "%s returned a status and a response object: the object has the status "
+                 "(perilune.response { status = 201, ... }, or response.status = 201)",
+                 reply->who);
     lua_settop(L, first + 2); /* body and headers may be missing */
     bool has_type = add_headers(reply, first + 2);
     set_body(reply, first + 1, has_type);

@@ -290,12 +290,19 @@ static const luaL_Reg methods[] = {{"json", read_json},
                                    {"is_disconnected", req_body_is_disconnected},
                                    {NULL, NULL}};
 
+static int refuse_field(lua_State *L) {
+  return luaL_error(L, "req has no field that can be set: keep what is yours in req.context.%s",
+                    luaL_tolstring(L, 2, NULL));
+}
+
 static void register_class(lua_State *L, const char *name, const void *key, bool with_finalizer) {
   lua_newtable(L);
   lua_pushvalue(L, -3);
   lua_pushvalue(L, -3);
   lua_pushcclosure(L, index_req, 2);
   lua_setfield(L, -2, "__index");
+  lua_pushcfunction(L, refuse_field);
+  lua_setfield(L, -2, "__newindex");
   lua_pushcfunction(L, describe);
   lua_setfield(L, -2, "__tostring");
   if (with_finalizer) {

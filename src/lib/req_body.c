@@ -19,7 +19,8 @@ static NO_RETURN void raise_broken(lua_State *L, int status) {
 }
 
 static NO_RETURN void raise_ended(lua_State *L) {
-  luaL_error(L, "req:chunks() of a request that has ended");
+  luaL_error(L, "req:chunks(): the request has ended: read its body in the handler, and give a "
+                "task what it needs");
   __builtin_unreachable();
 }
 

@@ -29,6 +29,7 @@ local failing = {
   waits = function() error { kind = "waits" } end,
   blocks = function() error { kind = "blocks", list = { 1, 2 } } end,
   object = function() error { kind = "object" } end,
+  fine = function() error { kind = "fine" } end,
   text_answer = function() error { kind = "text_answer" } end,
   stream = function() error { kind = "stream" } end,
   result = function() return nil end,
@@ -64,6 +65,7 @@ end))
 app:on_error("object", function(_, err)
   return perilune.response { json = { err.kind }, headers = { ["X-Kind"] = err.kind } }
 end)
+app:on_error("fine", function() return perilune.response { status = 200, body = "all is well" } end)
 app:on_error("text_answer", function() return "sorry" end)
 app:on_error("stream", function()
   return perilune.stream({ status = 502 }, function(write) write "streamed" end)

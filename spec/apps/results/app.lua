@@ -67,6 +67,8 @@ local wrong = {
   nil_first = function() return nil, "text" end,
   boolean_body = function() return 200, true end,
   number_body = function() return 200, 7 end,
+  object_body = function() return 201, perilune.html "<p>" end,
+  file_body = function() return 201, perilune.file "app.lua" end,
   text_headers = function() return 200, "text", "X-One: 1" end,
   list_headers = function() return 200, "text", { "X-One: 1" } end,
   boolean_header = function() return 200, "text", { ["X-One"] = true } end,
